@@ -1,0 +1,57 @@
+"""Unpack a student's zip: nothing outside the folder, no links, bounded count and size."""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from grader.errors import StudentError
+
+MAX_MEMBERS = 2_000
+MAX_MEMBER = 200_000_000
+MAX_TOTAL = 500_000_000
+_CHUNK = 1 << 20
+_HINT = "Zip the folder again, with only the submission in it."
+
+
+def extract(path: Path, target: Path) -> None:
+    """Unpack ``path`` into the new folder ``target``. Raises `StudentError` for anything odd."""
+    target.mkdir(parents=True)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            _check(path.name, members)
+            for member in members:
+                if not member.is_dir():
+                    _write(archive, member, target)
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, OSError, RuntimeError,
+            NotImplementedError, ValueError) as error:  # fmt: skip
+        raise StudentError(f"{path.name} is not a readable zip: {error}"[:300], _HINT) from None
+
+
+def _check(name: str, members: list[zipfile.ZipInfo]) -> None:
+    if len(members) > MAX_MEMBERS:
+        raise StudentError(f"{name} holds {len(members):,} files; at most {MAX_MEMBERS:,} are read", _HINT)
+    if (total := sum(m.file_size for m in members)) > MAX_TOTAL:
+        raise StudentError(f"{name} unpacks to {total:,} bytes; at most {MAX_TOTAL:,} are read", _HINT)
+    for member in members:
+        parts = PurePosixPath(member.filename.replace("\\", "/")).parts
+        kind = stat.S_IFMT(member.external_attr >> 16)
+        outside = ".." in parts or not parts or parts[0].startswith("/") or ":" in parts[0]
+        if outside or "\0" in member.filename or kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+            raise StudentError(f"{name}: the member {member.filename[:80]!r} is no plain file "
+                               "inside the archive", _HINT)  # fmt: skip
+
+
+def _write(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
+    """Copy one member, counting what really comes out: declared sizes may lie."""
+    file = target.joinpath(*PurePosixPath(member.filename.replace("\\", "/")).parts)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    written = 0
+    with archive.open(member) as source, file.open("xb") as sink:
+        while chunk := source.read(_CHUNK):
+            written += len(chunk)
+            if written > min(MAX_MEMBER, member.file_size):
+                raise StudentError(f"{member.filename[:80]!r} is larger than the archive says", _HINT)
+            sink.write(chunk)

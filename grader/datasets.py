@@ -1,0 +1,115 @@
+"""Data sets: `mnist`, which ships with the package, and any npz that a rubric names.
+
+An npz holds `x_train`, `y_train`, `x_test`, `y_test`: uint8 images (n, rows, columns) or
+(n, rows, columns, channels), and integer labels (n,). The file's SHA-256 is checked before its
+arrays are read. Only the parent and the trusted trainer ever see `y_test`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from grader.errors import BrokenError, InstructorError
+from grader.records import DatasetSpec
+
+MNIST = DatasetSpec(
+    name="mnist",
+    path=str(Path(__file__).parent / "data" / "mnist.npz"),
+    sha256="8e083283c91432a55ec214b424b750f347064b1c21bf79cd5a9a425e1c6c2048",
+    served_as=("mnist",),
+)
+BUILT_IN = {"mnist": MNIST}
+
+_NAMES = ("x_train", "y_train", "x_test", "y_test")
+_MAX_BYTES = 4_000_000_000
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Verified arrays. Images have shape (n, rows, columns, channels)."""
+
+    spec: DatasetSpec
+    x_train: npt.NDArray[np.uint8]
+    y_train: npt.NDArray[np.int64]
+    x_test: npt.NDArray[np.uint8]
+    y_test: npt.NDArray[np.int64]
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        rows, columns, channels = self.x_train.shape[1:]
+        return rows, columns, channels
+
+    @property
+    def classes(self) -> int:
+        return int(max(self.y_train.max(), self.y_test.max())) + 1
+
+
+def load(spec: DatasetSpec) -> Dataset:
+    """Read and verify. Raises `InstructorError` for a rubric's file, `BrokenError` for our own."""
+    fault = BrokenError if spec.name in BUILT_IN else InstructorError
+    path = Path(spec.path)
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise fault(f"the data set {spec.name!r} cannot be read: {error}",
+                    "Check the path in the rubric's [dataset].") from None  # fmt: skip
+    if (digest := hashlib.sha256(raw).hexdigest()) != spec.sha256:
+        raise fault(
+            f"the data set {spec.name!r} in {path} has SHA-256 {digest}, not {spec.sha256}",
+            "If this is the file you mean, put that digest into the rubric's [dataset].",
+        )
+    arrays = _read_arrays(raw, spec, fault)
+    _check(arrays, spec, fault)
+    if arrays["x_train"].ndim == 3:
+        arrays |= {name: arrays[name][..., None] for name in ("x_train", "x_test")}
+    return Dataset(spec, **arrays)
+
+
+def _read_arrays(raw: bytes, spec: DatasetSpec, fault: Any) -> dict[str, npt.NDArray[Any]]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            size = sum(info.file_size for info in archive.infolist())
+        if size > _MAX_BYTES:
+            raise ValueError(f"it would take {size:,} bytes of memory")
+        with np.load(io.BytesIO(raw), allow_pickle=False) as file:
+            return {name: file[name] for name in _NAMES}
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise fault(f"the data set {spec.name!r} is not an npz of {', '.join(_NAMES)}: {error}",
+                    "Write it with numpy.savez_compressed.") from None  # fmt: skip
+
+
+def _check(arrays: dict[str, npt.NDArray[Any]], spec: DatasetSpec, fault: Any) -> None:
+    for split in ("train", "test"):
+        x, y = arrays[f"x_{split}"], arrays[f"y_{split}"]
+        if x.dtype != np.uint8 or x.ndim not in (3, 4) or not len(x):
+            raise fault(f"the data set {spec.name!r}: x_{split} must be uint8 images "
+                        f"(n, rows, columns[, channels]), not {x.dtype} {x.shape}")  # fmt: skip
+        if y.dtype.kind not in "iu" or y.shape != (len(x),) or int(y.min()) < 0:
+            raise fault(f"the data set {spec.name!r}: y_{split} must be {len(x)} class numbers, "
+                        f"not {y.dtype} {y.shape}")  # fmt: skip
+    if arrays["x_train"].shape[1:] != arrays["x_test"].shape[1:]:
+        raise fault(f"the data set {spec.name!r}: training and test images differ in shape")
+
+
+def write_blinded(dataset: Dataset, path: Path) -> None:
+    """What a student's code may see: all images, training labels, and test labels permuted.
+
+    The permutation is fixed, so that a description is the same every time; it leaves each class
+    as frequent as it is.
+    """
+    permuted = np.random.default_rng(20_260_101).permutation(dataset.y_test)
+    squeeze = dataset.image_shape[2] == 1
+    x_train, x_test = dataset.x_train, dataset.x_test
+    if squeeze:  # keras.datasets.mnist has no axis for channels
+        x_train, x_test = x_train[..., 0], x_test[..., 0]
+    y_train = dataset.y_train.astype(np.uint8 if dataset.classes <= 256 else np.int64)
+    np.savez(path, x_train=x_train, y_train=y_train, x_test=x_test,
+             y_test=permuted.astype(y_train.dtype))  # fmt: skip

@@ -1,0 +1,378 @@
+"""One layer's Keras configuration -> one of our own layer records.
+
+Configurations come from live layers (`get_config`) and from saved models of every era; both
+are read as data. What has no record of its own becomes an `UnsupportedLayer` with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from grader import records as r
+from grader.describe import legacy
+
+Config = dict[str, Any]
+
+
+class Unrepresentable(Exception):
+    """A setting of this layer that the records cannot say."""
+
+
+def layer_record(class_name: str, config: Config, name: str, inbound: tuple[str, ...]) -> r.Layer:
+    """Convert; never raises for what a student may have written."""
+    kind = legacy.modern_class(class_name)
+    base = {"name": name[:200] or "layer", "inbound": inbound}
+    trainable = config.get("trainable", True)
+    try:
+        if kind not in _CONVERTERS:
+            raise Unrepresentable("grader has no record for this kind of layer")
+        modern = legacy.modern_arguments(kind, config)
+        return _CONVERTERS[kind](kind, modern, base | {"trainable": bool(trainable)})
+    except (Unrepresentable, ValidationError, ValueError, TypeError, KeyError) as error:
+        return r.UnsupportedLayer(
+            **base, class_name=class_name[:200] or "Layer", reason=_reason(error)
+        )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if part != "type")
+        return f"{where}: {first['msg']}"[:500]
+    if isinstance(error, KeyError):
+        return f"its configuration lacks {error}"[:500]
+    return str(error)[:500]
+
+
+# --- values -------------------------------------------------------------------------------------
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    if isinstance(value, int):
+        return (value, value)
+    items = tuple(value)
+    if len(items) == 1:
+        items *= 2
+    if len(items) != 2:
+        raise Unrepresentable(f"{value!r} is not a pair")
+    return (int(items[0]), int(items[1]))
+
+
+def _margins(value: Any) -> Any:
+    """ZeroPadding2D's and Cropping2D's int, (rows, columns) or ((top, bottom), (left, right))."""
+    if isinstance(value, int):
+        return ((value, value), (value, value))
+    if isinstance(value, dict):  # Keras 1
+        top, bottom = value.get("top_pad", 0), value.get("bottom_pad", 0)
+        return ((top, bottom), (value.get("left_pad", 0), value.get("right_pad", 0)))
+    items = tuple(value)
+    if len(items) == 4:
+        return ((items[0], items[1]), (items[2], items[3]))
+    return tuple((x, x) if isinstance(x, int) else tuple(x) for x in items)
+
+
+def _named(value: Any) -> tuple[str, Config]:
+    """A Keras object in any of its serialised forms: its class or function name, its settings."""
+    if isinstance(value, str):
+        return value, {}
+    if isinstance(value, dict):
+        if "class_name" in value:
+            inner = value.get("config")
+            if value["class_name"] == "function":
+                return str(inner), {}
+            return str(value["class_name"]), inner if isinstance(inner, dict) else {}
+        if "name" in value:  # Keras 1
+            return str(value["name"]), {k: v for k, v in value.items() if k != "name"}
+    raise Unrepresentable(f"{value!r:.80} is no Keras object")
+
+
+_ACTIVATIONS = {"swish": "silu", "hard_swish": "hard_silu", "softmax_v2": "softmax"}
+_KNOWN_ACTIVATIONS = set(get_args(r.Activation))
+
+
+def activation(value: Any) -> str:
+    """Keras writes its own functions as plain names; anything else is the student's own."""
+    if value is None:
+        return "linear"
+    if not isinstance(value, str):
+        raise Unrepresentable(f"its activation {_named(value)[0]!r} is not a function of Keras's")
+    name = _ACTIVATIONS.get(value, value)
+    if name not in _KNOWN_ACTIVATIONS:
+        raise Unrepresentable(f"grader has no record for the activation {name!r}")
+    return name
+
+
+_SCALED = {
+    "glorot": (1.0, "fan_avg"),
+    "he": (2.0, "fan_in"),
+    "lecun": (1.0, "fan_in"),
+}
+
+
+def initializer(value: Any) -> r.Initializer | None:
+    if value is None:
+        return None
+    name, settings = _named(value)
+    key = "".join(part.capitalize() for part in name.split("_")) if name.islower() else name
+    key = {"Uniform": "RandomUniform", "Normal": "RandomNormal"}.get(key, key)
+    family, _, spread = _split_camel(key)
+    if family in _SCALED and spread in ("Uniform", "Normal"):
+        scale, mode = _SCALED[family]
+        return r.VarianceScaling(
+            scale=scale,
+            mode=mode,  # type: ignore[arg-type]
+            distribution="uniform" if spread == "Uniform" else "truncated_normal",
+        )
+    settings = {k: v for k, v in settings.items() if k in _INITIALIZER_FIELDS.get(key, ())}
+    if settings.get("distribution") == "normal":
+        settings["distribution"] = "truncated_normal"
+    return _plain_initializer(key, settings)
+
+
+def _split_camel(key: str) -> tuple[str, str, str]:
+    for family in _SCALED:
+        if key.lower().startswith(family):
+            return family, "", key[len(family) :]
+    return "", "", key
+
+
+_INITIALIZER_FIELDS = {
+    "VarianceScaling": ("scale", "mode", "distribution"),
+    "RandomNormal": ("mean", "stddev"),
+    "TruncatedNormal": ("mean", "stddev"),
+    "RandomUniform": ("minval", "maxval"),
+    "Constant": ("value",),
+    "Orthogonal": ("gain",),
+}
+
+
+def _plain_initializer(key: str, settings: Config) -> r.Initializer:
+    match key:
+        case "Zeros":
+            return r.ZEROS
+        case "Ones":
+            return r.ONES
+        case "VarianceScaling":
+            return r.VarianceScaling(**({"mode": "fan_in", "distribution": "truncated_normal"} | settings))
+        case "RandomNormal":
+            return r.RandomNormal(**settings)
+        case "TruncatedNormal":
+            return r.TruncatedNormal(**settings)
+        case "RandomUniform":
+            return r.RandomUniform(**settings)
+        case "Constant":
+            return r.Constant(**settings)
+        case "Orthogonal":
+            return r.Orthogonal(**settings)
+    raise Unrepresentable(f"grader has no record for the initializer {key!r}")
+
+
+def regularizer(value: Any) -> r.L1L2 | None:
+    if value is None:
+        return None
+    name, settings = _named(value)
+    penalties = {k: float(settings[k]) for k in ("l1", "l2") if settings.get(k) is not None}
+    if name.lower() not in ("l1", "l2", "l1l2", "l1_l2", "weightregularizer"):
+        raise Unrepresentable(f"grader has no record for the regularizer {name!r}")
+    if isinstance(value, str):
+        penalties = {k: 0.01 for k in ("l1", "l2") if k in value.lower()}
+    penalty = r.L1L2(**penalties)
+    return penalty if penalty.l1 or penalty.l2 else None
+
+
+# --- converters ---------------------------------------------------------------------------------
+
+
+def _refuse(config: Config, *names: str) -> None:
+    for name in names:
+        if config.get(name) not in (None, False, (), []):
+            raise Unrepresentable(f"it has a {name}, which grader does not retrain")
+
+
+def _weights(config: Config, *names: str) -> Config:
+    """Initializers and regularizers of the named weights, where the configuration has them."""
+    found: Config = {}
+    for name in names:
+        _refuse(config, f"{name}_constraint")
+        if (value := initializer(config.get(f"{name}_initializer"))) is not None:
+            found[f"{name}_initializer"] = value
+        found[f"{name}_regularizer"] = regularizer(config.get(f"{name}_regularizer"))
+    return found
+
+
+def _given(config: Config, *names: str) -> Config:
+    return {name: config[name] for name in names if config.get(name) is not None}
+
+
+def _convolution(kind: str, config: Config, base: Config) -> r.Layer:
+    kernels = {
+        "Conv2D": ("kernel", "bias"),
+        "Conv2DTranspose": ("kernel", "bias"),
+        "DepthwiseConv2D": ("depthwise", "bias"),
+        "SeparableConv2D": ("depthwise", "pointwise", "bias"),
+    }[kind]
+    fields = base | _weights(config, *kernels) | _given(config, "filters", "use_bias", "padding")
+    if kind in ("DepthwiseConv2D", "SeparableConv2D"):
+        fields |= _given(config, "depth_multiplier")
+    if kind == "Conv2D":
+        fields |= _given(config, "groups")
+    if kind == "DepthwiseConv2D":
+        fields.pop("filters", None)
+    if kind == "Conv2DTranspose":
+        _refuse(config, "output_padding")
+    for name in ("kernel_size", "strides", "dilation_rate"):
+        if config.get(name) is not None:
+            fields[name] = _pair(config[name])
+    fields["activation"] = activation(config.get("activation"))
+    fields["activity_regularizer"] = regularizer(config.get("activity_regularizer"))
+    return _RECORDS[kind](**fields)
+
+
+def _dense(kind: str, config: Config, base: Config) -> r.Layer:
+    _refuse(config, "lora_rank", "quantization_mode")
+    return r.Dense(
+        **base,
+        **_weights(config, "kernel", "bias"),
+        **_given(config, "units", "use_bias"),
+        activation=activation(config.get("activation")),  # type: ignore[arg-type]
+        activity_regularizer=regularizer(config.get("activity_regularizer")),
+    )
+
+
+def _batch_normalization(kind: str, config: Config, base: Config) -> r.Layer:
+    axis = config.get("axis", -1)
+    if isinstance(axis, list | tuple):
+        if len(axis) != 1:
+            raise Unrepresentable(f"it normalises several axes, {axis}")
+        axis = axis[0]
+    return r.BatchNormalization(
+        **base,
+        **_weights(config, "beta", "gamma"),
+        **_given(config, "momentum", "epsilon", "center", "scale"),
+        axis=axis,
+    )
+
+
+def _layer_normalization(kind: str, config: Config, base: Config) -> r.Layer:
+    axis = config.get("axis", -1)
+    if axis not in (-1, [-1], (-1,)):
+        raise Unrepresentable(f"it normalises the axes {axis}, not the last one")
+    _refuse(config, "rms_scaling")
+    return r.LayerNormalization(**base, **_given(config, "epsilon", "center", "scale"))
+
+
+def _dropout(kind: str, config: Config, base: Config) -> r.Layer:
+    _refuse(config, "noise_shape")
+    return _RECORDS[kind](**base, rate=config["rate"])
+
+
+def _pooling(kind: str, config: Config, base: Config) -> r.Layer:
+    pool = _pair(config.get("pool_size", 2))
+    strides = pool if config.get("strides") is None else _pair(config["strides"])
+    return _RECORDS[kind](**base, pool_size=pool, strides=strides, **_given(config, "padding"))
+
+
+def _relu(kind: str, config: Config, base: Config) -> r.Layer:
+    slope = config.get("negative_slope") or 0.0
+    return r.ReLU(
+        **base,
+        max_value=config.get("max_value"),
+        negative_slope=slope,
+        threshold=config.get("threshold") or 0.0,
+    )
+
+
+def _softmax(kind: str, config: Config, base: Config) -> r.Layer:
+    if config.get("axis", -1) != -1:
+        raise Unrepresentable(f"its softmax runs over axis {config['axis']}, not the last one")
+    return r.ActivationLayer(**base, activation="softmax")
+
+
+def _activation(kind: str, config: Config, base: Config) -> r.Layer:
+    return r.ActivationLayer(**base, activation=activation(config["activation"]))  # type: ignore[arg-type]
+
+
+def _prelu(kind: str, config: Config, base: Config) -> r.Layer:
+    shared = tuple(config.get("shared_axes") or ())
+    return r.PReLU(**base, **_weights(config, "alpha"), shared_axes=shared)
+
+
+def _input(kind: str, config: Config, base: Config) -> r.Layer:
+    shape = config.get("batch_shape") or config.get("batch_input_shape")
+    if shape is None or any(n is None for n in tuple(shape)[1:]):
+        raise Unrepresentable("the shape of its input is not fixed")
+    return r.InputLayer(name=base["name"], shape=tuple(shape)[1:])
+
+
+def _plain(*names: str) -> Callable[[str, Config, Config], r.Layer]:
+    def convert(kind: str, config: Config, base: Config) -> r.Layer:
+        return _RECORDS[kind](**base, **_given(config, *names))
+
+    return convert
+
+
+def _spaced(name: str, read: Callable[[Any], Any], *others: str) -> Callable[..., r.Layer]:
+    def convert(kind: str, config: Config, base: Config) -> r.Layer:
+        fields = {name: read(config[name])} if name in config else {}
+        return _RECORDS[kind](**base, **fields, **_given(config, *others))
+
+    return convert
+
+
+def _merge(kind: str, config: Config, base: Config) -> r.Layer:
+    return r.Merge(**base, type=kind)  # type: ignore[arg-type]
+
+
+_RECORDS: dict[str, Any] = {
+    cls.__name__: cls
+    for cls in (
+        r.Conv2D, r.Conv2DTranspose, r.DepthwiseConv2D, r.SeparableConv2D, r.Dropout,
+        r.SpatialDropout2D, r.GaussianDropout, r.AlphaDropout, r.GaussianNoise, r.LeakyReLU,
+        r.ELU, r.MaxPooling2D, r.AveragePooling2D, r.GlobalMaxPooling2D,
+        r.GlobalAveragePooling2D, r.ZeroPadding2D, r.Cropping2D, r.UpSampling2D, r.Flatten,
+        r.Reshape, r.Permute, r.Rescaling, r.Concatenate,
+    )
+}  # fmt: skip
+
+_CONVERTERS: dict[str, Callable[[str, Config, Config], r.Layer]] = {
+    "InputLayer": _input,
+    "Conv2D": _convolution,
+    "Conv2DTranspose": _convolution,
+    "DepthwiseConv2D": _convolution,
+    "SeparableConv2D": _convolution,
+    "Dense": _dense,
+    "BatchNormalization": _batch_normalization,
+    "LayerNormalization": _layer_normalization,
+    "Dropout": _dropout,
+    "SpatialDropout2D": _dropout,
+    "GaussianDropout": _dropout,
+    "AlphaDropout": _dropout,
+    "GaussianNoise": _plain("stddev"),
+    "Activation": _activation,
+    "Softmax": _softmax,
+    "ReLU": _relu,
+    "LeakyReLU": _plain("negative_slope"),
+    "ELU": _plain("alpha"),
+    "PReLU": _prelu,
+    "MaxPooling2D": _pooling,
+    "AveragePooling2D": _pooling,
+    "GlobalMaxPooling2D": _plain("keepdims"),
+    "GlobalAveragePooling2D": _plain("keepdims"),
+    "ZeroPadding2D": _spaced("padding", _margins),
+    "Cropping2D": _spaced("cropping", _margins),
+    "UpSampling2D": _spaced("size", _pair, "interpolation"),
+    "Flatten": _plain(),
+    "Reshape": _spaced("target_shape", tuple),
+    "Permute": _spaced("dims", tuple),
+    "Rescaling": _plain("scale", "offset"),
+    "Concatenate": _plain("axis"),
+    "Add": _merge,
+    "Subtract": _merge,
+    "Multiply": _merge,
+    "Average": _merge,
+    "Maximum": _merge,
+    "Minimum": _merge,
+}

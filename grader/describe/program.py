@@ -1,0 +1,124 @@
+"""Describe a notebook, script or write-up by running its cells under the recording Keras."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+
+from grader import records as r
+from grader.describe import compat, era, notebook, recorder, standins
+from grader.describe.recognise import RawData
+
+MAX_MODELS = 200
+
+
+def describe(job: r.DescribeJob, answer: Callable[[r.Description], None]) -> None:
+    """Run all cells; ``answer`` is called after every recorded fit and once at the end."""
+    session = _Session(job, answer)
+    session.run()
+    answer(session.description())
+
+
+class _Session:
+    """One submission being run: what was seen so far."""
+
+    def __init__(self, job: r.DescribeJob, answer: Callable[[r.Description], None]) -> None:
+        self.job = job
+        self.cell: int | None = None
+        self.notes: list[r.Note] = []
+        self.failures: list[r.CellFailure] = []
+        self.names: dict[int, str] = {}
+        self.namespace: dict[str, Any] = {}
+        self.era = era.find(job.program.cells, job.program.python)
+        self.positional = compat.Positional(job.reading)
+        data = RawData(job.data)
+        self.recorder = recorder.Recorder(data, self.note)
+        self.recorder.on_fit = lambda: answer(self.description())
+        standins.install(self.note)
+        compat.install(self.era.era, self.positional, self.note)
+        compat.serve_data(job.dataset, data, self.note)
+        recorder.install(self.recorder)
+
+    def note(self, message: str) -> None:
+        note = r.Note(message=message[:2_000], cell=self.cell)
+        if note not in self.notes and len(self.notes) < 500:
+            self.notes.append(note)
+
+    def run(self) -> None:
+        sys.path.insert(0, os.getcwd())
+        for failure in notebook.run(self.job.program.cells, self.namespace, self._enter, self.note):
+            if failure is not None and len(self.failures) < 100:
+                self.failures.append(failure)
+            self._look_around()
+        self._describe_unfitted()
+
+    def _enter(self, cell: int) -> None:
+        self.cell = self.recorder.cell = cell
+
+    def _look_around(self) -> None:
+        """Find the models that the last cell left behind, and what the student calls them."""
+        for name, model in _models_in(self.namespace):
+            if not name.startswith("_") and len(self.recorder.tracked) < MAX_MODELS:
+                self.names[id(self.recorder.of(model).model)] = name
+
+    def _describe_unfitted(self) -> None:
+        for tracked in self.recorder.tracked:
+            if tracked.network is None:
+                try:
+                    self.recorder.describe(tracked)
+                except Exception as error:  # a model of the student's that cannot be built
+                    self.note(f"model {self._name(tracked)!r} cannot be built: {error}"[:500])
+
+    def _name(self, tracked: recorder.Tracked) -> str:
+        return self.names.get(id(tracked.model)) or str(getattr(tracked.model, "name", "model"))
+
+    def description(self) -> r.Description:
+        models, taken = [], set()
+        for tracked in self.recorder.tracked:
+            if tracked.network is not None:
+                name = _free(self._name(tracked)[:180], taken)
+                models.append(r.DescribedModel(
+                    name=name, network=tracked.network, training=tuple(tracked.training),
+                    fit_order=tracked.fit_order))  # fmt: skip
+        return r.Description(
+            models=tuple(models),
+            notes=(*self._era_notes(), *self.notes),
+            failures=tuple(self.failures),
+            keras_era=self.era.era,
+            ambiguous_calls=self.positional.calls,
+            reading=self.positional.used,
+        )
+
+    def _era_notes(self) -> Iterator[r.Note]:
+        old = self.era.era == "keras2"
+        yield r.Note(message=f"read as code for {'Keras 1 or 2' if old else 'tf.keras or Keras 3'}: "
+                             f"{self.era.reason}")  # fmt: skip
+        if self.positional.used is not None:
+            meaning = {"rows_columns": "rows and columns of the kernel",
+                       "strides": "a kernel size and a stride"}[self.positional.used]  # fmt: skip
+            yield r.Note(message=f"{self.positional.calls} calls like Conv2D(16, 3, 3): "
+                                 f"the second and third number were read as {meaning}")  # fmt: skip
+
+
+def _models_in(namespace: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Models bound to a name, or held in a list or dict that is."""
+    for name, value in list(namespace.items()):
+        inside = value if isinstance(value, list | tuple) else []
+        inside = list(value.values()) if isinstance(value, dict) else inside
+        for item in (value, *inside[:50]):
+            if isinstance(item, keras.Model):
+                yield name, item
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """The second model called `model` is `model#2`."""
+    free, n = name, 1
+    while free in taken:
+        n += 1
+        free = f"{name}#{n}"
+    taken.add(free)
+    return free

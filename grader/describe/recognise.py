@@ -1,0 +1,153 @@
+"""What was passed to `fit`, recognised by comparing it with the raw data set.
+
+Arrays are told apart by their content, never by their names: which split an image came from,
+and which affine map of its pixels (`x * scale + offset`) the network was fed. The labels of the
+test split in this process are permuted, so they are never compared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from grader.records import DataUse, InputScaling
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Recognised:
+    use: DataUse
+    scaling: InputScaling | None = None
+    rows: Array | None = None  # positions in the training split, -1 where it is none of those
+
+
+class RawData:
+    """The data set as this process may know it: uint8 images and the training labels."""
+
+    def __init__(self, path: str) -> None:
+        with np.load(path, allow_pickle=False) as arrays:
+            self.x_train: Array = arrays["x_train"]
+            self.y_train: Array = arrays["y_train"]
+            self.x_test: Array = arrays["x_test"]
+            self.y_test: Array = arrays["y_test"]  # permuted
+
+    def load_data(self, *args: Any, **kwargs: Any) -> Any:
+        """Stands for `keras.datasets.<name>.load_data`: ((x, y), (x, y)), fresh copies."""
+        return (self.x_train.copy(), self.y_train.copy()), (self.x_test.copy(), self.y_test.copy())
+
+    @cached_property
+    def _mixer(self) -> Array:
+        generator = np.random.default_rng(20_190_101)
+        size = int(np.prod(self.x_train.shape[1:]))
+        return generator.integers(1, 2**63 - 1, size=size, dtype=np.int64).astype(np.uint64)
+
+    def _keys(self, images: Array) -> Array:
+        """One 64-bit key per image (a random linear hash; unsigned arithmetic wraps)."""
+        flat = images.reshape(len(images), -1)
+        return np.concatenate([c.astype(np.uint64) @ self._mixer
+                               for c in np.array_split(flat, max(1, len(flat) // 4096))])  # fmt: skip
+
+    @cached_property
+    def _known(self) -> tuple[Array, Array]:
+        """Sorted keys of all images, and for each its place: training split first, then test."""
+        keys = np.concatenate([self._keys(self.x_train), self._keys(self.x_test)])
+        order = np.argsort(keys, kind="stable")
+        return keys[order], order
+
+    def recognise(self, x: Any) -> Recognised:
+        """Which images are these? Anything that is no array of them is `unrecognised`."""
+        array = _as_array(x)
+        if array is None or array.ndim < 2 or not len(array):
+            return Recognised(DataUse(split="unrecognised"))
+        unknown = Recognised(DataUse(split="unrecognised", images=len(array)))
+        if array[0].size != self.x_train[0].size:
+            return unknown
+        for scaling in _candidates(array):
+            pixels = _unscale(array, scaling)
+            if pixels is not None:
+                rows = self._places(pixels)
+                if (rows >= 0).mean() > 0.5:
+                    return Recognised(self._use(rows), scaling, self._train_rows(rows))
+        return unknown
+
+    def _places(self, pixels: Array) -> Array:
+        keys, order = self._known
+        wanted = self._keys(pixels)
+        at = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
+        return np.where(keys[at] == wanted, order[at], -1)
+
+    def _use(self, rows: Array) -> DataUse:
+        train = int(((rows >= 0) & (rows < len(self.x_train))).sum())
+        test = int((rows >= len(self.x_train)).sum())
+        distinct = len(np.unique(rows[rows >= 0]))
+        if train and test or train + test < len(rows):
+            return DataUse(split="mixed", images=len(rows))
+        size = len(self.x_train) if train else len(self.x_test)
+        # A few images of a data set may be equal, hence the small allowance.
+        whole = distinct >= size - max(10, size // 1000)
+        return DataUse(split="train" if train else "test", images=len(rows), whole_split=whole)
+
+    def _train_rows(self, rows: Array) -> Array:
+        return np.where(rows < len(self.x_train), rows, -1)
+
+    def agrees(self, rows: Array, labels: Any) -> bool:
+        """Whether the labels given with training images are those of the data set."""
+        given = class_numbers(labels)
+        if given is None or len(given) != len(rows):
+            return False
+        known = rows >= 0
+        return bool((given[known] == self.y_train[rows[known]]).mean() > 0.999) if known.any() else True
+
+
+def _as_array(x: Any) -> Array | None:
+    try:
+        if isinstance(x, list | tuple) and len(x) == 1:
+            x = x[0]
+        array = np.asarray(x)
+    except Exception:  # a stand-in or an object of the student's may raise anything
+        return None
+    return array if array.dtype.kind in "buif" else None
+
+
+def class_numbers(labels: Any) -> Array | None:
+    """Integer or one-hot labels -> class numbers."""
+    array = _as_array(labels)
+    if array is None or array.ndim == 0:
+        return None
+    if array.ndim > 1 and array.shape[-1] > 1:
+        return array.reshape(len(array), -1).argmax(axis=1)
+    return array.reshape(-1).astype(np.int64)
+
+
+def _candidates(x: Array) -> list[InputScaling]:
+    """Affine maps that would bring pixels from 0 to 255 into the range of ``x``."""
+    low, high = float(x.min()), float(x.max())
+    if not (np.isfinite(low) and np.isfinite(high)) or high == low:
+        return []
+    usual = [(1 / 255, 0.0), (1.0, 0.0), (1 / 127.5, -1.0), (1 / 256, 0.0), (1 / 255, -0.5)]
+    ranged = [((high - low) / 255, low), ((low - high) / 255, high)]
+    chosen = []
+    for scale, offset in usual + ranged:
+        fits = offset - 1e-4 <= low and high <= scale * 255 + offset + 1e-4
+        if (fits or (scale, offset) in ranged) and abs(scale) < 1e6 and abs(offset) < 1e6:
+            chosen.append(InputScaling(scale=scale, offset=offset))
+    return chosen
+
+
+def _unscale(x: Array, scaling: InputScaling) -> Array | None:
+    """Pixels that ``scaling`` would turn into ``x``, or None where it is not that map."""
+    flat = x.reshape(len(x), -1)
+    pixels = np.empty(flat.shape, np.uint8)
+    for start in range(0, len(flat), 8192):
+        part = flat[start : start + 8192].astype(np.float64)
+        exact = (part - scaling.offset) / scaling.scale
+        rounded = np.rint(exact)
+        if np.abs(exact - rounded).max() > 0.02 or rounded.min() < 0 or rounded.max() > 255:
+            return None
+        pixels[start : start + 8192] = rounded.astype(np.uint8)
+    return pixels

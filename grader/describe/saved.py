@@ -1,0 +1,178 @@
+"""Saved models -> their configuration, read as data and never through Keras.
+
+`.keras` (zip with config.json), HDF5 of Keras 1 and 2, architecture JSON, and SavedModel folders
+written by Keras 2. A weights-only file or an exported serving function says so.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from grader.errors import StudentError, Unsupported
+
+MAX_CONFIG = 8_000_000  # bytes; a network of 1,000 layers needs about 1.5 MB
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The model configuration in a file or SavedModel folder. Raises `StudentError`."""
+    if path.is_dir():
+        return _saved_model(path)
+    readers = {".keras": _keras, ".json": _json, ".h5": _hdf5, ".hdf5": _hdf5}
+    return readers[path.suffix.lower()](path)
+
+
+def compile_config(path: Path) -> Any:
+    """How the saved model was compiled, where the file tells; else None."""
+    try:
+        if path.suffix.lower() == ".keras":
+            return read_config(path).get("compile_config")
+        if path.suffix.lower() in (".h5", ".hdf5"):
+            return _parse(_hdf5_attribute(path, "training_config") or "null", path)
+    except StudentError:
+        return None
+    return None
+
+
+def _parse(text: str | bytes, path: Path) -> Any:
+    if len(text) > MAX_CONFIG:
+        raise StudentError(f"{path.name}: its configuration has {len(text):,} bytes; "
+                           f"at most {MAX_CONFIG:,} are read")  # fmt: skip
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise StudentError(
+            f"{path.name}: its configuration is not valid JSON: {error}"[:500],
+            "Save the model again with model.save().",
+        ) from None
+
+
+def _keras(path: Path) -> dict[str, Any]:
+    hint = "Save the model again with model.save('model.keras')."
+    try:
+        with zipfile.ZipFile(path) as archive:
+            info = archive.getinfo("config.json")
+            if info.file_size > MAX_CONFIG:
+                raise StudentError(f"{path.name}: its config.json has {info.file_size:,} bytes; "
+                                   f"at most {MAX_CONFIG:,} are read", hint)  # fmt: skip
+            with archive.open(info) as member:
+                text = member.read(MAX_CONFIG + 1)
+    except KeyError:
+        raise StudentError(f"{path.name} holds no config.json: it is no Keras model", hint) from None
+    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+        raise StudentError(f"{path.name} is not a readable .keras file: {error}", hint) from None
+    return _object(_parse(text, path), path)
+
+
+def _object(value: Any, path: Path) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise StudentError(f"{path.name}: its configuration is not a JSON object",
+                           "Save the architecture with model.to_json().")  # fmt: skip
+    return value
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if path.stat().st_size > MAX_CONFIG:
+        raise StudentError(f"{path.name} has {path.stat().st_size:,} bytes; "
+                           f"at most {MAX_CONFIG:,} are read")  # fmt: skip
+    value = _parse(path.read_bytes(), path)
+    if isinstance(value, str):  # json.dump(model.to_json(), file) quotes it twice
+        value = _parse(value, path)
+    return _object(value, path)
+
+
+def _hdf5(path: Path) -> dict[str, Any]:
+    text = _hdf5_attribute(path, "model_config")
+    if text is None:
+        raise StudentError(
+            f"{path.name} holds weights only, no architecture",
+            "Hand in model.save('model.h5'), or the code that builds the network.",
+        )
+    return _object(_parse(text, path), path)
+
+
+def _hdf5_attribute(path: Path, name: str) -> str | None:
+    import h5py  # costs 0.2 s, and only this format needs it
+
+    try:
+        with h5py.File(path, "r") as file:
+            value = file.attrs.get(name)
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        raise StudentError(f"{path.name} is not a readable HDF5 file: {error}"[:500],
+                           "Save the model again with model.save('model.h5').") from None  # fmt: skip
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+# --- SavedModel ---------------------------------------------------------------------------------
+
+
+def _saved_model(folder: Path) -> dict[str, Any]:
+    """Keras 2 stores each object's configuration as JSON in a protocol buffer beside the graph.
+
+    `keras_metadata.pb` since TensorFlow 2.5, `saved_model.pb` itself before.
+    """
+    for name in ("keras_metadata.pb", "saved_model.pb"):
+        file = folder / name
+        if file.is_file() and file.stat().st_size <= 64_000_000:
+            for text in _json_strings(file.read_bytes()):
+                if (config := _model_in(text)) is not None:
+                    return config
+    raise Unsupported(
+        f"{folder.name}: this SavedModel holds a computation, not a Keras architecture",
+        "Hand in model.save('model.keras') instead of model.export(…).",
+    )
+
+
+def _model_in(text: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict):
+        return None
+    config = value.get("model_config") or value
+    is_model = isinstance(config, dict) and config.get("class_name") in (
+        "Sequential", "Functional", "Model",
+    )  # fmt: skip
+    return config if is_model and isinstance(config.get("config"), dict) else None
+
+
+def _json_strings(data: bytes, depth: int = 0) -> Iterator[bytes]:
+    """Length-delimited fields that look like JSON objects, at any depth.
+
+    The wire format of https://protobuf.dev/programming-guides/encoding/, without a schema.
+    """
+    position = 0
+    while position < len(data):
+        key, position = _varint(data, position)
+        match key & 7:
+            case 0:
+                _, position = _varint(data, position)
+            case 1:
+                position += 8
+            case 5:
+                position += 4
+            case 2:
+                size, position = _varint(data, position)
+                field = data[position : position + size]
+                position += size
+                if field[:1] == b"{" and field[-1:] == b"}":
+                    yield field
+                elif depth < 8 and len(field) > 16:
+                    yield from _json_strings(field, depth + 1)
+            case _:
+                return  # not a message after all
+
+
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    value = shift = 0
+    while position < len(data) and shift < 70:
+        byte = data[position]
+        value |= (byte & 0x7F) << shift
+        position, shift = position + 1, shift + 7
+        if not byte & 0x80:
+            return value, position
+    return 0, len(data)

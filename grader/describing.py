@@ -1,0 +1,180 @@
+"""Ask the untrusted child for a description, and make nothing of it that is not validated.
+
+The child gets a folder of its own with a copy of the files that came with the submission, and the
+data set with permuted test labels. Its answer is parsed strictly and of limited size.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from grader import claims, shapes
+from grader.datasets import Dataset, write_blinded
+from grader.errors import BrokenError, StudentError, Unsupported
+from grader.load import Loaded
+from grader.records import DescribeAnswer, DescribeJob, Description, Note, Program, Reading
+from grader.sandbox import Ended, Limits, run_child
+
+ANSWER_BYTES = 64_000_000
+MAX_COPIED = 300_000_000
+
+
+def describe(loaded: Loaded, dataset: Dataset, seconds: float) -> Description:
+    """Describe every model of the submission.
+
+    Where `Conv2D(16, 3, 3)` can be read in two ways, the reading that gives the parameter count of
+    the saved summary wins; without one, the reading under which a network comes out at all.
+    Raises `StudentError` when no model can be described.
+    """
+    first = _answer_or_error(loaded, dataset, seconds, None)
+    if isinstance(first, Description) and not _worth_another(first, loaded.program):
+        return _checked(first)
+    ambiguous = isinstance(first, Description) and first.ambiguous_calls
+    if ambiguous and isinstance(first, Description):
+        other: Reading = "strides" if first.reading == "rows_columns" else "rows_columns"
+        second = _answer_or_error(loaded, dataset, seconds, other)
+        if isinstance(second, Description) and _better(second, first, loaded.program):
+            return _checked(second)
+    if isinstance(first, Description):
+        return _checked(first)
+    raise first
+
+
+def _checked(description: Description) -> Description:
+    if not description.models:
+        raise _no_model(description)
+    return description
+
+
+def _no_model(description: Description) -> StudentError:
+    """Nothing was built: the first cell that failed says why, if one did."""
+    if not description.failures:
+        return StudentError("no cell builds a Keras model",
+                            "Hand in the cells that build the network.")  # fmt: skip
+    first = description.failures[0]
+    where = f"code cell {first.cell}" + (f", line {first.line}" if first.line else "")
+    return StudentError(f"{where}: {first.error}",
+                        "Restart the kernel and run all cells from the top.",
+                        cell=first.cell, excerpt=first.excerpt)  # fmt: skip
+
+
+# --- the two readings of Conv2D(16, 3, 3) -------------------------------------------------------
+
+
+def _totals(description: Description) -> set[int]:
+    found = set()
+    for model in description.models:
+        try:
+            total = shapes.analyse(model.network).total
+        except StudentError:
+            continue
+        if total is not None:
+            found.add(total)
+    return found
+
+
+def _worth_another(description: Description, program: Program) -> bool:
+    """Whether the saved summaries contradict this reading, or nothing came out under it."""
+    if not description.ambiguous_calls:
+        return False
+    claimed = set(claims.read(program).total_parameters)
+    totals = _totals(description)
+    return not totals or bool(claimed and not claimed & totals)
+
+
+def _better(second: Description, first: Description, program: Program) -> bool:
+    if not _totals(second):
+        return False
+    claimed = set(claims.read(program).total_parameters)
+    return bool(claimed & _totals(second)) or not _totals(first)
+
+
+# --- one child ----------------------------------------------------------------------------------
+
+
+def _answer_or_error(
+    loaded: Loaded, dataset: Dataset, seconds: float, reading: Reading | None
+) -> Description | StudentError | Unsupported:
+    with tempfile.TemporaryDirectory(prefix="grader-") as scratch:
+        folder = Path(scratch) / "submission"
+        _copy(loaded.beside, folder)
+        data = Path(scratch) / "data.npz"
+        if loaded.program.model_file is None:
+            write_blinded(dataset, data)
+        job = DescribeJob(
+            program=loaded.program,
+            data=str(data),
+            dataset=dataset.spec.served_as,
+            image_shape=dataset.image_shape,
+            seconds=int(seconds),
+            reading=reading,
+        )
+        last: list[bytes] = []
+
+        def keep_last(line: bytes) -> None:
+            last[:] = [line]
+
+        ended = run_child("grader.describe", job.model_dump_json().encode(), folder,
+                          Limits(seconds, ANSWER_BYTES), keep_last,
+                          {"CUDA_VISIBLE_DEVICES": "-1"})  # fmt: skip
+    return _read_answer(last[0] if last else b"", ended, seconds)
+
+
+def _copy(beside: Path | None, folder: Path) -> None:
+    """The submission's own files, without links and within bounds."""
+    folder.mkdir()
+    left = MAX_COPIED
+    for file in sorted(beside.rglob("*")) if beside else ():
+        if file.is_file() and not file.is_symlink() and (left := left - file.stat().st_size) > 0:
+            target = folder / file.relative_to(beside or file)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+
+
+def _read_answer(
+    line: bytes, ended: Ended, seconds: float
+) -> Description | StudentError | Unsupported:
+    if not line:
+        return _silent(ended, seconds)
+    try:
+        answer = DescribeAnswer.model_validate_json(line)
+    except ValidationError as error:
+        return Unsupported(f"the description of this submission is not valid: {error.errors()[0]['msg']}",
+                           "A person should look at the submission.")  # fmt: skip
+    if answer.description is not None:
+        cut = _cut_short(ended, seconds)
+        notes = (*answer.description.notes, *([Note(message=cut)] if cut else []))
+        return answer.description.model_copy(update={"notes": notes})
+    if answer.problem is None:
+        return Unsupported("the describing process gave an empty answer")
+    kind = Unsupported if answer.problem.kind == "unsupported" else StudentError
+    return kind(answer.problem.message, answer.problem.hint)
+
+
+def _cut_short(ended: Ended, seconds: float) -> str:
+    if ended.timed_out:
+        return f"the submission ran longer than {seconds:.0f} s and was stopped after its last fit"
+    if ended.returncode != 0:
+        return f"the submission ended its own process (status {ended.returncode}) after its last fit"
+    return ""
+
+
+def _silent(ended: Ended, seconds: float) -> StudentError:
+    """No answer at all: whose fault it is shows in how the child ended."""
+    if ended.timed_out:
+        return StudentError(f"the submission ran longer than {seconds:.0f} s before any fit",
+                            "grader does not train while it reads a submission: "
+                            "look for a loop that never ends.")  # fmt: skip
+    if ended.flooded:
+        return StudentError("the submission floods the answer of its process")
+    if "grader/describe" in ended.log and "Traceback" in ended.log:
+        raise BrokenError(f"grader failed while describing:\n{ended.log[-3_000:]}",
+                          "Please report this with the submission.")  # fmt: skip
+    how = f"signal {-ended.returncode}" if ended.returncode < 0 else f"status {ended.returncode}"
+    return StudentError(f"the submission ended its own process ({how}) before any model was built",
+                        "Remove exit() and os._exit(); a signal 9 or 11 means that memory ran out "
+                        "or a library crashed.")  # fmt: skip

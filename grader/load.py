@@ -1,0 +1,236 @@
+"""Files -> `Program`: cells of source with their saved output, or the path of a saved model.
+
+Everything is read as text or bytes; nothing is executed and no model file is opened here.
+Notebooks of every nbformat, scripts, Markdown, saved models, and a folder or zip with one of these.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from grader.archive import extract
+from grader.errors import InstructorError, StudentError
+from grader.records import Cell, Program
+
+MAX_BYTES = 64_000_000  # of one notebook, script or write-up
+MAX_OUTPUT = 1_000_000  # characters of saved output kept per cell
+MAX_CELLS = 5_000
+
+MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".json")
+# What counts when a folder holds several kinds: code tells more than weights do.
+PREFERENCE = (".ipynb", ".py", ".keras", ".h5", ".hdf5", ".json", ".md", ".markdown", "savedmodel")
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A program, and the folder whose other files it may import or load, if it came with any."""
+
+    program: Program
+    beside: Path | None = None
+
+
+def load(path: Path, scratch: Path) -> Loaded:
+    """Load the submission at ``path``; a zip is unpacked below ``scratch``.
+
+    Raises `InstructorError` when there is no such file, `StudentError` for what is in it.
+    """
+    if not path.exists():
+        raise InstructorError(f"{path}: no such file or folder", "Check the path.")
+    digest = _digest(path)
+    if path.is_file() and path.suffix.lower() == ".zip":
+        folder = scratch / "unpacked"
+        extract(path, folder)
+        return _load_folder(folder, path.name, digest)
+    if path.is_dir() and not _is_saved_model(path):
+        return _load_folder(path, path.name, digest)
+    return Loaded(_program(path, path.name, digest))
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file, or of a folder's files with their relative names."""
+    total = hashlib.sha256()
+    files = [path] if path.is_file() else sorted(_files(path))
+    for file in files:
+        if path.is_dir():
+            total.update(file.relative_to(path).as_posix().encode("utf-8", "surrogateescape") + b"\0")
+        with file.open("rb") as stream:
+            total.update(hashlib.file_digest(stream, "sha256").digest())
+    return total.hexdigest()
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Regular files below a folder, without hidden ones and what other systems leave behind."""
+    for file in folder.rglob("*"):
+        parts = file.relative_to(folder).parts
+        hidden = any(p.startswith(".") or p in ("__MACOSX", "__pycache__") for p in parts)
+        if not hidden and file.is_file() and not file.is_symlink():
+            yield file
+
+
+def _is_saved_model(path: Path) -> bool:
+    return path.is_dir() and (path / "saved_model.pb").is_file()
+
+
+def _load_folder(folder: Path, name: str, digest: str) -> Loaded:
+    found: dict[str, list[Path]] = {kind: [] for kind in PREFERENCE}
+    for file in sorted(_files(folder)):
+        if file.name == "saved_model.pb":
+            found["savedmodel"].append(file.parent)
+        elif (kind := file.suffix.lower()) in found:
+            found[kind].append(file)
+    for kind in PREFERENCE:
+        if found[kind]:
+            chosen = _one_of(found[kind], folder, name)
+            return Loaded(_program(chosen, name, digest), folder)
+    raise StudentError(
+        f"{name}: no submission in it",
+        "Hand in a notebook (.ipynb), a script (.py), a write-up (.md) or a saved model.",
+    )
+
+
+def _one_of(files: list[Path], folder: Path, name: str) -> Path:
+    if len(files) > 1:  # the one with a network in it, if only one has
+        telling = [f for f in files if f.is_file() and re.search(rb"\.fit\(|Sequential|Model\(", f.read_bytes()[:MAX_BYTES])]
+        if len(telling) != 1:
+            names = ", ".join(str(f.relative_to(folder)) for f in (telling or files)[:5])
+            raise StudentError(f"{name}: several files could be the submission: {names}",
+                               "Hand in one, or name it on the command line.")  # fmt: skip
+        files = telling
+    return files[0]
+
+
+def _program(path: Path, name: str, digest: str) -> Program:
+    suffix = path.suffix.lower()
+    common: dict[str, Any] = {"name": name, "path": str(path), "digest": digest}
+    if _is_saved_model(path) or suffix in MODEL_SUFFIXES:
+        return Program(**common, model_file=str(path.resolve()))
+    readers = {".ipynb": _notebook, ".py": _script, ".md": _markdown, ".markdown": _markdown}
+    if suffix not in readers:
+        raise StudentError(
+            f"{path.name}: grader does not read {suffix or 'files without a suffix'!r}",
+            "Hand in .ipynb, .py, .md, .keras, .h5, .json, a SavedModel folder, or a zip of one.",
+        )
+    cells, extra = readers[suffix](_text(path), path)
+    if len(cells) > MAX_CELLS:
+        raise StudentError(f"{path.name} has {len(cells):,} cells; at most {MAX_CELLS:,} are read")
+    if not any(c.kind == "code" and c.source.strip() for c in cells):
+        raise StudentError(f"{path.name} holds no code", "Hand in the file that builds the network.")
+    return Program(**common, cells=tuple(cells), **extra)
+
+
+def _text(path: Path) -> str:
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise StudentError(f"{path.name} has {size:,} bytes; at most {MAX_BYTES:,} are read",
+                           "Clear the outputs that hold pictures or data.")  # fmt: skip
+    raw = path.read_bytes()
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return raw.decode("utf-16", "replace")
+    return raw.decode("utf-8-sig", "replace")
+
+
+# --- readers: text -> cells ---------------------------------------------------------------------
+
+Read = tuple[list[Cell], dict[str, Any]]
+
+
+def _notebook(text: str, path: Path) -> Read:
+    """Any nbformat: version 1 to 3 are brought to 4 by nbformat itself."""
+    import nbformat
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # missing cell ids and the like are no one's problem
+            notebook = nbformat.convert(nbformat.reader.reads(text), 4)  # type: ignore[no-untyped-call]
+        cells = [c for c in map(_notebook_cell, notebook.cells) if c is not None]
+    except Exception as error:  # nbformat raises whatever the file's shape makes it raise
+        raise StudentError(
+            f"{path.name} is not a readable notebook: {type(error).__name__}: {error}"[:300],
+            "Open it in Jupyter, save it again, and check that it is the .ipynb file itself.",
+        ) from None
+    language = notebook.get("metadata", {}).get("language_info", {})
+    python = language.get("version") if isinstance(language, dict) else None
+    return cells, {"python": str(python)[:40] if python else None}
+
+
+def _notebook_cell(raw: Any) -> Cell | None:
+    source = raw.get("source", "")
+    source = "".join(source) if isinstance(source, list) else str(source)
+    if raw.get("cell_type") == "code":
+        output = "\n".join(_output_text(o) for o in raw.get("outputs", []))
+        return Cell(kind="code", source=source, output=_clean(output))
+    if raw.get("cell_type") == "markdown":
+        return Cell(kind="markdown", source=source)
+    return None
+
+
+def _output_text(output: Any) -> str:
+    text = output.get("text") or output.get("data", {}).get("text/plain") or ""
+    return "".join(text) if isinstance(text, list) else str(text)
+
+
+def _clean(output: str) -> str:
+    """Saved output as plain text: the last state of lines that a progress bar overwrote."""
+    if len(output) > MAX_OUTPUT:  # keep both ends: a summary comes first, results come last
+        output = output[: MAX_OUTPUT // 2] + "\n" + output[-MAX_OUTPUT // 2 :]
+    return _ANSI.sub("", output).replace("\x08", "")
+
+
+def _script(text: str, path: Path) -> Read:
+    """A script is one cell, unless `# %%` lines divide it."""
+    parts = re.split(r"(?m)^(?=#\s*%%)", text)
+    return [Cell(kind="code", source=part) for part in parts if part.strip()], {}
+
+
+_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})\s*([^\s`]*)[^`]*$")
+_PYTHON = {"python", "py", "python3", "ipython", "ipython3", "{.python}", "{python}"}
+
+
+def _markdown(text: str, path: Path) -> Read:
+    """Fenced blocks as in CommonMark; see the module docstring of `grader.load`."""
+    cells: list[Cell] = []
+    prose: list[str] = []
+    lines = iter(text.split("\n"))
+    for line in lines:
+        opening = _FENCE.match(line)
+        if opening is None:
+            prose.append(line)
+            continue
+        body = "\n".join(_until_closed(lines, opening[1]))
+        language = opening[2].lower()
+        said = "\n".join(prose).strip()
+        if language in _PYTHON:
+            if said:
+                cells.append(Cell(kind="markdown", source=said))
+            cells.append(Cell(kind="code", source=body))
+            prose = []
+        elif language in ("", "text", "txt", "output", "console", "plain", "plaintext") and cells:
+            _add_output(cells, body)
+    if said := "\n".join(prose).strip():
+        cells.append(Cell(kind="markdown", source=said))
+    return cells, {}
+
+
+def _until_closed(lines: Iterator[str], fence: str) -> Iterator[str]:
+    for line in lines:
+        stripped = line.strip()
+        if stripped and set(stripped) == {fence[0]} and len(stripped) >= len(fence):
+            return
+        yield line
+
+
+def _add_output(cells: list[Cell], text: str) -> None:
+    """A text block belongs to the last cell of code."""
+    for index in range(len(cells) - 1, -1, -1):
+        if cells[index].kind == "code":
+            output = f"{cells[index].output}\n{text}".strip()
+            cells[index] = cells[index].model_copy(update={"output": _clean(output)})
+            return
