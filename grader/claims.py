@@ -50,7 +50,7 @@ def _accuracy(program: Program, outputs: str) -> tuple[float | None, str]:
 
 def _percentages(prose: str) -> Iterator[float]:
     for fraction, percent in _PROSE.findall(prose):
-        yield float(f"0.{fraction}") if fraction else float(percent) / 100
+        yield float(f"0.{fraction}") if fraction else round(float(percent) / 100, 6)
 
 
 def compare(

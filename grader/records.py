@@ -656,9 +656,38 @@ class DescribeAnswer(Record):
 # --- training runs ------------------------------------------------------------------------------
 
 
-class EpochResult(Record):
-    """One epoch; losses are None when they are not finite numbers."""
+Ended = Literal[
+    "finished", "threshold_reached", "early_stopping", "diverged", "interrupted"
+]  # fmt: skip
 
+
+class Environment(Record):
+    """What a run ran on, to reproduce it. The first event of a training child."""
+
+    event: Literal["start"] = "start"
+    device: str
+    threads: int
+    versions: dict[str, str]
+
+
+class BatchEvent(Record):
+    """Progress within an epoch; loss and accuracy are means over the epoch so far."""
+
+    event: Literal["batch"] = "batch"
+    epoch: int
+    batch: int
+    batches: int
+    loss: float | None = None
+    accuracy: float | None = None
+
+
+class EpochResult(Record):
+    """One epoch; losses are None when they are not finite numbers.
+
+    ``seconds`` is the whole epoch, ``training_seconds`` leaves out the evaluation.
+    """
+
+    event: Literal["epoch"] = "epoch"
     epoch: int
     learning_rate: float
     train_loss: float | None
@@ -667,14 +696,26 @@ class EpochResult(Record):
     correct: int
     images: int
     seconds: float
+    training_seconds: float
 
 
-class Environment(Record):
-    """What a run ran on, to reproduce it."""
+class EndEvent(Record):
+    event: Literal["end"] = "end"
+    ended: Ended
 
-    device: str
-    threads: int
-    versions: dict[str, str]
+
+TrainEvent = Environment | BatchEvent | EpochResult | EndEvent
+
+
+class TrainJob(Record):
+    """What the trusted child is asked: one attempt. ``stop_at`` correct images end it early."""
+
+    network: ModelDescription
+    training: Annotated[tuple[TrainingRecipe, ...], Field(min_length=1)]
+    dataset: DatasetSpec
+    seed: int
+    max_epochs: Annotated[int, Field(ge=1)]
+    stop_at: int | None = None
 
 
 class TrainingRun(Record):
@@ -682,7 +723,7 @@ class TrainingRun(Record):
 
     seed: int
     epochs: tuple[EpochResult, ...]
-    ended: Literal["finished", "threshold_reached", "early_stopping", "diverged", "interrupted"]
+    ended: Ended
     environment: Environment
 
     @property

@@ -42,12 +42,21 @@ def _parse(text: str | bytes, path: Path) -> Any:
         raise StudentError(f"{path.name}: its configuration has {len(text):,} bytes; "
                            f"at most {MAX_CONFIG:,} are read")  # fmt: skip
     try:
-        return json.loads(text)
+        return _untagged(json.loads(text))
     except (ValueError, RecursionError) as error:
         raise StudentError(
             f"{path.name}: its configuration is not valid JSON: {error}"[:500],
             "Save the model again with model.save().",
         ) from None
+
+
+def _untagged(value: Any) -> Any:
+    """tf.keras tags tuples and shapes, which JSON does not know, as objects with items."""
+    if isinstance(value, dict):
+        if value.get("class_name") in ("__tuple__", "TensorShape") and "items" in value:
+            return _untagged(value["items"])
+        return {key: _untagged(item) for key, item in value.items()}
+    return [_untagged(item) for item in value] if isinstance(value, list) else value
 
 
 def _keras(path: Path) -> dict[str, Any]:
@@ -128,7 +137,7 @@ def _saved_model(folder: Path) -> dict[str, Any]:
 
 def _model_in(text: bytes) -> dict[str, Any] | None:
     try:
-        value = json.loads(text)
+        value = _untagged(json.loads(text))
     except (ValueError, RecursionError):
         return None
     if not isinstance(value, dict):

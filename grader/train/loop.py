@@ -1,0 +1,195 @@
+"""Train a rebuilt network with its recipe: Keras's own `fit`, watched by a few callbacks.
+
+Every epoch trains on the whole training split, the last partial batch included, and then counts
+the correct images of the whole test split.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from grader import records as r
+from grader.train import build
+
+Emit = Callable[[r.TrainEvent], None]
+Array = npt.NDArray[Any]
+
+EVALUATION_BATCH = 1_000
+
+
+class Trainer:
+    """One attempt: one network, one seed. `run` emits an event per epoch and says how it ended."""
+
+    def __init__(self, job: r.TrainJob, arrays: dict[str, Array], emit: Emit) -> None:
+        keras.utils.set_random_seed(job.seed)
+        self.job, self.arrays, self.emit = job, arrays, emit
+        self.model = build.model(job.network)
+        self.done = 0
+        self.ended: r.Ended = "finished"
+        self.started = time.monotonic()
+
+    def run(self) -> r.Ended:
+        for recipe in self.job.training:
+            epochs = min(recipe.epochs, self.job.max_epochs - self.done)
+            if epochs < 1 or self.ended != "finished":
+                break
+            self._fit(recipe, epochs)
+        return self.ended
+
+    def _fit(self, recipe: r.TrainingRecipe, epochs: int) -> None:
+        on_gpu = bool(tf.config.list_physical_devices("GPU"))
+        if not recipe.continues or self.model.optimizer is None:
+            self.model.compile(
+                optimizer=build.optimizer(recipe),
+                loss=build.loss(recipe.loss),
+                metrics=[build.accuracy(recipe.loss)],
+                jit_compile="auto" if on_gpu else False,  # XLA is twice as slow on a CPU
+            )
+        x = scaled(self.arrays["x_train"], recipe.scaling, self.model.input_shape[1:])
+        y = targets(self.arrays["y_train"], recipe.loss, self.model.output_shape[-1])
+        callbacks = [_Rates(recipe), _Watch(self, recipe, epochs), *map(build.callback, recipe.callbacks)]
+        offset = self.done
+        self.model.fit(x, y, batch_size=recipe.batch_size, epochs=epochs, verbose=0,
+                       callbacks=callbacks, shuffle=recipe.shuffle)  # fmt: skip
+        stopped_early = self.done - offset < epochs and self.ended == "finished"
+        if stopped_early and recipe is self.job.training[-1]:
+            self.ended = "early_stopping"
+
+
+def scaled(images: Array, scaling: r.InputScaling, shape: tuple[int, ...]) -> Array:
+    """uint8 images -> float32 inputs of the network's shape, as the submission scaled them."""
+    inputs = images.astype(np.float32) * np.float32(scaling.scale) + np.float32(scaling.offset)
+    return inputs.reshape(-1, *shape)
+
+
+def targets(labels: Array, loss: r.Loss, classes: int) -> Array:
+    """Class numbers for a sparse loss, one-hot rows for any other."""
+    if build.is_sparse(loss):
+        return labels.astype(np.int32)
+    return np.eye(classes, dtype=np.float32)[labels]
+
+
+class _Rates(keras.callbacks.Callback):  # type: ignore[misc]
+    """Sets the sampled learning rates, before each epoch or each step.
+
+    A rate that stays as it was is not set again, so that ReduceLROnPlateau keeps its say.
+    """
+
+    def __init__(self, recipe: r.TrainingRecipe) -> None:
+        super().__init__()
+        self.rates, self.per_step = recipe.learning_rates, recipe.rates_per == "step"
+        self.step = 0
+        self.last: float | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        if not self.per_step:
+            self._set(epoch)
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if self.per_step:
+            self._set(self.step)
+            self.step += 1
+
+    def _set(self, index: int) -> None:
+        rate = self.rates[min(index, len(self.rates) - 1)]
+        if rate != self.last:
+            self.model.optimizer.learning_rate = rate
+            self.last = rate
+
+
+class _Watch(keras.callbacks.Callback):  # type: ignore[misc]
+    """Evaluates after every epoch, reports progress, and ends a run whose outcome is known."""
+
+    def __init__(self, trainer: Trainer, recipe: r.TrainingRecipe, epochs: int) -> None:
+        super().__init__()
+        self.trainer, self.recipe, self.epochs = trainer, recipe, epochs
+        self.last_report = 0.0
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        arrays = self.trainer.arrays
+        shape = self.model.input_shape[1:]
+        self.steps = math.ceil(len(arrays["x_train"]) / self.recipe.batch_size)
+        self.evaluate = evaluator(
+            self.model,
+            scaled(arrays["x_test"], self.recipe.scaling, shape),
+            arrays["y_test"],
+            self.recipe.loss,
+        )
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.epoch_started = time.monotonic()
+        self.epoch = self.trainer.done + 1
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        logs = logs or {}
+        if not math.isfinite(float(logs.get("loss", 0.0))):
+            self.trainer.ended = "diverged"
+            self.model.stop_training = True
+        now = time.monotonic()
+        if now - self.last_report > 0.5:
+            self.last_report = now
+            self.trainer.emit(r.BatchEvent(
+                epoch=self.epoch, batch=batch + 1, batches=self.steps,
+                loss=_finite(logs.get("loss")), accuracy=_finite(logs.get("accuracy"))))  # fmt: skip
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        trained = time.monotonic() - self.epoch_started
+        correct, validation_loss = self.evaluate()
+        images = len(self.trainer.arrays["y_test"])
+        logs = logs if logs is not None else {}
+        logs["val_accuracy"], logs["val_loss"] = correct / images, validation_loss
+        self.trainer.done += 1
+        self.trainer.emit(r.EpochResult(
+            epoch=self.epoch,
+            learning_rate=float(np.asarray(self.model.optimizer.learning_rate)),
+            train_loss=_finite(logs.get("loss")),
+            train_accuracy=_finite(logs.get("accuracy")),
+            validation_loss=_finite(validation_loss),
+            correct=correct,
+            images=images,
+            seconds=round(time.monotonic() - self.epoch_started, 3),
+            training_seconds=round(trained, 3),
+        ))  # fmt: skip
+        stop_at = self.trainer.job.stop_at
+        if stop_at is not None and correct >= stop_at and self.trainer.ended == "finished":
+            self.trainer.ended = "threshold_reached"
+            self.model.stop_training = True
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if value is not None and math.isfinite(float(value)) else None
+
+
+def evaluator(
+    model: keras.Model, x: Array, labels: Array, loss: r.Loss
+) -> Callable[[], tuple[int, float]]:
+    """A function that counts correct images of a split and averages its loss."""
+    classes = model.output_shape[-1]
+    y = targets(labels, loss, classes)
+    criterion = build.loss(loss)
+
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def on_batch(images: Any, wanted: Any, numbers: Any) -> tuple[Any, Any]:
+        outputs = model(images, training=False)
+        hits = tf.argmax(outputs, axis=-1) == tf.cast(numbers, tf.int64)
+        return tf.reduce_sum(tf.cast(hits, tf.int64)), criterion(wanted, outputs)
+
+    def evaluate() -> tuple[int, float]:
+        correct, total = 0, 0.0
+        for start in range(0, len(x), EVALUATION_BATCH):
+            part = slice(start, start + EVALUATION_BATCH)
+            hits, mean = on_batch(x[part], y[part], labels[part])
+            correct += int(hits)
+            total += float(mean) * len(x[part])
+        penalties = sum(float(penalty) for penalty in model.losses)
+        return correct, total / len(x) + penalties
+
+    return evaluate
