@@ -538,6 +538,38 @@ class TrainingRecipe(Record):
     unsupported: tuple[Text, ...] = ()
 
 
+PUBLISHED_SEEDS = (2019, 2020, 2021, 2022, 2023, 2024, 2025)
+
+
+class TrainingPolicy(Record):
+    """How submissions are retrained, and how chance is dealt with. The same for everyone.
+
+    A network with more than ``max_parameters``, or more than ``max_activations`` values per image,
+    is not retrained but left to a person.
+    """
+
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = 20
+    attempts: Annotated[int, Field(ge=1, le=100)] = 3
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)] = (
+        PUBLISHED_SEEDS
+    )
+    metric: Literal["best_epoch", "final", "mean_last_k"] = "best_epoch"
+    last_k: Annotated[int, Field(ge=1)] = 3
+    decide: Literal["majority", "any", "all"] = "majority"
+    stop_when_settled: bool = True
+    max_parameters: Annotated[int, Field(ge=1)] = 5_000_000
+    max_activations: Annotated[int, Field(ge=1)] = 5_000_000
+
+    @model_validator(mode="after")
+    def _enough_seeds(self) -> TrainingPolicy:
+        if len(self.seeds) < self.attempts:
+            raise ValueError(f"{self.attempts} attempts need as many seeds; "
+                             f"{len(self.seeds)} are listed")  # fmt: skip
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("a seed is listed twice")
+        return self
+
+
 # --- what the describing child answers ----------------------------------------------------------
 
 
@@ -564,6 +596,7 @@ class DescribedModel(Record):
     network: ModelDescription
     training: tuple[TrainingRecipe, ...] = ()
     fit_order: Annotated[int, Field(ge=0)] = 0  # 0: never fitted; else the rank of its last fit
+    compiled: TrainingRecipe | None = None  # of a model compiled but never fitted; epochs are void
 
 
 Reading = Literal["rows_columns", "strides"]
@@ -791,7 +824,7 @@ class GradedModel(Record):
     non_trainable_parameters: int | None
     layers: tuple[LayerRow, ...]
     recipe: tuple[TrainingRecipe, ...]
-    recipe_source: Literal["submission", "rubric"]
+    recipe_source: Literal["submission", "compile", "rubric"]
 
 
 class Provenance(Record):

@@ -83,7 +83,8 @@ class _Session:
                 name = _free(self._name(tracked)[:180], taken)
                 models.append(r.DescribedModel(
                     name=name, network=tracked.network, training=tuple(tracked.training),
-                    fit_order=tracked.fit_order))  # fmt: skip
+                    fit_order=tracked.fit_order,
+                    compiled=self.recorder.compiled_recipe(tracked)))  # fmt: skip
         return r.Description(
             models=tuple(models),
             notes=(*self._era_notes(), *self.notes),

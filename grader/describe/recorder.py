@@ -61,6 +61,16 @@ class Recorder:
                       "it was built for the images of the data set")  # fmt: skip
         tracked.network = graph.describe(graph.of_model(model))
 
+    def compiled_recipe(self, tracked: Tracked) -> r.TrainingRecipe | None:
+        """Optimizer and loss of a model that was compiled but not fitted; epochs mean nothing."""
+        if not tracked.compiled or tracked.training:
+            return None
+        return recipe.recipe(recipe.Fit(
+            model=tracked.model, loss=tracked.loss, images=0, batch_size=32, epochs=1,
+            steps_per_epoch=1, callbacks=[], shuffle=True,
+            train=Recognised(r.DataUse(split="none")), validation=r.DataUse(split="none"),
+            continues=False, cell=None))  # fmt: skip
+
     # --- what stands in for Keras's methods -----------------------------------------------------
 
     def compile(self, model: Any, optimizer: Any = "rmsprop", loss: Any = None, **rest: Any) -> None:

@@ -25,18 +25,6 @@ def read_config(path: Path) -> dict[str, Any]:
     return readers[path.suffix.lower()](path)
 
 
-def compile_config(path: Path) -> Any:
-    """How the saved model was compiled, where the file tells; else None."""
-    try:
-        if path.suffix.lower() == ".keras":
-            return read_config(path).get("compile_config")
-        if path.suffix.lower() in (".h5", ".hdf5"):
-            return _parse(_hdf5_attribute(path, "training_config") or "null", path)
-    except StudentError:
-        return None
-    return None
-
-
 def _parse(text: str | bytes, path: Path) -> Any:
     if len(text) > MAX_CONFIG:
         raise StudentError(f"{path.name}: its configuration has {len(text):,} bytes; "

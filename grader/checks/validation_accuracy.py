@@ -1,0 +1,135 @@
+"""The validation accuracy that retraining reaches, under the rubric's policy for randomness.
+
+Counts of correct images are compared, never rounded percentages.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from grader import records as r
+from grader.checks.interface import BaseCriterion, Finding, Subject
+
+Settled = Literal["pass", "fail", "borderline"]
+
+
+class ValidationAccuracy(BaseCriterion):
+    """``threshold`` as a fraction of the test images.
+
+    Some attempts reaching it, but not enough of them, is borderline and earns ``borderline_points``
+    of the points. An attempt that stays more than ``clear_miss`` below settles the matter: runs
+    of one network differ by about 0.0005.
+    """
+
+    kind: Literal["validation_accuracy"] = "validation_accuracy"
+    threshold: Annotated[float, Field(gt=0, le=1)]
+    borderline_points: Annotated[float, Field(ge=0, le=1)] = 0.5
+    clear_miss: Annotated[float, Field(ge=0, le=1)] = 0.003
+
+    def needed(self, images: int) -> int:
+        """The smallest count that is not below the threshold: 9,940 of 10,000 for 0.994."""
+        return math.ceil(Fraction(str(self.threshold)) * images)
+
+
+def reached(run: r.TrainingRun, policy: r.TrainingPolicy) -> Fraction:
+    """What one attempt counts for: correct images by the rubric's metric."""
+    metric, last_k = policy.metric, policy.last_k
+    counts = [epoch.correct for epoch in run.epochs]
+    if not counts or run.ended == "diverged" and metric != "best_epoch":
+        return Fraction(0)
+    if metric == "best_epoch":
+        return Fraction(max(counts))
+    if metric == "final":
+        return Fraction(counts[-1])
+    return Fraction(sum(counts[-last_k:]), len(counts[-last_k:]))
+
+
+def settled(
+    criterion: ValidationAccuracy, runs: Sequence[r.TrainingRun], policy: r.TrainingPolicy
+) -> Settled | None:
+    """The outcome, as soon as no further attempt could change it; else None."""
+    attempts = policy.attempts
+    if any(_clear_miss(criterion, run, policy) for run in runs):
+        return "fail" if not _passes(criterion, runs, policy) else "borderline"
+    passes = _passes(criterion, runs, policy)
+    left = attempts - len(runs)
+    enough = {"majority": attempts // 2 + 1, "any": 1, "all": attempts}[policy.decide]
+    if passes >= enough:
+        return "pass"
+    if passes + left >= enough:
+        return None
+    if passes:
+        return "borderline"
+    return None if left else "fail"  # one more attempt may yet make it borderline
+
+
+def _passes(
+    criterion: ValidationAccuracy, runs: Sequence[r.TrainingRun], policy: r.TrainingPolicy
+) -> int:
+    return sum(reached(x, policy) >= criterion.needed(_images(x)) for x in runs if x.epochs)
+
+
+def _images(run: r.TrainingRun) -> int:
+    return run.epochs[0].images
+
+
+def _clear_miss(criterion: ValidationAccuracy, run: r.TrainingRun, policy: r.TrainingPolicy) -> bool:
+    if run.ended == "interrupted":
+        return False
+    if not run.epochs:
+        return True  # diverged within its first epoch
+    images = _images(run)
+    gap = criterion.needed(images) - reached(run, policy)
+    return gap > Fraction(str(criterion.clear_miss)) * images
+
+
+def check(criterion: ValidationAccuracy, subject: Subject) -> Finding:
+    finished = [run for run in subject.runs if run.ended != "interrupted"]
+    if not finished:
+        return Finding("unknown", subject.obstacle or "not retrained")
+    evidence = tuple(_evidence(run) for run in finished)
+    outcome = settled(criterion, finished, subject.policy)
+    images = next((_images(run) for run in finished if run.epochs), 0)
+    passes = _passes(criterion, finished, subject.policy)
+    message = (f"{passes} of {len(finished)} attempt{'s' * (len(finished) > 1)} reached "
+               f"{criterion.needed(images):,} of {images:,}; best {_best(finished)}")  # fmt: skip
+    if outcome is None:
+        return Finding("unknown", f"{message}; the outcome is not settled yet", evidence=evidence)
+    hint = "" if outcome == "pass" else _hint(criterion, finished)
+    fraction = criterion.borderline_points if outcome == "borderline" else 0.0
+    return Finding(outcome, message, hint, evidence, fraction)
+
+
+def _best(runs: Sequence[r.TrainingRun]) -> str:
+    best = max((run.best.correct for run in runs if run.best), default=0)
+    return f"{best:,}"
+
+
+def _evidence(run: r.TrainingRun) -> r.Evidence:
+    if run.best is None:
+        return r.Evidence(text=f"seed {run.seed}: the loss was no number within the first epoch")
+    return r.Evidence(
+        text=f"seed {run.seed}: best {run.best.correct:,} of {run.best.images:,} in epoch "
+        f"{run.best.epoch}, last {run.epochs[-1].correct:,} in epoch {run.epochs[-1].epoch}",
+        epoch=run.best.epoch,
+    )
+
+
+def _hint(criterion: ValidationAccuracy, runs: Sequence[r.TrainingRun]) -> str:
+    if any(run.ended == "diverged" for run in runs):
+        return "The loss became infinite or no number: the learning rate is too high."
+    best = max((run.best for run in runs if run.best), key=lambda e: e.correct)
+    missing = criterion.needed(best.images) - best.correct
+    if missing <= 0:
+        return "It passes with some seeds only: it needs a margin above the threshold."
+    gap = (best.train_accuracy or 0) - best.correct / best.images
+    if best.epoch == runs[0].epochs[-1].epoch and best.train_accuracy and gap < 0.002:
+        return f"{missing} images short, and still improving in its last epoch: it learns too slowly."
+    if gap > 0.005:
+        return f"{missing} images short, and {gap:.1%} better on training images: it overfits."
+    return f"{missing} images short at its best."

@@ -1,0 +1,183 @@
+"""The command line: arguments, exit codes, and the only place that prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from grader import __version__
+from grader.errors import BrokenError, GraderError, InstructorError
+
+app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False,
+                  context_settings={"help_option_names": ["-h", "--help"]},
+                  help="Describe, check and retrain the convolutional networks that students hand in.")  # fmt: skip
+rubric_app = typer.Typer(no_args_is_help=True, help="Work with rubrics.")
+app.add_typer(rubric_app, name="rubric")
+
+Submission = Annotated[Path, typer.Argument(help="A notebook, script, write-up, saved model, "
+                                                 "or a folder or zip with one.")]  # fmt: skip
+RubricName = Annotated[str, typer.Option("--rubric", "-r", help="A rubric's path, or the name of one "
+                                         "that ships with grader.")]  # fmt: skip
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+@app.command()
+def check(
+    submission: Submission,
+    rubric: RubricName = "assignment4",
+    retrain: Annotated[bool, typer.Option("--retrain/--no-retrain", help="Retrain, or answer the "
+                                          "structural criteria only.")] = True,
+    as_json: AsJson = False,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Also write the report to "
+                                                "this file.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
+) -> None:  # fmt: skip
+    """Grade one submission and print its rubric report.
+
+    Exit code 0: passed. 1: graded and not passed. 2: wrong usage or rubric. 3: a person must look.
+    """
+    from grader import pipeline, progress, score
+    from grader.report import FORMATS
+    from grader.rubric import load
+
+    with progress.watcher(Console(stderr=True), quiet) as watcher:
+        grading = pipeline.prepare(load(rubric), retrain, watcher)
+        grade = pipeline.grade_one(submission, grading)
+    text = FORMATS["json" if as_json else "terminal"](grade, _screen())
+    if output is not None:
+        _write(output, FORMATS["json" if as_json or output.suffix == ".json" else "terminal"](grade, _screen(False)))
+    _print(text)
+    raise typer.Exit(score.exit_code(grade))
+
+
+@app.command()
+def describe(
+    submission: Submission,
+    rubric: RubricName = "assignment4",
+    as_json: AsJson = False,
+) -> None:
+    """Show every model of a submission as the grader sees it; nothing is trained."""
+    from grader import datasets, describing, load, pipeline
+    from grader.report import description as report
+    from grader.rubric import load as load_rubric
+
+    loaded_rubric = load_rubric(rubric)
+    dataset = datasets.load(loaded_rubric.dataset)
+    with tempfile.TemporaryDirectory(prefix="grader-") as scratch:
+        loaded = load.load(submission, Path(scratch))
+        found = describing.describe(loaded, dataset, loaded_rubric.rubric.describe_seconds)
+        graded = pipeline.candidates(found, loaded_rubric.rubric.graded_model)
+    shown = report.as_dict(found, graded)
+    _print(json.dumps(shown, indent=2) if as_json else report.as_text(shown, _screen()))
+
+
+@rubric_app.command("validate")
+def rubric_validate(rubric: Annotated[str, typer.Argument(help="Path or name.")]) -> None:
+    """Check a rubric and its data set; say what is wrong and what is allowed."""
+    from grader import datasets
+    from grader.rubric import load
+
+    loaded = load(rubric)
+    data = datasets.load(loaded.dataset)
+    _print(f"{loaded.path}: {len(loaded.rubric.criterion)} criteria, {loaded.rubric.max_points:g} points, "
+           f"{len(data.x_train):,} training and {len(data.x_test):,} test images")  # fmt: skip
+
+
+@rubric_app.command("show")
+def rubric_show(rubric: Annotated[str, typer.Argument(help="Path or name.")] = "") -> None:
+    """Print a rubric with all its settings, defaults included; without a name, list what ships."""
+    from grader.rubric import load, shipped
+
+    if not rubric:
+        _print("\n".join(f"{path.stem:16} {load(str(path)).rubric.title}" for path in shipped()))
+        return
+    _print(load(rubric).rubric.model_dump_json(indent=2))
+
+
+@rubric_app.command("schema")
+def rubric_schema() -> None:
+    """Print the JSON Schema of rubrics, for editors and for `taplo`."""
+    from grader.rubric import Rubric
+
+    _print(json.dumps(Rubric.model_json_schema(), indent=2))
+
+
+@rubric_app.command("new")
+def rubric_new(path: Annotated[Path, typer.Argument(help="The file to write.")]) -> None:
+    """Write a commented rubric to start from."""
+    from grader.rubric import SHIPPED
+
+    if path.exists():
+        raise InstructorError(f"{path} exists already", "Name another file.")
+    _write(path, (SHIPPED / "assignment4.toml").read_text(encoding="utf-8"))
+    _print(f"{path}: written; check it with `grader rubric validate {path}`")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the report that `check --json` prints."""
+    from grader.records import Grade
+
+    _print(json.dumps(Grade.model_json_schema(mode="serialization"), indent=2))
+
+
+@app.callback(invoke_without_command=True)
+def _global(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        _print(f"grader {__version__}")
+        raise typer.Exit()
+
+
+# --- printing -----------------------------------------------------------------------------------
+
+
+def _screen(may_colour: bool = True) -> object:
+    from grader.report.interface import Screen
+
+    colour = may_colour and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return Screen(width=min(120, shutil.get_terminal_size((100, 24)).columns), colour=colour)
+
+
+def _print(text: str) -> None:
+    sys.stdout.buffer.write((text + "\n").encode("utf-8", "replace"))
+    sys.stdout.flush()
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text + "\n", encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise InstructorError(f"{path} cannot be written: {error}", "Choose another place.") from None
+
+
+def main() -> None:
+    """Run, and turn the errors of the tree into messages and exit codes."""
+    try:
+        app()
+    except InstructorError as error:
+        _fail(error, 2)
+    except BrokenError as error:
+        _fail(error, 3)
+    except GraderError as error:
+        _fail(error, 1)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def _fail(error: GraderError, code: int) -> None:
+    from grader.report.interface import plain
+
+    lines = [f"grader: {plain(error.message)}"]
+    lines += [f"    > {plain(error.excerpt)}"] if error.excerpt else []
+    lines += [f"  {plain(error.hint)}"] if error.hint else []
+    print("\n".join(lines), file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,337 @@
+"""Grade one submission: the whole story.
+
+load -> describe (sandboxed child) -> structural checks -> retrain (trusted children) -> score
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from grader import __version__, claims, datasets, describing, load, retraining, score, shapes
+from grader import records as r
+from grader.checks import MEASURED
+from grader.checks.interface import Subject
+from grader.checks.validation_accuracy import ValidationAccuracy, settled
+from grader.errors import BrokenError, GraderError, StudentError, Unsupported
+from grader.rubric import LoadedRubric, Rubric
+
+ISOLATION = "separate process with resource limits"
+
+
+@dataclass(frozen=True)
+class Grading:
+    """What stays the same for every submission graded with one rubric."""
+
+    loaded: LoadedRubric
+    dataset: datasets.Dataset
+    retrain: bool
+    watcher: retraining.Watcher
+
+    @property
+    def rubric(self) -> Rubric:
+        return self.loaded.rubric
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        policy = self.rubric.training
+        return policy.seeds[: policy.attempts]
+
+
+def prepare(loaded: LoadedRubric, retrain: bool, watcher: retraining.Watcher) -> Grading:
+    """Raises `InstructorError` for whatever is wrong with the rubric's data, before any grading."""
+    return Grading(loaded, datasets.load(loaded.dataset), retrain, watcher)
+
+
+def grade_one(path: Path, grading: Grading) -> r.Grade:
+    """The grade of one submission. A student's mistake is a grade; so is a fault of ours.
+
+    Raises `InstructorError` only, for a path that does not exist.
+    """
+    with tempfile.TemporaryDirectory(prefix="grader-") as scratch:
+        program: r.Program | None = None
+        try:
+            loaded = load.load(path, Path(scratch))
+            program = loaded.program
+            description = describing.describe(loaded, grading.dataset, grading.rubric.describe_seconds)
+            return _best([_grade_model(model, description, program, grading)
+                          for model in candidates(description, grading.rubric.graded_model)])  # fmt: skip
+        except StudentError as error:
+            return _without_model(path, program, grading, _problem("student", error))
+        except Unsupported as error:
+            return _without_model(path, program, grading, _problem("unsupported", error))
+        except BrokenError as error:
+            return _without_model(path, program, grading, _problem("broken", error))
+        except GraderError:
+            raise
+        except Exception:  # the one broad boundary: our own fault must not end a class
+            problem = r.Problem(kind="broken", message=traceback.format_exc()[-3_000:])
+            return _without_model(path, program, grading, problem)
+
+
+def _best(grades: Sequence[r.Grade]) -> r.Grade:
+    return max(grades, key=lambda grade: grade.points)
+
+
+# --- which model, which recipe ------------------------------------------------------------------
+
+
+def candidates(description: r.Description, choice: str) -> tuple[r.DescribedModel, ...]:
+    """The models to grade, by the rubric's choice: the last fitted, the best, or a named variable."""
+    models = description.models
+    fitted = [m for m in models if m.fit_order]
+    if choice.startswith("variable:"):
+        wanted = choice.removeprefix("variable:")
+        named = [m for m in models if m.name.split("#")[0] == wanted]
+        if not named:
+            names = ", ".join(sorted({m.name.split("#")[0] for m in models}))
+            raise StudentError(f"no model is called {wanted!r}; there are: {names}",
+                               f"Assign the network to a variable called {wanted}.")  # fmt: skip
+        return (named[-1],)
+    if choice == "best":
+        return tuple(fitted or models)
+    return (max(fitted, key=lambda m: m.fit_order) if fitted else models[-1],)
+
+
+def recipe_of(model: r.DescribedModel, rubric: Rubric) -> tuple[tuple[r.TrainingRecipe, ...], str]:
+    """The submitted recipe; what is missing of it is filled in from the rubric's default."""
+    if model.training:
+        return model.training, "submission"
+    default = rubric.default_recipe.recipe(rubric.training.epochs)
+    if model.compiled is None:
+        return (default,), "rubric"
+    given = model.compiled
+    filled = default.model_copy(update={
+        "optimizer": given.optimizer, "loss": given.loss, "learning_rates": given.learning_rates[:1],
+        "unsupported": given.unsupported})  # fmt: skip
+    return (filled,), "compile"
+
+
+# --- one model ----------------------------------------------------------------------------------
+
+
+def _grade_model(
+    model: r.DescribedModel, description: r.Description, program: r.Program, grading: Grading
+) -> r.Grade:
+    analysis = shapes.analyse(model.network)
+    _check_fit(model.network, analysis, grading.dataset)
+    recipe, source = recipe_of(model, grading.rubric)
+    subject = Subject(
+        network=model.network,
+        analysis=analysis,
+        recipe=recipe,
+        own_recipe=source == "submission",
+        cells=program.cells,
+        policy=grading.rubric.training,
+        obstacle=_obstacle(model.network, analysis, recipe, grading),
+    )
+    runs, problem = _retrain(subject, grading)
+    if runs:
+        subject = Subject(**{**vars(subject), "runs": runs})
+    verdicts = score.judge(grading.rubric, subject, grading.retrain)
+    if problem is not None and problem.kind == "broken":
+        verdicts = tuple(_broken(v) if v.kind in MEASURED else v for v in verdicts)
+    claimed = claims.compare(
+        claims.read(program), analysis.total, _submitted_epochs(recipe, source), runs
+    )
+    return _grade(
+        program.name, program.digest, grading, verdicts, problem,
+        model=_graded_model(model, analysis, recipe, source),
+        runs=runs, claims=claimed, notes=tuple(_notes(description, recipe, source, grading)),
+    )  # fmt: skip
+
+
+def _check_fit(network: r.ModelDescription, analysis: shapes.Analysis, dataset: datasets.Dataset) -> None:
+    """The network must take the data set's images and put out its classes."""
+    inputs = analysis.of(network.inputs[0]).output or ()
+    if len(network.inputs) > 1 or math.prod(inputs) != math.prod(dataset.image_shape):
+        given = " and ".join(str(analysis.of(name).output) for name in network.inputs)
+        raise StudentError(f"the network takes inputs of shape {given}, "
+                           f"but the images are {dataset.image_shape}",
+                           f"Give the first layer input_shape={dataset.image_shape}.")  # fmt: skip
+    outputs = [analysis.of(name).output for name in network.outputs]
+    if None not in outputs and outputs != [(dataset.classes,)]:
+        given = " and ".join(str(shape) for shape in outputs)
+        raise StudentError(f"the network puts out {given}, but there are {dataset.classes} classes",
+                           f"End with Flatten or Dense so that the output has shape ({dataset.classes},).")  # fmt: skip
+
+
+def _obstacle(
+    network: r.ModelDescription,
+    analysis: shapes.Analysis,
+    recipe: tuple[r.TrainingRecipe, ...],
+    grading: Grading,
+) -> str:
+    """Why this network cannot be retrained as handed in, if so."""
+    policy = grading.rubric.training
+    if not grading.retrain:
+        return "not retrained: --no-retrain"
+    if network.unsupported:
+        named = ", ".join(f"{u.name} ({u.class_name}: {u.reason})" for u in network.unsupported[:3])
+        return f"cannot be retrained from its description: {named}"
+    reasons = [reason for fit in recipe for reason in fit.unsupported]
+    if reasons:
+        return f"cannot be retrained as handed in: {'; '.join(dict.fromkeys(reasons))}"
+    if (analysis.total or 0) > policy.max_parameters:
+        return f"{analysis.total:,} parameters are more than the rubric retrains ({policy.max_parameters:,})"
+    if sum(layer.activations for layer in analysis.layers) > policy.max_activations:
+        return "its feature maps are larger than the rubric retrains"
+    return ""
+
+
+def _retrain(
+    subject: Subject, grading: Grading
+) -> tuple[tuple[r.TrainingRun, ...], r.Problem | None]:
+    """The runs that the rubric asks for; none where a criterion that they need has failed."""
+    if subject.obstacle or not _asked_for(subject, grading):
+        return (), None
+    policy = grading.rubric.training
+    criterion = next((c for c in grading.rubric.criterion if isinstance(c, ValidationAccuracy)), None)
+    job = r.TrainJob(
+        network=subject.network,
+        training=subject.recipe,
+        dataset=grading.dataset.spec,
+        seed=grading.seeds[0],
+        max_epochs=policy.epochs,
+        stop_at=_stop_at(criterion, grading),
+    )
+
+    def is_settled(runs: Sequence[r.TrainingRun]) -> bool:
+        return bool(policy.stop_when_settled and criterion and settled(criterion, runs, policy))
+
+    try:
+        return retraining.retrain(job, grading.seeds, is_settled, grading.watcher), None
+    except retraining.Stopped as stopped:
+        return stopped.runs, r.Problem(kind="interrupted", message="stopped by ^C while retraining")
+    except BrokenError as error:
+        return (), _problem("broken", error)
+
+
+def _asked_for(subject: Subject, grading: Grading) -> bool:
+    """Whether some measured criterion is still to be reached after the structural ones."""
+    verdicts = {v.criterion: v for v in score.judge(grading.rubric, subject, False)}
+    measured = [c for c in grading.rubric.criterion if c.kind in MEASURED]
+    return any(all(verdicts[n].outcome == "pass" for n in c.needs
+                   if verdicts[n].kind not in MEASURED) for c in measured)  # fmt: skip
+
+
+def _stop_at(criterion: ValidationAccuracy | None, grading: Grading) -> int | None:
+    """A run may end at the threshold only where the best epoch alone counts."""
+    policy = grading.rubric.training
+    others = [c for c in grading.rubric.criterion if c.kind in MEASURED and c is not criterion]
+    if criterion is None or others or policy.metric != "best_epoch" or not policy.stop_when_settled:
+        return None
+    return criterion.needed(len(grading.dataset.y_test))
+
+
+def _broken(verdict: r.Verdict) -> r.Verdict:
+    return verdict.model_copy(update={"outcome": "broken", "needs_review": True,
+                                      "message": "retraining failed by no fault of the submission"})  # fmt: skip
+
+
+# --- the grade ----------------------------------------------------------------------------------
+
+
+def _graded_model(
+    model: r.DescribedModel, analysis: shapes.Analysis, recipe: tuple[r.TrainingRecipe, ...], source: str
+) -> r.GradedModel:
+    return r.GradedModel(
+        name=model.name,
+        total_parameters=analysis.total,
+        trainable_parameters=analysis.trainable,
+        non_trainable_parameters=analysis.non_trainable,
+        layers=tuple(layer_row(x) for x in analysis.layers),
+        recipe=recipe,
+        recipe_source=source,  # type: ignore[arg-type]
+    )
+
+
+def layer_row(shape: shapes.LayerShape) -> r.LayerRow:
+    known = shape.parameters is not None
+    return r.LayerRow(
+        name=shape.layer.name,
+        type=getattr(shape.layer, "class_name", shape.layer.type),
+        output_shape=shape.output,
+        trainable_parameters=shape.trainable if known else None,
+        non_trainable_parameters=(shape.parameters or 0) - (shape.trainable or 0) if known else None,
+        receptive_field=shape.field.rounded() if shape.field else None,
+    )
+
+
+def _submitted_epochs(recipe: tuple[r.TrainingRecipe, ...], source: str) -> int | None:
+    return sum(fit.epochs for fit in recipe) if source == "submission" else None
+
+
+def _notes(
+    description: r.Description, recipe: tuple[r.TrainingRecipe, ...], source: str, grading: Grading
+) -> Iterator[r.Note]:
+    limit = grading.rubric.training.epochs
+    epochs = _submitted_epochs(recipe, source)
+    if source == "rubric":
+        yield r.Note(message="no training handed in: the rubric's default recipe is used")
+    elif source == "compile":
+        yield r.Note(message="compiled but not fitted: batch size and epochs are the rubric's default")
+    elif epochs and epochs > limit:
+        yield r.Note(message=f"{epochs} epochs handed in: retraining ends after {limit}")
+    if len(description.models) > 1:
+        names = ", ".join(m.name for m in description.models[:10])
+        yield r.Note(message=f"{len(description.models)} models were described: {names}")
+    yield from description.notes
+    for failure in description.failures:
+        where = f", line {failure.line}" if failure.line else ""
+        yield r.Note(message=f"failed{where}: {failure.error}"[:2_000], cell=failure.cell)
+
+
+def _problem(kind: str, error: GraderError) -> r.Problem:
+    return r.Problem(kind=kind, message=error.message, hint=error.hint, cell=error.cell,  # type: ignore[arg-type]
+                     excerpt=error.excerpt)  # fmt: skip
+
+
+def _without_model(
+    path: Path, program: r.Program | None, grading: Grading, problem: r.Problem
+) -> r.Grade:
+    verdicts = score.without_model(grading.rubric, problem)
+    digest = program.digest if program else ""
+    return _grade(program.name if program else path.name, digest, grading, verdicts, problem)
+
+
+def _grade(
+    name: str,
+    digest: str,
+    grading: Grading,
+    verdicts: tuple[r.Verdict, ...],
+    problem: r.Problem | None,
+    model: r.GradedModel | None = None,
+    runs: tuple[r.TrainingRun, ...] = (),
+    claims: tuple[r.ClaimCheck, ...] = (),
+    notes: tuple[r.Note, ...] = (),
+) -> r.Grade:
+    return r.Grade(
+        submission=name,
+        rubric=grading.rubric.title,
+        status=score.status(grading.rubric, verdicts, problem, grading.retrain),  # type: ignore[arg-type]
+        points=round(sum(v.points for v in verdicts), 2),
+        max_points=grading.rubric.max_points,
+        needs_review=score.needs_review(verdicts, problem),
+        verdicts=verdicts,
+        problem=problem,
+        model=model,
+        runs=runs,
+        claims=claims,
+        notes=notes,
+        provenance=r.Provenance(
+            grader_version=__version__,
+            submission_digest=digest,
+            rubric_digest=grading.loaded.digest,
+            dataset=grading.dataset.spec.name,
+            dataset_digest=grading.dataset.spec.sha256,
+            seeds=grading.seeds,
+            isolation=ISOLATION,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        ),
+    )
