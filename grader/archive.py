@@ -25,8 +25,15 @@ def extract(path: Path, target: Path) -> None:
             for member in members:
                 if not member.is_dir():
                     _write(archive, member, target)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, OSError, RuntimeError,
-            NotImplementedError, ValueError) as error:  # fmt: skip
+    except (
+        zipfile.BadZipFile,
+        zipfile.LargeZipFile,
+        EOFError,
+        OSError,
+        RuntimeError,
+        NotImplementedError,
+        ValueError,
+    ) as error:
         raise StudentError(f"{path.name} is not a readable zip: {error}"[:300], _HINT) from None
 
 
@@ -40,8 +47,9 @@ def _check(name: str, members: list[zipfile.ZipInfo]) -> None:
         kind = stat.S_IFMT(member.external_attr >> 16)
         outside = ".." in parts or not parts or parts[0].startswith("/") or ":" in parts[0]
         if outside or "\0" in member.filename or kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise StudentError(f"{name}: the member {member.filename[:80]!r} is no plain file "
-                               "inside the archive", _HINT)  # fmt: skip
+            raise StudentError(
+                f"{name}: the member {member.filename[:80]!r} is no plain file inside the archive", _HINT
+            )
 
 
 def _write(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:

@@ -11,8 +11,10 @@ from collections.abc import Iterator, Sequence
 from grader.records import ClaimCheck, Claims, Program, TrainingRun
 
 _TOTAL = re.compile(r"Total params:\s*([\d,_.]+)")
-_VALIDATION = re.compile(r"\bval_(?:acc|accuracy|categorical_accuracy|sparse_categorical_accuracy)\w*:\s*"
-                         r"(\d*\.?\d+(?:e-?\d+)?)")  # fmt: skip
+_VALIDATION = re.compile(
+    r"\bval_(?:acc|accuracy|categorical_accuracy|sparse_categorical_accuracy)\w*:\s*"
+    r"(\d*\.?\d+(?:e-?\d+)?)"
+)
 _EPOCH = re.compile(r"^\s*Epoch (\d+)/(\d+)", re.MULTILINE)
 _SCORE = re.compile(r"^\s*\[\s*\d*\.?\d+(?:e-?\d+)?\s*,\s*(\d*\.\d+)\s*\]\s*$", re.MULTILINE)
 _PROSE = re.compile(r"(?<![\d.])(?:0?\.(99\d{1,3}|98\d{1,3}|97\d{1,3})|(9[5-9]\.\d{1,3})\s*%?)(?![\d.])")
@@ -77,8 +79,9 @@ def _parameters(claims: Claims, total: int | None) -> ClaimCheck | None:
         claim=f"the saved summary says {shown} parameters",
         found=f"the code builds a network of {total:,}",
         agrees=agrees,
-        remark="" if agrees else "The saved output is not of the code beside it: "
-        "run the notebook again before handing it in.",
+        remark=""
+        if agrees
+        else "The saved output is not of the code beside it: run the notebook again before handing it in.",
     )
 
 

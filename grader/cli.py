@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -16,16 +16,25 @@ from rich.console import Console
 from grader import __version__
 from grader.errors import BrokenError, GraderError, InstructorError
 
-app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False,
-                  context_settings={"help_option_names": ["-h", "--help"]},
-                  help="Describe, check and retrain the convolutional networks that students hand in.")  # fmt: skip
+if TYPE_CHECKING:
+    from grader.report.interface import Screen
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Describe, check and retrain the convolutional networks that students hand in.",
+)
 rubric_app = typer.Typer(no_args_is_help=True, help="Work with rubrics.")
 app.add_typer(rubric_app, name="rubric")
 
-Submission = Annotated[Path, typer.Argument(help="A notebook, script, write-up, saved model, "
-                                                 "or a folder or zip with one.")]  # fmt: skip
-RubricName = Annotated[str, typer.Option("--rubric", "-r", help="A rubric's path, or the name of one "
-                                         "that ships with grader.")]  # fmt: skip
+Submission = Annotated[
+    Path, typer.Argument(help="A notebook, script, write-up, saved model, or a folder or zip with one.")
+]
+RubricName = Annotated[
+    str, typer.Option("--rubric", "-r", help="A rubric's path, or the name of one that ships with grader.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
@@ -33,13 +42,15 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text
 def check(
     submission: Submission,
     rubric: RubricName = "assignment4",
-    retrain: Annotated[bool, typer.Option("--retrain/--no-retrain", help="Retrain, or answer the "
-                                          "structural criteria only.")] = True,
+    retrain: Annotated[
+        bool, typer.Option("--retrain/--no-retrain", help="Retrain, or answer the structural criteria only.")
+    ] = True,
     as_json: AsJson = False,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Also write the report to "
-                                                "this file.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Also write the report to this file.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
-) -> None:  # fmt: skip
+) -> None:
     """Grade one submission and print its rubric report.
 
     Exit code 0: passed. 1: graded and not passed. 2: wrong usage or rubric. 3: a person must look.
@@ -53,7 +64,10 @@ def check(
         grade = pipeline.grade_one(submission, grading)
     text = FORMATS["json" if as_json else "terminal"](grade, _screen())
     if output is not None:
-        _write(output, FORMATS["json" if as_json or output.suffix == ".json" else "terminal"](grade, _screen(False)))
+        _write(
+            output,
+            FORMATS["json" if as_json or output.suffix == ".json" else "terminal"](grade, _screen(False)),
+        )
     _print(text)
     raise typer.Exit(score.exit_code(grade))
 
@@ -87,8 +101,10 @@ def rubric_validate(rubric: Annotated[str, typer.Argument(help="Path or name.")]
 
     loaded = load(rubric)
     data = datasets.load(loaded.dataset)
-    _print(f"{loaded.path}: {len(loaded.rubric.criterion)} criteria, {loaded.rubric.max_points:g} points, "
-           f"{len(data.x_train):,} training and {len(data.x_test):,} test images")  # fmt: skip
+    _print(
+        f"{loaded.path}: {len(loaded.rubric.criterion)} criteria, {loaded.rubric.max_points:g} points, "
+        f"{len(data.x_train):,} training and {len(data.x_test):,} test images"
+    )
 
 
 @rubric_app.command("show")
@@ -139,7 +155,7 @@ def _global(version: Annotated[bool, typer.Option("--version", help="Print the v
 # --- printing -----------------------------------------------------------------------------------
 
 
-def _screen(may_colour: bool = True) -> object:
+def _screen(may_colour: bool = True) -> Screen:
     from grader.report.interface import Screen
 
     colour = may_colour and sys.stdout.isatty() and not os.environ.get("NO_COLOR")

@@ -59,8 +59,9 @@ def load(spec: DatasetSpec) -> Dataset:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise fault(f"the data set {spec.name!r} cannot be read: {error}",
-                    "Check the path in the rubric's [dataset].") from None  # fmt: skip
+        raise fault(
+            f"the data set {spec.name!r} cannot be read: {error}", "Check the path in the rubric's [dataset]."
+        ) from None
     if (digest := hashlib.sha256(raw).hexdigest()) != spec.sha256:
         raise fault(
             f"the data set {spec.name!r} in {path} has SHA-256 {digest}, not {spec.sha256}",
@@ -82,19 +83,25 @@ def _read_arrays(raw: bytes, spec: DatasetSpec, fault: Any) -> dict[str, npt.NDA
         with np.load(io.BytesIO(raw), allow_pickle=False) as file:
             return {name: file[name] for name in _NAMES}
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise fault(f"the data set {spec.name!r} is not an npz of {', '.join(_NAMES)}: {error}",
-                    "Write it with numpy.savez_compressed.") from None  # fmt: skip
+        raise fault(
+            f"the data set {spec.name!r} is not an npz of {', '.join(_NAMES)}: {error}",
+            "Write it with numpy.savez_compressed.",
+        ) from None
 
 
 def _check(arrays: dict[str, npt.NDArray[Any]], spec: DatasetSpec, fault: Any) -> None:
     for split in ("train", "test"):
         x, y = arrays[f"x_{split}"], arrays[f"y_{split}"]
         if x.dtype != np.uint8 or x.ndim not in (3, 4) or not len(x):
-            raise fault(f"the data set {spec.name!r}: x_{split} must be uint8 images "
-                        f"(n, rows, columns[, channels]), not {x.dtype} {x.shape}")  # fmt: skip
+            raise fault(
+                f"the data set {spec.name!r}: x_{split} must be uint8 images "
+                f"(n, rows, columns[, channels]), not {x.dtype} {x.shape}"
+            )
         if y.dtype.kind not in "iu" or y.shape != (len(x),) or int(y.min()) < 0:
-            raise fault(f"the data set {spec.name!r}: y_{split} must be {len(x)} class numbers, "
-                        f"not {y.dtype} {y.shape}")  # fmt: skip
+            raise fault(
+                f"the data set {spec.name!r}: y_{split} must be {len(x)} class numbers, "
+                f"not {y.dtype} {y.shape}"
+            )
     if arrays["x_train"].shape[1:] != arrays["x_test"].shape[1:]:
         raise fault(f"the data set {spec.name!r}: training and test images differ in shape")
 
@@ -111,5 +118,4 @@ def write_blinded(dataset: Dataset, path: Path) -> None:
     if squeeze:  # keras.datasets.mnist has no axis for channels
         x_train, x_test = x_train[..., 0], x_test[..., 0]
     y_train = dataset.y_train.astype(np.uint8 if dataset.classes <= 256 else np.int64)
-    np.savez(path, x_train=x_train, y_train=y_train, x_test=x_test,
-             y_test=permuted.astype(y_train.dtype))  # fmt: skip
+    np.savez(path, x_train=x_train, y_train=y_train, x_test=x_test, y_test=permuted.astype(y_train.dtype))

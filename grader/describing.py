@@ -53,13 +53,15 @@ def _checked(description: Description) -> Description:
 def _no_model(description: Description) -> StudentError:
     """Nothing was built: the first cell that failed says why, if one did."""
     if not description.failures:
-        return StudentError("no cell builds a Keras model",
-                            "Hand in the cells that build the network.")  # fmt: skip
+        return StudentError("no cell builds a Keras model", "Hand in the cells that build the network.")
     first = description.failures[0]
     where = f"code cell {first.cell}" + (f", line {first.line}" if first.line else "")
-    return StudentError(f"{where}: {first.error}",
-                        "Restart the kernel and run all cells from the top.",
-                        cell=first.cell, excerpt=first.excerpt)  # fmt: skip
+    return StudentError(
+        f"{where}: {first.error}",
+        "Restart the kernel and run all cells from the top.",
+        cell=first.cell,
+        excerpt=first.excerpt,
+    )
 
 
 # --- the two readings of Conv2D(16, 3, 3) -------------------------------------------------------
@@ -118,9 +120,14 @@ def _answer_or_error(
         def keep_last(line: bytes) -> None:
             last[:] = [line]
 
-        ended = run_child("grader.describe", job.model_dump_json().encode(), folder,
-                          Limits(seconds, ANSWER_BYTES), keep_last,
-                          {"CUDA_VISIBLE_DEVICES": "-1"})  # fmt: skip
+        ended = run_child(
+            "grader.describe",
+            job.model_dump_json().encode(),
+            folder,
+            Limits(seconds, ANSWER_BYTES),
+            keep_last,
+            {"CUDA_VISIBLE_DEVICES": "-1"},
+        )
     return _read_answer(last[0] if last else b"", ended, seconds)
 
 
@@ -135,16 +142,16 @@ def _copy(beside: Path | None, folder: Path) -> None:
             shutil.copyfile(file, target)
 
 
-def _read_answer(
-    line: bytes, ended: Ended, seconds: float
-) -> Description | StudentError | Unsupported:
+def _read_answer(line: bytes, ended: Ended, seconds: float) -> Description | StudentError | Unsupported:
     if not line:
         return _silent(ended, seconds)
     try:
         answer = DescribeAnswer.model_validate_json(line)
     except ValidationError as error:
-        return Unsupported(f"the description of this submission is not valid: {error.errors()[0]['msg']}",
-                           "A person should look at the submission.")  # fmt: skip
+        return Unsupported(
+            f"the description of this submission is not valid: {error.errors()[0]['msg']}",
+            "A person should look at the submission.",
+        )
     if answer.description is not None:
         cut = _cut_short(ended, seconds)
         notes = (*answer.description.notes, *([Note(message=cut)] if cut else []))
@@ -166,15 +173,19 @@ def _cut_short(ended: Ended, seconds: float) -> str:
 def _silent(ended: Ended, seconds: float) -> StudentError:
     """No answer at all: whose fault it is shows in how the child ended."""
     if ended.timed_out:
-        return StudentError(f"the submission ran longer than {seconds:.0f} s before any fit",
-                            "grader does not train while it reads a submission: "
-                            "look for a loop that never ends.")  # fmt: skip
+        return StudentError(
+            f"the submission ran longer than {seconds:.0f} s before any fit",
+            "grader does not train while it reads a submission: look for a loop that never ends.",
+        )
     if ended.flooded:
         return StudentError("the submission floods the answer of its process")
     if "grader/describe" in ended.log and "Traceback" in ended.log:
-        raise BrokenError(f"grader failed while describing:\n{ended.log[-3_000:]}",
-                          "Please report this with the submission.")  # fmt: skip
+        raise BrokenError(
+            f"grader failed while describing:\n{ended.log[-3_000:]}",
+            "Please report this with the submission.",
+        )
     how = f"signal {-ended.returncode}" if ended.returncode < 0 else f"status {ended.returncode}"
-    return StudentError(f"the submission ended its own process ({how}) before any model was built",
-                        "Remove exit() and os._exit(); a signal 9 or 11 means that memory ran out "
-                        "or a library crashed.")  # fmt: skip
+    return StudentError(
+        f"the submission ended its own process ({how}) before any model was built",
+        "Remove exit() and os._exit(); a signal 9 or 11 means that memory ran out or a library crashed.",
+    )

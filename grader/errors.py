@@ -1,20 +1,18 @@
 """Every error that grader raises on purpose, by whose mistake it is.
 
-    GraderError
-    ├── StudentError       the submission is at fault: becomes a verdict, never stops a class
-    ├── InstructorError    rubric, data set or command line: stops before any grading (exit code 2)
-    ├── Unsupported        nobody's fault: grader cannot do this; the submission goes to a person
-    ├── BrokenError        grader's own fault: flagged for review, never costs a student points
-    └── Interrupted        ^C; what is known so far is still reported
+GraderError
+├── StudentError       the submission is at fault: becomes a verdict, never stops a class
+├── InstructorError    rubric, data set or command line: stops before any grading (exit code 2)
+├── Unsupported        nobody's fault: grader cannot do this; the submission goes to a person
+├── BrokenError        grader's own fault: flagged for review, never costs a student points
+└── Interrupted        ^C; what is known so far is still reported
 """
 
 
 class GraderError(Exception):
     """Base of the tree; ``message`` says what is wrong, ``hint`` what to do about it."""
 
-    def __init__(
-        self, message: str, hint: str = "", *, cell: int | None = None, excerpt: str = ""
-    ) -> None:
+    def __init__(self, message: str, hint: str = "", *, cell: int | None = None, excerpt: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint

@@ -98,11 +98,17 @@ def _load_folder(folder: Path, name: str, digest: str) -> Loaded:
 
 def _one_of(files: list[Path], folder: Path, name: str) -> Path:
     if len(files) > 1:  # the one with a network in it, if only one has
-        telling = [f for f in files if f.is_file() and re.search(rb"\.fit\(|Sequential|Model\(", f.read_bytes()[:MAX_BYTES])]
+        telling = [
+            f
+            for f in files
+            if f.is_file() and re.search(rb"\.fit\(|Sequential|Model\(", f.read_bytes()[:MAX_BYTES])
+        ]
         if len(telling) != 1:
             names = ", ".join(str(f.relative_to(folder)) for f in (telling or files)[:5])
-            raise StudentError(f"{name}: several files could be the submission: {names}",
-                               "Hand in one, or name it on the command line.")  # fmt: skip
+            raise StudentError(
+                f"{name}: several files could be the submission: {names}",
+                "Hand in one, or name it on the command line.",
+            )
         files = telling
     return files[0]
 
@@ -129,8 +135,10 @@ def _program(path: Path, name: str, digest: str) -> Program:
 def _text(path: Path) -> str:
     size = path.stat().st_size
     if size > MAX_BYTES:
-        raise StudentError(f"{path.name} has {size:,} bytes; at most {MAX_BYTES:,} are read",
-                           "Clear the outputs that hold pictures or data.")  # fmt: skip
+        raise StudentError(
+            f"{path.name} has {size:,} bytes; at most {MAX_BYTES:,} are read",
+            "Clear the outputs that hold pictures or data.",
+        )
     raw = path.read_bytes()
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         return raw.decode("utf-16", "replace")

@@ -59,8 +59,12 @@ def grade_one(path: Path, grading: Grading) -> r.Grade:
             loaded = load.load(path, Path(scratch))
             program = loaded.program
             description = describing.describe(loaded, grading.dataset, grading.rubric.describe_seconds)
-            return _best([_grade_model(model, description, program, grading)
-                          for model in candidates(description, grading.rubric.graded_model)])  # fmt: skip
+            return _best(
+                [
+                    _grade_model(model, description, program, grading)
+                    for model in candidates(description, grading.rubric.graded_model)
+                ]
+            )
         except StudentError as error:
             return _without_model(path, program, grading, _problem("student", error))
         except Unsupported as error:
@@ -90,8 +94,10 @@ def candidates(description: r.Description, choice: str) -> tuple[r.DescribedMode
         named = [m for m in models if m.name.split("#")[0] == wanted]
         if not named:
             names = ", ".join(sorted({m.name.split("#")[0] for m in models}))
-            raise StudentError(f"no model is called {wanted!r}; there are: {names}",
-                               f"Assign the network to a variable called {wanted}.")  # fmt: skip
+            raise StudentError(
+                f"no model is called {wanted!r}; there are: {names}",
+                f"Assign the network to a variable called {wanted}.",
+            )
         return (named[-1],)
     if choice == "best":
         return tuple(fitted or models)
@@ -106,9 +112,14 @@ def recipe_of(model: r.DescribedModel, rubric: Rubric) -> tuple[tuple[r.Training
     if model.compiled is None:
         return (default,), "rubric"
     given = model.compiled
-    filled = default.model_copy(update={
-        "optimizer": given.optimizer, "loss": given.loss, "learning_rates": given.learning_rates[:1],
-        "unsupported": given.unsupported})  # fmt: skip
+    filled = default.model_copy(
+        update={
+            "optimizer": given.optimizer,
+            "loss": given.loss,
+            "learning_rates": given.learning_rates[:1],
+            "unsupported": given.unsupported,
+        }
+    )
     return (filled,), "compile"
 
 
@@ -136,9 +147,7 @@ def _grade_model(
     verdicts = score.judge(grading.rubric, subject, grading.retrain)
     if problem is not None and problem.kind == "broken":
         verdicts = tuple(_broken(v) if v.kind in MEASURED else v for v in verdicts)
-    claimed = claims.compare(
-        claims.read(program), analysis.total, _submitted_epochs(recipe, source), runs
-    )
+    claimed = claims.compare(claims.read(program), analysis.total, _submitted_epochs(recipe, source), runs)
     return _grade(
         program.name, program.digest, grading, verdicts, problem,
         model=_graded_model(model, analysis, recipe, source),
@@ -151,14 +160,17 @@ def _check_fit(network: r.ModelDescription, analysis: shapes.Analysis, dataset: 
     inputs = analysis.of(network.inputs[0]).output or ()
     if len(network.inputs) > 1 or math.prod(inputs) != math.prod(dataset.image_shape):
         given = " and ".join(str(analysis.of(name).output) for name in network.inputs)
-        raise StudentError(f"the network takes inputs of shape {given}, "
-                           f"but the images are {dataset.image_shape}",
-                           f"Give the first layer input_shape={dataset.image_shape}.")  # fmt: skip
+        raise StudentError(
+            f"the network takes inputs of shape {given}, but the images are {dataset.image_shape}",
+            f"Give the first layer input_shape={dataset.image_shape}.",
+        )
     outputs = [analysis.of(name).output for name in network.outputs]
     if None not in outputs and outputs != [(dataset.classes,)]:
         given = " and ".join(str(shape) for shape in outputs)
-        raise StudentError(f"the network puts out {given}, but there are {dataset.classes} classes",
-                           f"End with Flatten or Dense so that the output has shape ({dataset.classes},).")  # fmt: skip
+        raise StudentError(
+            f"the network puts out {given}, but there are {dataset.classes} classes",
+            f"End with Flatten or Dense so that the output has shape ({dataset.classes},).",
+        )
 
 
 def _obstacle(
@@ -184,9 +196,7 @@ def _obstacle(
     return ""
 
 
-def _retrain(
-    subject: Subject, grading: Grading
-) -> tuple[tuple[r.TrainingRun, ...], r.Problem | None]:
+def _retrain(subject: Subject, grading: Grading) -> tuple[tuple[r.TrainingRun, ...], r.Problem | None]:
     """The runs that the rubric asks for; none where a criterion that they need has failed."""
     if subject.obstacle or not _asked_for(subject, grading):
         return (), None
@@ -216,8 +226,10 @@ def _asked_for(subject: Subject, grading: Grading) -> bool:
     """Whether some measured criterion is still to be reached after the structural ones."""
     verdicts = {v.criterion: v for v in score.judge(grading.rubric, subject, False)}
     measured = [c for c in grading.rubric.criterion if c.kind in MEASURED]
-    return any(all(verdicts[n].outcome == "pass" for n in c.needs
-                   if verdicts[n].kind not in MEASURED) for c in measured)  # fmt: skip
+    return any(
+        all(verdicts[n].outcome == "pass" for n in c.needs if verdicts[n].kind not in MEASURED)
+        for c in measured
+    )
 
 
 def _stop_at(criterion: ValidationAccuracy | None, grading: Grading) -> int | None:
@@ -230,8 +242,13 @@ def _stop_at(criterion: ValidationAccuracy | None, grading: Grading) -> int | No
 
 
 def _broken(verdict: r.Verdict) -> r.Verdict:
-    return verdict.model_copy(update={"outcome": "broken", "needs_review": True,
-                                      "message": "retraining failed by no fault of the submission"})  # fmt: skip
+    return verdict.model_copy(
+        update={
+            "outcome": "broken",
+            "needs_review": True,
+            "message": "retraining failed by no fault of the submission",
+        }
+    )
 
 
 # --- the grade ----------------------------------------------------------------------------------
@@ -247,7 +264,7 @@ def _graded_model(
         non_trainable_parameters=analysis.non_trainable,
         layers=tuple(layer_row(x) for x in analysis.layers),
         recipe=recipe,
-        recipe_source=source,  # type: ignore[arg-type]
+        recipe_source=source,
     )
 
 
@@ -288,13 +305,16 @@ def _notes(
 
 
 def _problem(kind: str, error: GraderError) -> r.Problem:
-    return r.Problem(kind=kind, message=error.message, hint=error.hint, cell=error.cell,  # type: ignore[arg-type]
-                     excerpt=error.excerpt)  # fmt: skip
+    return r.Problem(
+        kind=kind,
+        message=error.message,
+        hint=error.hint,
+        cell=error.cell,
+        excerpt=error.excerpt,
+    )
 
 
-def _without_model(
-    path: Path, program: r.Program | None, grading: Grading, problem: r.Problem
-) -> r.Grade:
+def _without_model(path: Path, program: r.Program | None, grading: Grading, problem: r.Problem) -> r.Grade:
     verdicts = score.without_model(grading.rubric, problem)
     digest = program.digest if program else ""
     return _grade(program.name if program else path.name, digest, grading, verdicts, problem)
@@ -314,7 +334,7 @@ def _grade(
     return r.Grade(
         submission=name,
         rubric=grading.rubric.title,
-        status=score.status(grading.rubric, verdicts, problem, grading.retrain),  # type: ignore[arg-type]
+        status=score.status(grading.rubric, verdicts, problem, grading.retrain),
         points=round(sum(v.points for v in verdicts), 2),
         max_points=grading.rubric.max_points,
         needs_review=score.needs_review(verdicts, problem),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -48,10 +47,7 @@ class Live(Quiet):
         self._task = self._progress.add_task("reading the submission", total=None, state="")
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None = None, error: BaseException | None = None,
-        trace: TracebackType | None = None,
-    ) -> None:  # fmt: skip
+    def __exit__(self, *exception: object) -> None:
         self._progress.stop()
 
     def attempt(self, number: int, attempts: int, seed: int, epochs: int) -> None:
@@ -61,13 +57,21 @@ class Live(Quiet):
     def batch(self, event: BatchEvent) -> None:
         done = event.epoch - 1 + event.batch / event.batches
         accuracy = f"training accuracy {event.accuracy:.4f}" if event.accuracy is not None else ""
-        self._show(None, done, f"epoch {event.epoch}/{self._epochs}, batch {event.batch}/"
-                               f"{event.batches}, {accuracy}{self._best_so_far()}{self._left(done)}")  # fmt: skip
+        self._show(
+            None,
+            done,
+            f"epoch {event.epoch}/{self._epochs}, batch {event.batch}/"
+            f"{event.batches}, {accuracy}{self._best_so_far()}{self._left(done)}",
+        )
 
     def epoch(self, result: EpochResult) -> None:
         self._best = max(self._best, result.correct)
-        self._show(None, float(result.epoch), f"epoch {result.epoch}/{self._epochs}: "
-                   f"{result.correct:,} of {result.images:,} correct{self._left(result.epoch)}")  # fmt: skip
+        self._show(
+            None,
+            float(result.epoch),
+            f"epoch {result.epoch}/{self._epochs}: "
+            f"{result.correct:,} of {result.images:,} correct{self._left(result.epoch)}",
+        )
 
     def _best_so_far(self) -> str:
         return f", best {self._best:,}" if self._best else ""
@@ -80,8 +84,9 @@ class Live(Quiet):
 
     def _show(self, description: str | None, done: float, state: str) -> None:
         assert self._task is not None
-        self._progress.update(self._task, completed=done, total=self._epochs, state=state,
-                              **({"description": description} if description else {}))  # fmt: skip
+        if description is not None:
+            self._progress.update(self._task, description=description)
+        self._progress.update(self._task, completed=done, total=self._epochs, state=state)
 
 
 def watcher(console: Console, quiet: bool) -> Quiet:

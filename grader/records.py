@@ -308,9 +308,7 @@ class Reshape(BaseLayer):
     """``target_shape`` without the batch axis; one entry may be -1."""
 
     type: Literal["Reshape"] = "Reshape"
-    target_shape: Annotated[
-        tuple[Annotated[int, Field(ge=-1, le=1_000_000)], ...], Field(max_length=6)
-    ]
+    target_shape: Annotated[tuple[Annotated[int, Field(ge=-1, le=1_000_000)], ...], Field(max_length=6)]
 
 
 class Permute(BaseLayer):
@@ -457,19 +455,24 @@ class Adadelta(_Optimizer):
     epsilon: NonNegative = 1e-7
 
 
-Optimizer = Annotated[
-    SGD | Adam | Adamax | Nadam | RMSprop | Adagrad | Adadelta, Field(discriminator="type")
-]
+Optimizer = Annotated[SGD | Adam | Adamax | Nadam | RMSprop | Adagrad | Adadelta, Field(discriminator="type")]
 
 
 class Loss(Record):
     """``from_logits`` as in Keras; labels are one-hot unless the loss is sparse."""
 
     name: Literal[
-        "categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy",
-        "mean_squared_error", "mean_absolute_error", "kl_divergence", "categorical_hinge",
-        "squared_hinge", "hinge", "poisson",
-    ] = "categorical_crossentropy"  # fmt: skip
+        "categorical_crossentropy",
+        "sparse_categorical_crossentropy",
+        "binary_crossentropy",
+        "mean_squared_error",
+        "mean_absolute_error",
+        "kl_divergence",
+        "categorical_hinge",
+        "squared_hinge",
+        "hinge",
+        "poisson",
+    ] = "categorical_crossentropy"
     from_logits: bool = False
     label_smoothing: Rate = 0.0
 
@@ -550,9 +553,7 @@ class TrainingPolicy(Record):
 
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 20
     attempts: Annotated[int, Field(ge=1, le=100)] = 3
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)] = (
-        PUBLISHED_SEEDS
-    )
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)] = PUBLISHED_SEEDS
     metric: Literal["best_epoch", "final", "mean_last_k"] = "best_epoch"
     last_k: Annotated[int, Field(ge=1)] = 3
     decide: Literal["majority", "any", "all"] = "majority"
@@ -563,8 +564,7 @@ class TrainingPolicy(Record):
     @model_validator(mode="after")
     def _enough_seeds(self) -> TrainingPolicy:
         if len(self.seeds) < self.attempts:
-            raise ValueError(f"{self.attempts} attempts need as many seeds; "
-                             f"{len(self.seeds)} are listed")  # fmt: skip
+            raise ValueError(f"{self.attempts} attempts need as many seeds; {len(self.seeds)} are listed")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("a seed is listed twice")
         return self

@@ -73,20 +73,34 @@ class _Attempt:
 
     def run(self) -> TrainingRun:
         with tempfile.TemporaryDirectory(prefix="grader-") as scratch:
-            ended = run_child("grader.train", self.job.model_dump_json().encode(), Path(scratch),
-                              Limits(ATTEMPT_SECONDS), self._event)  # fmt: skip
+            ended = run_child(
+                "grader.train",
+                self.job.model_dump_json().encode(),
+                Path(scratch),
+                Limits(ATTEMPT_SECONDS),
+                self._event,
+            )
         if self.end is None or self.environment is None:
             why = "took too long" if ended.timed_out else f"ended with status {ended.returncode}"
-            raise BrokenError(f"retraining with seed {self.job.seed} {why}:\n{ended.log[-3_000:].strip()}",
-                              "This is no fault of the submission. Grade it again, or report it.")  # fmt: skip
-        return TrainingRun(seed=self.job.seed, epochs=tuple(self.epochs), ended=self.end.ended,
-                           environment=self.environment)  # fmt: skip
+            raise BrokenError(
+                f"retraining with seed {self.job.seed} {why}:\n{ended.log[-3_000:].strip()}",
+                "This is no fault of the submission. Grade it again, or report it.",
+            )
+        return TrainingRun(
+            seed=self.job.seed, epochs=tuple(self.epochs), ended=self.end.ended, environment=self.environment
+        )
 
     def so_far(self) -> tuple[TrainingRun, ...]:
         if self.environment is None:
             return ()
-        return (TrainingRun(seed=self.job.seed, epochs=tuple(self.epochs), ended="interrupted",
-                            environment=self.environment),)  # fmt: skip
+        return (
+            TrainingRun(
+                seed=self.job.seed,
+                epochs=tuple(self.epochs),
+                ended="interrupted",
+                environment=self.environment,
+            ),
+        )
 
     def _event(self, line: bytes) -> None:
         event = _EVENT.validate_json(line)

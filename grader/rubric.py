@@ -89,8 +89,9 @@ class Rubric(Record):
             if criterion.id in seen:
                 raise ValueError(f"two criteria have the id {criterion.id!r}")
             if unknown := set(criterion.needs) - seen:
-                raise ValueError(f"criterion {criterion.id!r} needs {sorted(unknown)[0]!r}, "
-                                 "which is not listed before it")  # fmt: skip
+                raise ValueError(
+                    f"criterion {criterion.id!r} needs {sorted(unknown)[0]!r}, which is not listed before it"
+                )
             seen.add(criterion.id)
         if sum(c.kind == "validation_accuracy" for c in self.criterion) > 1:
             raise ValueError("only one criterion may be a validation_accuracy")
@@ -138,8 +139,9 @@ def load(name: str) -> LoadedRubric:
         known = ", ".join(p.stem for p in shipped())
         raise InstructorError(f"{name}: no such rubric", f"Give a path, or one of: {known}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InstructorError(f"{path}: not valid TOML: {error}",
-                              "See https://toml.io; strings need quotes.") from None  # fmt: skip
+        raise InstructorError(
+            f"{path}: not valid TOML: {error}", "See https://toml.io; strings need quotes."
+        ) from None
     try:
         rubric = Rubric.model_validate(data)
     except ValidationError as error:

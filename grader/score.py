@@ -36,7 +36,7 @@ def _verdict(criterion: BaseCriterion, finding: Finding) -> Verdict:
         criterion=criterion.id,
         title=criterion.label,
         kind=getattr(criterion, "kind", ""),
-        outcome=outcome,  # type: ignore[arg-type]
+        outcome=outcome,
         points=round(criterion.points * fraction, 2),
         max_points=criterion.points,
         required=criterion.required,
@@ -56,8 +56,11 @@ def without_model(rubric: Rubric, problem: Problem) -> tuple[Verdict, ...]:
     broken = problem.kind in ("broken", "unsupported")
     return tuple(
         _not_reached(criterion, "no model could be graded").model_copy(
-            update={"outcome": "broken" if problem.kind == "broken" else "not_reached",
-                    "needs_review": broken})  # fmt: skip
+            update={
+                "outcome": "broken" if problem.kind == "broken" else "not_reached",
+                "needs_review": broken,
+            }
+        )
         for criterion in rubric.criterion
     )
 

@@ -27,9 +27,13 @@ def check(criterion: AccuracyGap, subject: Subject) -> Finding:
     gaps = [(best.train_accuracy or 0.0) - best.correct / best.images for best in bests]
     gap = sum(gaps) / len(gaps)
     message = f"training accuracy is {gap:+.4f} from validation accuracy; at most {criterion.at_most:+g}"
-    evidence = tuple(r.Evidence(text=f"epoch {b.epoch}: training {b.train_accuracy:.4f}, "
-                                     f"validation {b.correct / b.images:.4f}", epoch=b.epoch)
-                     for b in bests)  # fmt: skip
+    evidence = tuple(
+        r.Evidence(
+            text=f"epoch {b.epoch}: training {b.train_accuracy:.4f}, validation {b.correct / b.images:.4f}",
+            epoch=b.epoch,
+        )
+        for b in bests
+    )
     if gap <= criterion.at_most:
         return Finding("pass", message, evidence=evidence)
     return Finding("fail", message, "Regularise more: dropout, fewer parameters, augmentation.", evidence)

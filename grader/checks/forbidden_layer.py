@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from grader import records as r
 from grader.checks.interface import (
@@ -22,7 +22,7 @@ from grader.checks.interface import (
 class ForbiddenLayer(BaseCriterion):
     kind: Literal["forbidden_layer"] = "forbidden_layer"
     layers: tuple[str, ...]
-    properties: dict[str, Any] = {}
+    properties: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _known(self) -> ForbiddenLayer:
@@ -35,8 +35,9 @@ def check(criterion: ForbiddenLayer, subject: Subject) -> Finding:
     found = tuple(selector.select(subject.network))
     if found:
         evidence = tuple(r.Evidence(text=f"{x.name} is a {x.type}", layer=x.name) for x in found[:20])
-        return Finding("fail", f"{selector} is not allowed: {named(found)}",
-                       f"Replace {named(found)}.", evidence)  # fmt: skip
+        return Finding(
+            "fail", f"{selector} is not allowed: {named(found)}", f"Replace {named(found)}.", evidence
+        )
     if subject.network.unsupported:
         return Finding("unknown", f"no {selector} seen, but {unseen(subject)}")
     return Finding("pass", f"no {selector}")

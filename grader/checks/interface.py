@@ -6,7 +6,7 @@ no clock, no TensorFlow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -117,11 +117,10 @@ def known_properties(types: tuple[str, ...], properties: dict[str, Any]) -> None
         for kind in types:
             allowed = set(LAYER_TYPES[kind].model_fields) - {"name", "inbound", "type"}
             if name not in allowed:
-                raise ValueError(f"{kind} has no property {name!r}; "
-                                 f"allowed are {', '.join(sorted(allowed))}")  # fmt: skip
+                raise ValueError(f"{kind} has no property {name!r}; allowed are {', '.join(sorted(allowed))}")
 
 
-def named(layers: list[r.Layer] | tuple[r.Layer, ...], most: int = 5) -> str:
+def named(layers: Sequence[r.Layer], most: int = 3) -> str:
     """`a, b and 3 more`."""
     names = [layer.name for layer in layers[:most]]
     more = len(layers) - len(names)
@@ -130,5 +129,5 @@ def named(layers: list[r.Layer] | tuple[r.Layer, ...], most: int = 5) -> str:
 
 def unseen(subject: Subject) -> str:
     """What to say where an unsupported layer might hide the answer."""
-    unsupported = subject.network.unsupported
-    return f"the network has layers grader cannot describe: {', '.join(sorted({u.class_name for u in unsupported}))}"
+    names = sorted({layer.class_name for layer in subject.network.unsupported})
+    return f"the network has layers grader cannot describe: {', '.join(names)}"

@@ -47,15 +47,19 @@ def check(criterion: LayerOrder, subject: Subject) -> Finding:
 def _followed_by(criterion: LayerOrder, network: r.ModelDescription) -> Finding:
     hidden = [
         x for x in network.layers
-        if isinstance(x, CONVOLUTIONS) and _meets(network, x, CONVOLUTIONS + (r.Dense,))
+        if isinstance(x, CONVOLUTIONS) and _meets(network, x, (*CONVOLUTIONS, r.Dense))
         and not (criterion.except_1x1 and x.kernel_size == (1, 1))
     ]  # fmt: skip
     bare = [x for x in hidden if not _follows(network, x, criterion.layer)]
     if not bare:
         return Finding("pass", f"{criterion.layer} follows each of {len(hidden)} hidden convolutions")
     evidence = tuple(r.Evidence(text=f"no {criterion.layer} behind {x.name}", layer=x.name) for x in bare)
-    return Finding("fail", f"no {criterion.layer} behind {named(bare)}",
-                   f"Add {criterion.layer} after {named(bare)}.", evidence)  # fmt: skip
+    return Finding(
+        "fail",
+        f"no {criterion.layer} behind {named(bare)}",
+        f"Add {criterion.layer} after {named(bare)}.",
+        evidence,
+    )
 
 
 def _successors(network: r.ModelDescription, name: str) -> Iterator[r.Layer]:
@@ -84,7 +88,7 @@ def _follows(network: r.ModelDescription, start: r.Layer, wanted: str) -> bool:
         if layer.type == wanted or layer.name in seen:
             continue
         behind = list(_successors(network, layer.name))
-        if isinstance(layer, CONVOLUTIONS + (r.Dense,)) or not behind:
+        if isinstance(layer, (*CONVOLUTIONS, r.Dense)) or not behind:
             return False
         seen.add(layer.name)
         paths += behind
@@ -102,7 +106,7 @@ def _no_activation(network: r.ModelDescription) -> Finding:
     between: list[r.Layer] = []
     while not isinstance(layer, r.InputLayer):
         own = getattr(layer, "activation", "linear")
-        if isinstance(layer, CONVOLUTIONS + (r.Dense,)):
+        if isinstance(layer, (*CONVOLUTIONS, r.Dense)):
             return _judge(layer, own, softmax, between)
         if isinstance(layer, r.ActivationLayer) and own == "softmax" and softmax is None:
             softmax = layer

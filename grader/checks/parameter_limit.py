@@ -32,9 +32,13 @@ def check(criterion: ParameterLimit, subject: Subject) -> Finding:
         return Finding("unknown", f"parameters cannot be counted: {unseen(subject)}")
     said = f"{counted:,} {criterion.count} parameters"
     wanted = f"{criterion.comparison} {criterion.limit:,}"
-    evidence = (r.Evidence(text=f"total {subject.analysis.total:,}, "
-                                f"trainable {subject.analysis.trainable:,}, "
-                                f"non-trainable {subject.analysis.non_trainable:,}"),)  # fmt: skip
+    evidence = (
+        r.Evidence(
+            text=f"total {subject.analysis.total:,}, "
+            f"trainable {subject.analysis.trainable:,}, "
+            f"non-trainable {subject.analysis.non_trainable:,}"
+        ),
+    )
     if criterion.holds(subject.analysis):
         return Finding("pass", f"{said}, {wanted}", evidence=evidence)
     over = counted - criterion.limit
@@ -46,8 +50,11 @@ def _hot_spots(subject: Subject, total: int) -> list[r.Evidence]:
     """The three layers that hold the most."""
     ranked = sorted(subject.analysis.layers, key=lambda x: x.parameters or 0, reverse=True)
     return [
-        r.Evidence(text=f"{x.layer.name} holds {x.parameters:,} parameters "
-                        f"({(x.parameters or 0) / max(total, 1):.0%})", layer=x.layer.name)  # fmt: skip
+        r.Evidence(
+            text=f"{x.layer.name} holds {x.parameters:,} parameters "
+            f"({(x.parameters or 0) / max(total, 1):.0%})",
+            layer=x.layer.name,
+        )
         for x in ranked[:3]
         if x.parameters
     ]

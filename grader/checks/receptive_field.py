@@ -23,9 +23,17 @@ def check(criterion: ReceptiveField, subject: Subject) -> Finding:
         return Finding("unknown", f"the receptive field cannot be computed: {unseen(subject)}")
     rows, columns = field.rounded()
     message = f"the output sees {rows}×{columns} pixels; {criterion.at_least} required"
-    growth = tuple(r.Evidence(text=f"{x.layer.name}: {x.field.rounded()[0]}", layer=x.layer.name)
-                   for x in subject.analysis.layers if x.field)  # fmt: skip
+    growth = tuple(
+        r.Evidence(text=f"{x.layer.name}: {x.field.rounded()[0]}", layer=x.layer.name)
+        for x in subject.analysis.layers
+        if x.field
+    )
     if min(rows, columns) >= criterion.at_least:
         return Finding("pass", message, evidence=growth[-1:])
-    return Finding("fail", message, "Add a convolution, or pool earlier: behind a 2×2 pooling every "
-                   "3×3 convolution widens the field by 4 pixels.", growth)  # fmt: skip
+    return Finding(
+        "fail",
+        message,
+        "Add a convolution, or pool earlier: behind a 2×2 pooling every "
+        "3×3 convolution widens the field by 4 pixels.",
+        growth,
+    )

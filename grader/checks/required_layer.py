@@ -24,7 +24,7 @@ class RequiredLayer(BaseCriterion):
 
     kind: Literal["required_layer"] = "required_layer"
     layer: str | tuple[str, ...]
-    properties: dict[str, Any] = {}
+    properties: dict[str, Any] = Field(default_factory=dict)
     at_least: Annotated[int, Field(ge=1)] = 1
 
     @model_validator(mode="after")
@@ -46,6 +46,9 @@ def check(criterion: RequiredLayer, subject: Subject) -> Finding:
     if subject.network.unsupported:
         return Finding("unknown", f"{len(found)} × {selector} found, but {unseen(subject)}")
     few = f"only {len(found)} × {selector}" if found else f"no {selector}"
-    return Finding("fail", f"{few}; {criterion.at_least} required",
-                   f"Add a {selector} layer." if not found else f"Add more {selector} layers.",
-                   evidence)  # fmt: skip
+    return Finding(
+        "fail",
+        f"{few}; {criterion.at_least} required",
+        f"Add a {selector} layer." if not found else f"Add more {selector} layers.",
+        evidence,
+    )

@@ -33,13 +33,20 @@ def check(criterion: TrainingLimits, subject: Subject) -> Finding:
         broken.append(f"batch size {max(batches)}, at most {criterion.batch_size_at_most} allowed")
     if criterion.learning_rate_at_most and rate > criterion.learning_rate_at_most:
         broken.append(f"learning rate {rate:g}, at most {criterion.learning_rate_at_most:g} allowed")
-    evidence = tuple(r.Evidence(text=f"fit: {x.epochs} epochs, batch size {x.batch_size}, "
-                                     f"learning rate {x.learning_rates[0]:g}", cell=x.cell)
-                     for x in subject.recipe)  # fmt: skip
+    evidence = tuple(
+        r.Evidence(
+            text=f"fit: {x.epochs} epochs, batch size {x.batch_size}, learning rate {x.learning_rates[0]:g}",
+            cell=x.cell,
+        )
+        for x in subject.recipe
+    )
     if broken:
         return Finding("fail", "; ".join(broken), "Change the arguments of fit and compile.", evidence)
-    return Finding("pass", f"{epochs} epochs, batch size {_span(batches)}, "
-                           f"learning rate at most {rate:g}", evidence=evidence)  # fmt: skip
+    return Finding(
+        "pass",
+        f"{epochs} epochs, batch size {_span(batches)}, learning rate at most {rate:g}",
+        evidence=evidence,
+    )
 
 
 def _span(sizes: list[int]) -> str:

@@ -40,7 +40,7 @@ def reached(run: r.TrainingRun, policy: r.TrainingPolicy) -> Fraction:
     """What one attempt counts for: correct images by the rubric's metric."""
     metric, last_k = policy.metric, policy.last_k
     counts = [epoch.correct for epoch in run.epochs]
-    if not counts or run.ended == "diverged" and metric != "best_epoch":
+    if not counts or (run.ended == "diverged" and metric != "best_epoch"):
         return Fraction(0)
     if metric == "best_epoch":
         return Fraction(max(counts))
@@ -68,9 +68,7 @@ def settled(
     return None if left else "fail"  # one more attempt may yet make it borderline
 
 
-def _passes(
-    criterion: ValidationAccuracy, runs: Sequence[r.TrainingRun], policy: r.TrainingPolicy
-) -> int:
+def _passes(criterion: ValidationAccuracy, runs: Sequence[r.TrainingRun], policy: r.TrainingPolicy) -> int:
     return sum(reached(x, policy) >= criterion.needed(_images(x)) for x in runs if x.epochs)
 
 
@@ -96,8 +94,10 @@ def check(criterion: ValidationAccuracy, subject: Subject) -> Finding:
     outcome = settled(criterion, finished, subject.policy)
     images = next((_images(run) for run in finished if run.epochs), 0)
     passes = _passes(criterion, finished, subject.policy)
-    message = (f"{passes} of {len(finished)} attempt{'s' * (len(finished) > 1)} reached "
-               f"{criterion.needed(images):,} of {images:,}; best {_best(finished)}")  # fmt: skip
+    message = (
+        f"{passes} of {len(finished)} attempt{'s' * (len(finished) > 1)} reached "
+        f"{criterion.needed(images):,} of {images:,}; best {_best(finished)}"
+    )
     if outcome is None:
         return Finding("unknown", f"{message}; the outcome is not settled yet", evidence=evidence)
     hint = "" if outcome == "pass" else _hint(criterion, finished)

@@ -36,9 +36,15 @@ def main() -> None:
 
             program.describe(job, lambda d: answer(r.DescribeAnswer(description=d)))
     except GraderError as error:
-        answer(r.DescribeAnswer(problem=r.Problem(
-            kind="unsupported" if type(error).__name__ == "Unsupported" else "student",
-            message=error.message, hint=error.hint)))  # fmt: skip
+        answer(
+            r.DescribeAnswer(
+                problem=r.Problem(
+                    kind="unsupported" if type(error).__name__ == "Unsupported" else "student",
+                    message=error.message,
+                    hint=error.hint,
+                )
+            )
+        )
     os._exit(0)  # threads that the submission has left running do not keep this process alive
 
 
@@ -49,12 +55,15 @@ def _saved_model(path: Path, job: r.DescribeJob) -> r.Description:
     except (graph.NotAModel, ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
         from grader.errors import StudentError
 
-        raise StudentError(f"{path.name}: {error}"[:500],
-                           "Save the model again with model.save('model.keras').") from None  # fmt: skip
+        raise StudentError(
+            f"{path.name}: {error}"[:500], "Save the model again with model.save('model.keras')."
+        ) from None
     name = config.get("config", {}).get("name") if isinstance(config.get("config"), dict) else None
     model = r.DescribedModel(name=str(name or path.stem)[:200], network=network)
-    return r.Description(models=(model,), notes=(r.Note(
-        message="a saved model tells no training: it is retrained with the rubric's recipe"),))  # fmt: skip
+    return r.Description(
+        models=(model,),
+        notes=(r.Note(message="a saved model tells no training: it is retrained with the rubric's recipe"),),
+    )
 
 
 if __name__ == "__main__":

@@ -66,10 +66,13 @@ class Positional:
 
 def install(era: Era, positional: Positional, note: Note) -> None:
     """Patch Keras and TensorFlow in this process. Call once, before any student code."""
+    if era == "keras2":
+        _count_names_from_one()
     _layers()
     _positional(era, positional)
     _optimizers(era)
     _activations()
+    _callbacks()
     _backend()
     _modules()
     _names()
@@ -86,6 +89,26 @@ def _layers() -> None:
         cls = getattr(keras.layers, name)
         if isinstance(cls, type) and issubclass(cls, keras.layers.Layer) and cls.__name__ == name:
             _take_old_arguments(cls)
+
+
+def _count_names_from_one() -> None:
+    """Layer names as the student's own summary has them: the first is `conv2d_1`."""
+    from keras.src.utils import naming
+
+    counts: dict[str, int] = {}
+
+    def uniquify(name: str) -> str:
+        counts[name] = counts.get(name, 0) + 1
+        return f"{name}_{counts[name]}"
+
+    naming.uniquify = uniquify
+    clear = keras.backend.clear_session
+
+    def clear_session(*args: Any, **kwargs: Any) -> None:
+        counts.clear()
+        clear()
+
+    keras.backend.clear_session = _TF.backend.clear_session = clear_session
 
 
 def _take_old_arguments(cls: type) -> None:
@@ -144,8 +167,9 @@ def _optimizers(era: Era) -> None:
         for space in (keras.optimizers, _TF.optimizers):
             setattr(space, name.lower(), cls)
     base = keras.optimizers.Optimizer
-    base.lr = property(lambda self: self._learning_rate,
-                       lambda self, value: setattr(self, "learning_rate", value))  # fmt: skip
+    base.lr = property(
+        lambda self: self._learning_rate, lambda self, value: setattr(self, "learning_rate", value)
+    )
     base.__setattr__ = _assign_rate(base.__setattr__)
 
 
@@ -181,9 +205,23 @@ def _take_old_optimizer_arguments(cls: type, defaults: dict[str, float]) -> None
 
 def _activations() -> None:
     """`activation=tf.nn.relu` is Keras's relu, and is described as such."""
-    known = {getattr(tf.nn, n): n for n in ("relu", "softmax", "sigmoid", "tanh", "elu", "selu",
-                                            "softplus", "softsign", "leaky_relu", "relu6", "silu")
-             if hasattr(tf.nn, n)}  # fmt: skip
+    known = {
+        getattr(tf.nn, n): n
+        for n in (
+            "relu",
+            "softmax",
+            "sigmoid",
+            "tanh",
+            "elu",
+            "selu",
+            "softplus",
+            "softsign",
+            "leaky_relu",
+            "relu6",
+            "silu",
+        )
+        if hasattr(tf.nn, n)
+    }
     known |= {tf.identity: "linear", tf.sigmoid: "sigmoid", tf.tanh: "tanh"}
     original = keras.activations.get
 
@@ -194,8 +232,32 @@ def _activations() -> None:
             pass
         return original(identifier)
 
-    for space in (keras.activations, _TF.activations, sys.modules["keras.src.activations"]):
+    spaces: tuple[Any, ...] = (keras.activations, _TF.activations, sys.modules["keras.src.activations"])
+    for space in spaces:
         space.get = get
+
+
+def _callbacks() -> None:
+    """A checkpoint may have any name and any old argument: nothing is ever written."""
+    cls = keras.callbacks.ModelCheckpoint
+    original = cls.__init__
+
+    def init(self: Any, filepath: Any = "model.keras", *args: Any, **kwargs: Any) -> None:
+        kept = {k: v for k, v in kwargs.items() if k in ("monitor", "save_best_only", "mode")}
+        original(self, "checkpoint.keras", **kept)
+
+    cls.__init__ = init
+    for name, renames in (("ReduceLROnPlateau", {"epsilon": "min_delta"}), ("EarlyStopping", {})):
+        _rename_arguments(getattr(keras.callbacks, name), renames)
+
+
+def _rename_arguments(cls: type, renames: dict[str, str]) -> None:
+    original = cls.__init__  # type: ignore[misc]
+
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **{renames.get(k, k): v for k, v in kwargs.items()})
+
+    cls.__init__ = init  # type: ignore[misc]
 
 
 # --- names and modules --------------------------------------------------------------------------
@@ -209,9 +271,7 @@ def _backend() -> None:
     orderings = {"th": "channels_first", "tf": "channels_last"}
     extra |= {
         "set_image_dim_ordering": lambda o: keras.config.set_image_data_format(orderings[o]),
-        "image_dim_ordering": lambda: {v: k for k, v in orderings.items()}[
-            keras.config.image_data_format()
-        ],
+        "image_dim_ordering": lambda: {v: k for k, v in orderings.items()}[keras.config.image_data_format()],
         "common": keras.backend,
         "tensorflow_backend": keras.backend,
         "learning_phase": lambda: 0,
@@ -239,9 +299,25 @@ def _modules() -> None:
                 holder = _resolve(base, parent) if parent else base
                 if holder is not None and not isinstance(getattr(holder, leaf, None), ModuleType):
                     setattr(holder, leaf, module)
-        for path in ("layers", "models", "utils", "callbacks", "losses", "optimizers", "datasets",
-                     "preprocessing", "preprocessing.image", "backend", "regularizers", "metrics",
-                     "initializers", "activations", "applications", "constraints", "datasets.mnist"):  # fmt: skip
+        for path in (
+            "layers",
+            "models",
+            "utils",
+            "callbacks",
+            "losses",
+            "optimizers",
+            "datasets",
+            "preprocessing",
+            "preprocessing.image",
+            "backend",
+            "regularizers",
+            "metrics",
+            "initializers",
+            "activations",
+            "applications",
+            "constraints",
+            "datasets.mnist",
+        ):
             _register(f"{root}.{path}", _resolve(base, path))
     keras.engine, keras.objectives = keras.layers, keras.losses
 
@@ -279,15 +355,22 @@ def _names() -> None:
         for name in dir(old_image):
             if not name.startswith("_") and not hasattr(space.preprocessing.image, name):
                 setattr(space.preprocessing.image, name, getattr(old_image, name))
-    for path in ("keras.utils.plot_model", "keras.utils.model_to_dot"):
-        sys.modules.pop(path, None)
+    old_image.Iterator.next = lambda self: self[0]
 
 
 def _tensorflow_1() -> None:
     """The few names of TensorFlow 1 that such notebooks set up with, made harmless."""
     tf.set_random_seed = tf.random.set_seed
-    for name in ("Session", "InteractiveSession", "ConfigProto", "GPUOptions", "get_default_graph",
-                 "reset_default_graph", "global_variables_initializer", "logging"):  # fmt: skip
+    for name in (
+        "Session",
+        "InteractiveSession",
+        "ConfigProto",
+        "GPUOptions",
+        "get_default_graph",
+        "reset_default_graph",
+        "global_variables_initializer",
+        "logging",
+    ):
         if not hasattr(tf, name):
             setattr(tf, name, standins.Inert(f"tf.{name}"))
 
@@ -308,7 +391,7 @@ def _environment(note: Note) -> None:
     os.chdir = change
     getpass.getpass = lambda *a, **k: ""
     builtins.input = lambda *a, **k: ""
-    os.system = lambda command: 0  # type: ignore[assignment]
+    os.system = lambda command: 0
 
 
 def serve_data(names: tuple[str, ...], data: Any, note: Note) -> None:

@@ -32,9 +32,7 @@ def layer_record(class_name: str, config: Config, name: str, inbound: tuple[str,
         modern = legacy.modern_arguments(kind, config)
         return _CONVERTERS[kind](kind, modern, base | {"trainable": bool(trainable)})
     except (Unrepresentable, ValidationError, ValueError, TypeError, KeyError) as error:
-        return r.UnsupportedLayer(
-            **base, class_name=class_name[:200] or "Layer", reason=_reason(error)
-        )
+        return r.UnsupportedLayer(**base, class_name=class_name[:200] or "Layer", reason=_reason(error))
 
 
 def _reason(error: Exception) -> str:
@@ -123,7 +121,7 @@ def initializer(value: Any) -> r.Initializer | None:
         scale, mode = _SCALED[family]
         return r.VarianceScaling(
             scale=scale,
-            mode=mode,  # type: ignore[arg-type]
+            mode=mode,
             distribution="uniform" if spread == "Uniform" else "truncated_normal",
         )
     settings = {k: v for k, v in settings.items() if k in _INITIALIZER_FIELDS.get(key, ())}
@@ -237,7 +235,7 @@ def _dense(kind: str, config: Config, base: Config) -> r.Layer:
         **base,
         **_weights(config, "kernel", "bias"),
         **_given(config, "units", "use_bias"),
-        activation=activation(config.get("activation")),  # type: ignore[arg-type]
+        activation=activation(config.get("activation")),
         activity_regularizer=regularizer(config.get("activity_regularizer")),
     )
 
@@ -292,7 +290,7 @@ def _softmax(kind: str, config: Config, base: Config) -> r.Layer:
 
 
 def _activation(kind: str, config: Config, base: Config) -> r.Layer:
-    return r.ActivationLayer(**base, activation=activation(config["activation"]))  # type: ignore[arg-type]
+    return r.ActivationLayer(**base, activation=activation(config["activation"]))
 
 
 def _prelu(kind: str, config: Config, base: Config) -> r.Layer:
@@ -323,7 +321,7 @@ def _spaced(name: str, read: Callable[[Any], Any], *others: str) -> Callable[...
 
 
 def _merge(kind: str, config: Config, base: Config) -> r.Layer:
-    return r.Merge(**base, type=kind)  # type: ignore[arg-type]
+    return r.Merge(**base, type=kind)
 
 
 _RECORDS: dict[str, Any] = {

@@ -38,8 +38,10 @@ class NotAModel(Exception):
 
 def describe(graph: Graph) -> r.ModelDescription:
     """Convert every node; pydantic checks that the result is a graph."""
-    channels_first = any(n.config.get("data_format") == "channels_first" or
-                         n.config.get("dim_ordering") == "th" for n in graph.nodes)  # fmt: skip
+    channels_first = any(
+        n.config.get("data_format") == "channels_first" or n.config.get("dim_ordering") == "th"
+        for n in graph.nodes
+    )
     layers = [_layer(n) for n in graph.nodes]
     if channels_first:
         layers = [_channels_last(layer) for layer in layers]
@@ -88,8 +90,7 @@ def of_model(model: Any) -> Graph:
     if type(model).__name__ == "Sequential" and layers:
         return _unique(_of_chain(model, layers))
     shape = tuple(getattr(model, "input_shape", None) or (None, 1))[1:]
-    whole = Node(model.name, type(model).__name__, {}, ["input"],
-                 "a subclassed model has no graph of layers")  # fmt: skip
+    whole = Node(model.name, type(model).__name__, {}, ["input"], "a subclassed model has no graph of layers")
     return _unique(Graph([_input_node("input", shape), whole], ["input"], [model.name]))
 
 

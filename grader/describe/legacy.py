@@ -34,8 +34,13 @@ _WEIGHTS = {
     "bias": "use_bias",
 }
 _IMAGE = {"dim_ordering": "data_format", "border_mode": "padding"}
-_CONVOLUTION = {**_WEIGHTS, **_IMAGE, "nb_filter": "filters", "subsample": "strides",
-                "atrous_rate": "dilation_rate"}  # fmt: skip
+_CONVOLUTION = {
+    **_WEIGHTS,
+    **_IMAGE,
+    "nb_filter": "filters",
+    "subsample": "strides",
+    "atrous_rate": "dilation_rate",
+}
 _SEPARABLE = {
     **_CONVOLUTION,
     "depthwise_init": "depthwise_initializer",

@@ -56,13 +56,32 @@ class Shell:
         return lambda *args, **kwargs: None
 
 
-_FOREIGN = {"bash", "sh", "script", "html", "HTML", "javascript", "js", "latex", "markdown", "perl",
-            "ruby", "svg", "SVG", "writefile", "file", "cmd", "R", "sql", "shell"}  # fmt: skip
+_FOREIGN = {
+    "bash",
+    "sh",
+    "script",
+    "html",
+    "HTML",
+    "javascript",
+    "js",
+    "latex",
+    "markdown",
+    "perl",
+    "ruby",
+    "svg",
+    "SVG",
+    "writefile",
+    "file",
+    "cmd",
+    "R",
+    "sql",
+    "shell",
+}
 
 
 def run_source(source: str, namespace: dict[str, Any], filename: str) -> None:
     """Transform and execute; raises what the code raises, `SyntaxError` included."""
-    transformed = TransformerManager().transform_cell(source)
+    transformed = TransformerManager().transform_cell(source)  # type: ignore[no-untyped-call]
     linecache.cache[filename] = (len(transformed), None, transformed.splitlines(True), filename)
     tree = ast.parse(transformed, filename)
     exec(compile(tree, filename, "exec", dont_inherit=True), namespace)

@@ -77,14 +77,20 @@ class _Session:
         return self.names.get(id(tracked.model)) or str(getattr(tracked.model, "name", "model"))
 
     def description(self) -> r.Description:
-        models, taken = [], set()
+        models: list[r.DescribedModel] = []
+        taken: set[str] = set()
         for tracked in self.recorder.tracked:
             if tracked.network is not None:
                 name = _free(self._name(tracked)[:180], taken)
-                models.append(r.DescribedModel(
-                    name=name, network=tracked.network, training=tuple(tracked.training),
-                    fit_order=tracked.fit_order,
-                    compiled=self.recorder.compiled_recipe(tracked)))  # fmt: skip
+                models.append(
+                    r.DescribedModel(
+                        name=name,
+                        network=tracked.network,
+                        training=tuple(tracked.training),
+                        fit_order=tracked.fit_order,
+                        compiled=self.recorder.compiled_recipe(tracked),
+                    )
+                )
         return r.Description(
             models=tuple(models),
             notes=(*self._era_notes(), *self.notes),
@@ -96,13 +102,18 @@ class _Session:
 
     def _era_notes(self) -> Iterator[r.Note]:
         old = self.era.era == "keras2"
-        yield r.Note(message=f"read as code for {'Keras 1 or 2' if old else 'tf.keras or Keras 3'}: "
-                             f"{self.era.reason}")  # fmt: skip
+        yield r.Note(
+            message=f"read as code for {'Keras 1 or 2' if old else 'tf.keras or Keras 3'}: {self.era.reason}"
+        )
         if self.positional.used is not None:
-            meaning = {"rows_columns": "rows and columns of the kernel",
-                       "strides": "a kernel size and a stride"}[self.positional.used]  # fmt: skip
-            yield r.Note(message=f"{self.positional.calls} calls like Conv2D(16, 3, 3): "
-                                 f"the second and third number were read as {meaning}")  # fmt: skip
+            meaning = {
+                "rows_columns": "rows and columns of the kernel",
+                "strides": "a kernel size and a stride",
+            }[self.positional.used]
+            yield r.Note(
+                message=f"{self.positional.calls} calls like Conv2D(16, 3, 3): "
+                f"the second and third number were read as {meaning}"
+            )
 
 
 def _models_in(namespace: dict[str, Any]) -> Iterator[tuple[str, Any]]:

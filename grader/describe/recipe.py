@@ -63,8 +63,7 @@ def recipe(fit: Fit) -> r.TrainingRecipe:
 # --- optimizer and loss -------------------------------------------------------------------------
 
 _OPTIMIZERS: dict[str, Any] = {
-    cls.__name__: cls
-    for cls in (r.SGD, r.Adam, r.Adamax, r.Nadam, r.RMSprop, r.Adagrad, r.Adadelta)
+    cls.__name__: cls for cls in (r.SGD, r.Adam, r.Adamax, r.Nadam, r.RMSprop, r.Adagrad, r.Adadelta)
 }
 _ACCUMULATING = ("use_ema", "gradient_accumulation_steps", "loss_scale_factor")
 
@@ -114,7 +113,7 @@ def _loss(fit: Fit) -> r.Loss:
         fit.unsupported.append(f"grader has no record for the loss {name!r}"[:200])
         return r.Loss()
     return r.Loss(
-        name=name,  # type: ignore[arg-type]
+        name=name,
         from_logits=bool(settings.get("from_logits", False)),
         label_smoothing=float(settings.get("label_smoothing", 0.0)),
     )
@@ -159,8 +158,7 @@ def _sample_rates(fit: Fit) -> tuple[tuple[float, ...], Any]:
     return tuple(rates), "step" if per_step else "epoch"
 
 
-_LOGS = {name: float("nan") for name in
-         ("loss", "acc", "accuracy", "val_loss", "val_acc", "val_accuracy")}  # fmt: skip
+_LOGS = {name: float("nan") for name in ("loss", "acc", "accuracy", "val_loss", "val_acc", "val_accuracy")}
 
 
 def _schedule_of(optimizer: Any) -> Any:
@@ -219,8 +217,11 @@ def _scheduled(fit: Fit, callback: Any, epoch: int) -> float | None:
 
 def _custom(callbacks: list[Any]) -> list[Any]:
     """Callbacks of the student's own, which may do anything; Keras's are known by name."""
-    return [c for c in callbacks if not type(c).__module__.startswith("keras.")
-            or type(c).__name__ == "LambdaCallback"]  # fmt: skip
+    return [
+        c
+        for c in callbacks
+        if not type(c).__module__.startswith("keras.") or type(c).__name__ == "LambdaCallback"
+    ]
 
 
 def _acts_within_epochs(callback: Any) -> bool:
@@ -238,12 +239,24 @@ def _call(fit: Fit, callbacks: list[Any], hook: str, *args: Any) -> None:
                 callback.set_model(fit.model)
             getattr(callback, hook)(*args)
         except Exception as error:
-            fit.unsupported.append(f"the callback {type(callback).__name__} failed when played "
-                                   f"through without training: {error}"[:300])  # fmt: skip
+            fit.unsupported.append(
+                f"the callback {type(callback).__name__} failed when played "
+                f"through without training: {error}"[:300]
+            )
 
 
-_INERT = {"ModelCheckpoint", "History", "ProgbarLogger", "TensorBoard", "CSVLogger", "RemoteMonitor",
-          "TerminateOnNaN", "LearningRateScheduler", "BackupAndRestore", "BaseLogger"}  # fmt: skip
+_INERT = {
+    "ModelCheckpoint",
+    "History",
+    "ProgbarLogger",
+    "TensorBoard",
+    "CSVLogger",
+    "RemoteMonitor",
+    "TerminateOnNaN",
+    "LearningRateScheduler",
+    "BackupAndRestore",
+    "BaseLogger",
+}
 _MONITORS = {"acc": "accuracy", "val_acc": "val_accuracy"}
 _MEASURED = {"loss", "accuracy", "val_loss", "val_accuracy"}
 
@@ -267,20 +280,37 @@ def _reacting(fit: Fit, callback: Any, record: Any) -> list[r.Callback]:
     settings["min_delta"] = abs(float(callback.min_delta))
     settings["mode"] = getattr(callback, "mode", None) or "auto"
     if settings["monitor"] not in _MEASURED:
-        fit.unsupported.append(f"{type(callback).__name__} watches {callback.monitor!r}, "
-                               "which is not measured here")  # fmt: skip
+        fit.unsupported.append(
+            f"{type(callback).__name__} watches {callback.monitor!r}, which is not measured here"
+        )
         return []
     return [record(**{k: v for k, v in settings.items() if v is not None})]
 
 
-def _acts_on_rate_only(callback: Any) -> bool:
-    """A callback of the student's own that was played through: its learning rates were sampled.
+_EFFECTS = {
+    "stop_training",
+    "set_weights",
+    "load_weights",
+    "set_value",
+    "assign",
+    "optimizer",
+    "lr",
+    "learning_rate",
+    "trainable",
+}
 
-    What else it may do (stop early, change weights) cannot be seen, so only hooks that set a rate
-    at the start of an epoch or batch are taken for granted.
+
+def _acts_on_rate_only(callback: Any) -> bool:
+    """Whether a callback of the student's own has no effect but on the sampled learning rates.
+
+    Its hooks were played through without training, so rates set at the start of an epoch or batch
+    are known. A hook at an end sees measured values, which are not: it may not touch the model.
     """
-    base = keras.callbacks.Callback
-    risky = ("on_epoch_end", "on_train_end", "on_test_begin", "on_test_end", "on_predict_begin")
-    return isinstance(callback, base) and not any(
-        getattr(type(callback), hook, None) is not getattr(base, hook) for hook in risky
-    )
+    blind = ("on_epoch_end", "on_train_end", "on_test_end", "on_batch_end", "on_train_batch_end")
+    hooks = [getattr(type(callback), hook, None) for hook in blind]
+    return not any(_EFFECTS & _names_in(hook) for hook in hooks)
+
+
+def _names_in(function: Any) -> set[str]:
+    code = getattr(function, "__code__", None)
+    return set(code.co_names) if code is not None else set()

@@ -49,8 +49,9 @@ class RawData:
     def _keys(self, images: Array) -> Array:
         """One 64-bit key per image (a random linear hash; unsigned arithmetic wraps)."""
         flat = images.reshape(len(images), -1)
-        return np.concatenate([c.astype(np.uint64) @ self._mixer
-                               for c in np.array_split(flat, max(1, len(flat) // 4096))])  # fmt: skip
+        return np.concatenate(
+            [c.astype(np.uint64) @ self._mixer for c in np.array_split(flat, max(1, len(flat) // 4096))]
+        )
 
     @cached_property
     def _known(self) -> tuple[Array, Array]:
@@ -85,7 +86,7 @@ class RawData:
         train = int(((rows >= 0) & (rows < len(self.x_train))).sum())
         test = int((rows >= len(self.x_train)).sum())
         distinct = len(np.unique(rows[rows >= 0]))
-        if train and test or train + test < len(rows):
+        if (train and test) or train + test < len(rows):
             return DataUse(split="mixed", images=len(rows))
         size = len(self.x_train) if train else len(self.x_test)
         # A few images of a data set may be equal, hence the small allowance.

@@ -7,32 +7,18 @@ rest of Keras works as usual, so that code around them runs on.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from grader import records as r
 from grader.describe import graph, recipe
+from grader.describe.arguments import FIT, FIT_GENERATOR, FitArguments, Tracked
 from grader.describe.recognise import RawData, Recognised, class_numbers
 
 NAN = float("nan")
-
-
-@dataclass
-class Tracked:
-    """A model seen in this submission and what is known of it."""
-
-    model: Any
-    network: r.ModelDescription | None = None
-    training: list[r.TrainingRecipe] = field(default_factory=list)
-    fit_order: int = 0
-    compiled: int = 0
-    fitted_compile: int = -1
-    loss: Any = None
 
 
 class Recorder:
@@ -57,19 +43,31 @@ class Recorder:
         model = tracked.model
         if not model.built:
             model.build((None, *self.data.x_train.shape[1:], 1))
-            self.note(f"model {model.name!r} names no input shape: "
-                      "it was built for the images of the data set")  # fmt: skip
+            self.note(
+                f"model {model.name!r} names no input shape: it was built for the images of the data set"
+            )
         tracked.network = graph.describe(graph.of_model(model))
 
     def compiled_recipe(self, tracked: Tracked) -> r.TrainingRecipe | None:
         """Optimizer and loss of a model that was compiled but not fitted; epochs mean nothing."""
         if not tracked.compiled or tracked.training:
             return None
-        return recipe.recipe(recipe.Fit(
-            model=tracked.model, loss=tracked.loss, images=0, batch_size=32, epochs=1,
-            steps_per_epoch=1, callbacks=[], shuffle=True,
-            train=Recognised(r.DataUse(split="none")), validation=r.DataUse(split="none"),
-            continues=False, cell=None))  # fmt: skip
+        return recipe.recipe(
+            recipe.Fit(
+                model=tracked.model,
+                loss=tracked.loss,
+                images=0,
+                batch_size=32,
+                epochs=1,
+                steps_per_epoch=1,
+                callbacks=[],
+                shuffle=True,
+                train=Recognised(r.DataUse(split="none")),
+                validation=r.DataUse(split="none"),
+                continues=False,
+                cell=None,
+            )
+        )
 
     # --- what stands in for Keras's methods -----------------------------------------------------
 
@@ -83,14 +81,16 @@ class Recorder:
         _ORIGINAL["compile"](model, optimizer=optimizer, loss=loss, **kept)
         metrics = rest.get("metrics") or []
         if loss == "binary_crossentropy" and any("acc" in str(m) for m in metrics):
-            self.note("with binary_crossentropy, Keras's 'accuracy' counts single outputs; "
-                      "grader counts correct images")  # fmt: skip
+            self.note(
+                "with binary_crossentropy, Keras's 'accuracy' counts single outputs; "
+                "grader counts correct images"
+            )
 
     def fit(self, model: Any, arguments: dict[str, Any]) -> Any:
         tracked = self.of(model)
         if getattr(model, "optimizer", None) is None:
             raise RuntimeError("You must call `compile()` before calling `fit()`.")
-        fit = _Arguments(self, model, arguments).read(tracked)
+        fit = FitArguments(self, model, arguments).read(tracked)
         self.describe(tracked)
         tracked.training.append(recipe.recipe(fit))
         tracked.fitted_compile = tracked.compiled
@@ -104,9 +104,11 @@ class Recorder:
         tracked = self.of(model)
         reason = f"the model is trained by {what}, which grader cannot repeat from a description"
         if not tracked.training or reason not in tracked.training[-1].unsupported:
-            tracked.training.append(r.TrainingRecipe(
-                optimizer=r.SGD(), epochs=1, learning_rates=(0.01,), cell=self.cell,
-                unsupported=(reason,)))  # fmt: skip
+            tracked.training.append(
+                r.TrainingRecipe(
+                    optimizer=r.SGD(), epochs=1, learning_rates=(0.01,), cell=self.cell, unsupported=(reason,)
+                )
+            )
             self.describe(tracked)
             self._fits += 1
             tracked.fit_order = self._fits
@@ -115,157 +117,12 @@ class Recorder:
 
 def _optimizer_named(name: str) -> Any:
     """`'sgd'`, made by the class whose defaults are the era's."""
-    classes = {n.lower(): getattr(keras.optimizers, n) for n in
-               ("SGD", "Adam", "Adamax", "Nadam", "RMSprop", "Adagrad", "Adadelta", "AdamW")}  # fmt: skip
+    classes = {
+        n.lower(): getattr(keras.optimizers, n)
+        for n in ("SGD", "Adam", "Adamax", "Nadam", "RMSprop", "Adagrad", "Adadelta", "AdamW")
+    }
     cls = classes.get(name.lower())
     return cls() if cls else name
-
-
-# --- arguments of fit ---------------------------------------------------------------------------
-
-_OLD_NAMES = {"nb_epoch": "epochs", "samples_per_epoch": "samples_per_epoch",
-              "nb_val_samples": "validation_steps", "generator": "x",
-              "steps_per_execution": "steps_per_execution"}  # fmt: skip
-_ORDER = ("x", "y", "batch_size", "epochs", "verbose", "callbacks", "validation_split",
-          "validation_data", "shuffle", "class_weight", "sample_weight", "initial_epoch",
-          "steps_per_epoch", "validation_steps")  # fmt: skip
-_GENERATOR_ORDER = ("x", "steps_per_epoch", "epochs", "verbose", "callbacks", "validation_data",
-                    "validation_steps", "class_weight")  # fmt: skip
-
-
-class _Arguments:
-    """Reads what was passed to `fit`: arrays, generators or `tf.data`."""
-
-    def __init__(self, recorder: Recorder, model: Any, given: dict[str, Any]) -> None:
-        self.recorder, self.model = recorder, model
-        self.given = {_OLD_NAMES.get(name, name): value for name, value in given.items()}
-        self.unsupported: list[str] = []
-
-    def read(self, tracked: Tracked) -> recipe.Fit:
-        given, model = self.given, self.model
-        x, y, batch_size = self._arrays()
-        if not model.built and hasattr(x, "shape"):
-            model.build((None, *x.shape[1:]))
-        _check_shapes(model, tracked.loss, x, y)
-        train = self.recorder.data.recognise(x)
-        self._check_labels(train, y)
-        self._weights()
-        images = len(x) if hasattr(x, "__len__") else train.use.images
-        batch_size = int(given.get("batch_size") or batch_size or 32)
-        steps = math.ceil(images / batch_size) if images else 1
-        if given.get("samples_per_epoch"):
-            given["steps_per_epoch"] = given["samples_per_epoch"] // batch_size
-        asked = math.ceil(float(given.get("steps_per_epoch") or steps))
-        if asked != steps and images:
-            self.unsupported.append(f"an epoch of {asked} steps instead of one pass over the images")
-        initial = int(given.get("initial_epoch") or 0)
-        return recipe.Fit(
-            model=model,
-            loss=tracked.loss,
-            images=images,
-            batch_size=batch_size,
-            epochs=max(1, int(given.get("epochs") or 1) - initial),
-            steps_per_epoch=max(1, asked),
-            callbacks=list(_flat(given.get("callbacks"))),
-            shuffle=bool(given.get("shuffle", True)),
-            train=train,
-            validation=self._validation(),
-            continues=bool(tracked.training) and tracked.fitted_compile == tracked.compiled,
-            cell=self.recorder.cell,
-            initial_epoch=initial,
-            unsupported=self.unsupported,
-        )
-
-    def _arrays(self) -> tuple[Any, Any, int | None]:
-        x, y = self.given.get("x"), self.given.get("y")
-        if isinstance(x, tf.data.Dataset):
-            return (*_of_dataset(x, self.given.get("steps_per_epoch")), None)[:2] + (_batch_of(x),)
-        if hasattr(x, "image_data_generator"):  # ImageDataGenerator.flow(...)
-            if _augments(x.image_data_generator):
-                self.unsupported.append("images are changed by an ImageDataGenerator while training")
-            return x.x, x.y, x.batch_size
-        if y is None and hasattr(x, "__next__"):
-            self.unsupported.append("training data come from a generator of the submission's own")
-        return x, y, None
-
-    def _check_labels(self, train: Recognised, y: Any) -> None:
-        note, where = self.recorder.note, "fit"
-        if train.use.split == "unrecognised":
-            self.unsupported.append("the images passed to fit are not those of the data set under "
-                                    "one scale and offset")  # fmt: skip
-        elif train.use.split in ("test", "mixed"):
-            note(f"{where} was given images of the test split: "
-                 "grader trains on the training split alone")  # fmt: skip
-        elif train.rows is not None and not self.recorder.data.agrees(train.rows, y):
-            self.unsupported.append("the labels passed to fit are not those of the data set")
-
-    def _weights(self) -> None:
-        for name in ("class_weight", "sample_weight"):
-            if self.given.get(name) is not None:
-                self.unsupported.append(f"{name} is not retrained")
-
-    def _validation(self) -> r.DataUse:
-        data, split = self.given.get("validation_data"), self.given.get("validation_split")
-        if data is None:
-            return r.DataUse(split="train" if split else "none")
-        if isinstance(data, tf.data.Dataset):
-            data = _of_dataset(data, None)
-        x = data.x if hasattr(data, "image_data_generator") else data
-        if isinstance(data, list | tuple) and data:
-            x = data[0]
-        return self.recorder.data.recognise(x).use
-
-
-def _flat(callbacks: Any) -> Iterator[Any]:
-    for item in callbacks if isinstance(callbacks, list | tuple) else [callbacks]:
-        if isinstance(item, list | tuple):
-            yield from _flat(item)
-        elif item is not None:
-            yield item
-
-
-def _check_shapes(model: Any, loss: Any, x: Any, y: Any) -> None:
-    """Raise what Keras would raise when the arrays do not fit the network."""
-    expected = getattr(model, "input_shape", None)
-    shape = getattr(x, "shape", None)
-    if isinstance(expected, tuple) and shape is not None and all(expected[1:]):
-        if math.prod(expected[1:]) != math.prod(shape[1:]):
-            raise ValueError(f"the model expects inputs of shape {expected[1:]}, "
-                             f"but fit was given {tuple(shape[1:])}")  # fmt: skip
-    outputs = getattr(model, "output_shape", None)
-    if isinstance(outputs, tuple) and loss == "categorical_crossentropy" and hasattr(y, "shape"):
-        if tuple(y.shape[1:]) != tuple(outputs[1:]):
-            raise ValueError(f"the model puts out {outputs[1:]}, but the labels passed to fit have "
-                             f"shape {tuple(y.shape[1:])}")  # fmt: skip
-
-
-def _of_dataset(dataset: Any, steps: int | None, limit: int = 80_000) -> tuple[Any, Any]:
-    """The images and labels of a batched `tf.data.Dataset`, one pass, at most ``limit``."""
-    images, labels, count = [], [], 0
-    for step, batch in enumerate(dataset):
-        if count >= limit or (steps and step >= steps):
-            break
-        x, y = batch[0].numpy(), batch[1].numpy()
-        images.append(x)
-        labels.append(y)
-        count += len(x)
-    return (np.concatenate(images), np.concatenate(labels)) if images else (None, None)
-
-
-def _batch_of(dataset: Any) -> int | None:
-    for batch in dataset.take(1):
-        return int(batch[0].shape[0])
-    return None
-
-
-def _augments(generator: Any) -> bool:
-    plain = keras.src.legacy.preprocessing.image.ImageDataGenerator()
-    return any(
-        repr(getattr(generator, name, None)) != repr(value)
-        for name, value in vars(plain).items()
-        if name not in ("mean", "std", "zca_whitening_matrix", "rescale", "dtype", "data_format",
-                        "channel_axis", "row_axis", "col_axis", "_validation_split")  # fmt: skip
-    ) or generator.rescale not in (None, 0, 1)
 
 
 # --- results that were not trained --------------------------------------------------------------
@@ -305,8 +162,8 @@ def install(recorder: Recorder) -> None:
     base = keras.Model
     _ORIGINAL["compile"] = base.compile
     base.compile = _compile(recorder)
-    base.fit = _fit(recorder, _ORDER)
-    base.fit_generator = _fit(recorder, _GENERATOR_ORDER)
+    base.fit = _fit(recorder, FIT)
+    base.fit_generator = _fit(recorder, FIT_GENERATOR)
     base.predict = base.predict_proba = base.predict_on_batch = base.predict_generator = _predict
     base.predict_classes = lambda self, x, *a, **k: class_numbers(_predict(self, x))
     base.evaluate = base.test_on_batch = base.evaluate_generator = _evaluate
@@ -316,8 +173,14 @@ def install(recorder: Recorder) -> None:
 
 
 def _compile(recorder: Recorder) -> Callable[..., None]:
-    def compile(self: Any, optimizer: Any = "rmsprop", loss: Any = None, metrics: Any = None,
-                *args: Any, **kwargs: Any) -> None:  # fmt: skip
+    def compile(
+        self: Any,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        metrics: Any = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
         recorder.compile(self, optimizer, loss, metrics=metrics, **kwargs)
 
     return compile

@@ -27,8 +27,9 @@ def read_config(path: Path) -> dict[str, Any]:
 
 def _parse(text: str | bytes, path: Path) -> Any:
     if len(text) > MAX_CONFIG:
-        raise StudentError(f"{path.name}: its configuration has {len(text):,} bytes; "
-                           f"at most {MAX_CONFIG:,} are read")  # fmt: skip
+        raise StudentError(
+            f"{path.name}: its configuration has {len(text):,} bytes; at most {MAX_CONFIG:,} are read"
+        )
     try:
         return _untagged(json.loads(text))
     except (ValueError, RecursionError) as error:
@@ -53,8 +54,11 @@ def _keras(path: Path) -> dict[str, Any]:
         with zipfile.ZipFile(path) as archive:
             info = archive.getinfo("config.json")
             if info.file_size > MAX_CONFIG:
-                raise StudentError(f"{path.name}: its config.json has {info.file_size:,} bytes; "
-                                   f"at most {MAX_CONFIG:,} are read", hint)  # fmt: skip
+                raise StudentError(
+                    f"{path.name}: its config.json has {info.file_size:,} bytes; "
+                    f"at most {MAX_CONFIG:,} are read",
+                    hint,
+                )
             with archive.open(info) as member:
                 text = member.read(MAX_CONFIG + 1)
     except KeyError:
@@ -66,15 +70,16 @@ def _keras(path: Path) -> dict[str, Any]:
 
 def _object(value: Any, path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise StudentError(f"{path.name}: its configuration is not a JSON object",
-                           "Save the architecture with model.to_json().")  # fmt: skip
+        raise StudentError(
+            f"{path.name}: its configuration is not a JSON object",
+            "Save the architecture with model.to_json().",
+        )
     return value
 
 
 def _json(path: Path) -> dict[str, Any]:
     if path.stat().st_size > MAX_CONFIG:
-        raise StudentError(f"{path.name} has {path.stat().st_size:,} bytes; "
-                           f"at most {MAX_CONFIG:,} are read")  # fmt: skip
+        raise StudentError(f"{path.name} has {path.stat().st_size:,} bytes; at most {MAX_CONFIG:,} are read")
     value = _parse(path.read_bytes(), path)
     if isinstance(value, str):  # json.dump(model.to_json(), file) quotes it twice
         value = _parse(value, path)
@@ -98,8 +103,10 @@ def _hdf5_attribute(path: Path, name: str) -> str | None:
         with h5py.File(path, "r") as file:
             value = file.attrs.get(name)
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        raise StudentError(f"{path.name} is not a readable HDF5 file: {error}"[:500],
-                           "Save the model again with model.save('model.h5').") from None  # fmt: skip
+        raise StudentError(
+            f"{path.name} is not a readable HDF5 file: {error}"[:500],
+            "Save the model again with model.save('model.h5').",
+        ) from None
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 

@@ -13,7 +13,7 @@ import importlib.machinery
 import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 # Stood in for even where installed: they draw, display or reach out, and the network needs none.
 ALWAYS = {
@@ -96,8 +96,8 @@ def _wanted() -> int:
 class InertModule(ModuleType):
     """A module whose every name is inert."""
 
-    __all__: list[str] = []
-    __path__: list[str] = []
+    __all__: ClassVar[list[str]] = []
+    __path__: ClassVar[list[str]] = []  # type: ignore[misc]
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name.endswith("__"):

@@ -64,8 +64,10 @@ def _recipe(fits: Sequence[TrainingRecipe]) -> dict[str, Any]:
 
 def as_text(shown: dict[str, Any], screen: Screen) -> str:
     parts = [_table(model) for model in shown["models"]]
-    notes = [f"  {'cell ' + str(n['cell']) + ': ' if n['cell'] else ''}{plain(n['message'])}"
-             for n in shown["notes"]]  # fmt: skip
+    notes = [
+        f"  {'cell ' + str(n['cell']) + ': ' if n['cell'] else ''}{plain(n['message'])}"
+        for n in shown["notes"]
+    ]
     return "\n\n".join([*parts, "\n".join(["Notes:", *notes])] if notes else parts)
 
 
@@ -77,12 +79,17 @@ def _table(model: dict[str, Any]) -> str:
         for x in model["layers"]
     ]  # fmt: skip
     counts = model["parameters"]
-    total = ", ".join(f"{name.replace('_', '-')} {'?' if n is None else format(n, ',')}"
-                      for name, n in counts.items())  # fmt: skip
+    total = ", ".join(
+        f"{name.replace('_', '-')} {'?' if n is None else format(n, ',')}" for name, n in counts.items()
+    )
     graded = " (graded)" if model["graded"] else ""
-    table = tabulate(rows, headers=("layer", "type", "output shape", "parameters", "receptive field"),
-                     tablefmt="simple", colalign=("left", "left", "left", "right", "right"),
-                     disable_numparse=True)  # fmt: skip
+    table = tabulate(
+        rows,
+        headers=("layer", "type", "output shape", "parameters", "receptive field"),
+        tablefmt="simple",
+        colalign=("left", "left", "left", "right", "right"),
+        disable_numparse=True,
+    )
     recipe = model["recipe"]
     trained = (
         f"{recipe['optimizer']['type']}, {recipe['loss']['name']}, batch size {recipe['batch_size']}, "

@@ -10,8 +10,13 @@ from tabulate import tabulate
 from grader import records as r
 from grader.report.interface import Screen, plain
 
-_MARK = {"pass": "pass", "fail": "FAIL", "borderline": "borderline", "not_reached": "not reached",
-         "broken": "broken"}  # fmt: skip
+_MARK = {
+    "pass": "pass",
+    "fail": "FAIL",
+    "borderline": "borderline",
+    "not_reached": "not reached",
+    "broken": "broken",
+}
 _COLOUR = {"pass": "32", "fail": "31", "borderline": "33", "not_reached": "33", "broken": "35"}
 _STATUS = {
     "passed": "PASSED",
@@ -60,9 +65,12 @@ def _head(grade: r.Grade, screen: Screen) -> str:
 def _problem(grade: r.Grade, screen: Screen) -> str:
     if grade.problem is None:
         return ""
-    whose = {"student": "The submission cannot be graded", "unsupported": "grader cannot judge this",
-             "broken": "grader failed; this costs the student nothing",
-             "interrupted": "Interrupted"}[grade.problem.kind]  # fmt: skip
+    whose = {
+        "student": "The submission cannot be graded",
+        "unsupported": "grader cannot judge this",
+        "broken": "grader failed; this costs the student nothing",
+        "interrupted": "Interrupted",
+    }[grade.problem.kind]
     lines = [f"{whose}:", _wrap(grade.problem.message, screen)]
     if grade.problem.excerpt:
         lines.append(f"    > {plain(grade.problem.excerpt)}")
@@ -82,9 +90,14 @@ def _criteria(grade: r.Grade, screen: Screen) -> str:
         )
         for v in grade.verdicts
     ]
-    return tabulate(rows, headers=("criterion", "verdict", "points", "evidence"), tablefmt="simple",
-                    maxcolwidths=[34, None, None, width], disable_numparse=True,
-                    colalign=("left", "left", "right", "left"))  # fmt: skip
+    return tabulate(
+        rows,
+        headers=("criterion", "verdict", "points", "evidence"),
+        tablefmt="simple",
+        maxcolwidths=[34, None, None, width],
+        disable_numparse=True,
+        colalign=("left", "left", "right", "left"),
+    )
 
 
 def _hints(grade: r.Grade, screen: Screen) -> str:
@@ -127,8 +140,13 @@ def _runs(grade: r.Grade) -> str:
     headers = ("attempt", "seed", "best epoch", "correct", "last", "epochs", "ended by", "time")
     environment = grade.runs[0].environment
     where = f"Retrained on {plain(environment.device)}, {environment.threads} threads:"
-    table = tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True,
-                     colalign=("right",) * 6 + ("left", "right"))  # fmt: skip
+    table = tabulate(
+        rows,
+        headers=headers,
+        tablefmt="simple",
+        disable_numparse=True,
+        colalign=("right",) * 6 + ("left", "right"),
+    )
     return f"{where}\n{table}"
 
 
@@ -155,8 +173,11 @@ def _model(grade: r.Grade) -> str:
     if model is None or model.total_parameters is None:
         return ""
     fit = model.recipe[0]
-    source = {"submission": "as handed in", "compile": "compiled as handed in",
-              "rubric": "the rubric's default"}[model.recipe_source]  # fmt: skip
+    source = {
+        "submission": "as handed in",
+        "compile": "compiled as handed in",
+        "rubric": "the rubric's default",
+    }[model.recipe_source]
     epochs = sum(x.epochs for x in model.recipe)
     rates = [rate for x in model.recipe for rate in x.learning_rates]
     rate = f"{rates[0]:g}" if len(set(rates)) == 1 else f"{rates[0]:g} to {rates[-1]:g}"
@@ -183,8 +204,15 @@ def _provenance(grade: r.Grade, screen: Screen) -> str:
     p = grade.provenance
     versions = grade.runs[0].environment.versions if grade.runs else {"grader": p.grader_version}
     tools = ", ".join(f"{name} {version}" for name, version in versions.items())
-    digests = (f"submission {p.submission_digest[:12] or 'unread'}, rubric {p.rubric_digest[:12]}, "
-               f"{plain(p.dataset)} {p.dataset_digest[:12]}")  # fmt: skip
+    digests = (
+        f"submission {p.submission_digest[:12] or 'unread'}, rubric {p.rubric_digest[:12]}, "
+        f"{plain(p.dataset)} {p.dataset_digest[:12]}"
+    )
     seeds = ", ".join(str(seed) for seed in p.seeds)
-    return "\n".join(["Provenance:", _wrap(f"SHA-256 {digests}", screen),
-                      _wrap(f"seeds {seeds}; {tools}; isolation: {p.isolation}", screen)])  # fmt: skip
+    return "\n".join(
+        [
+            "Provenance:",
+            _wrap(f"SHA-256 {digests}", screen),
+            _wrap(f"seeds {seeds}; {tools}; isolation: {p.isolation}", screen),
+        ]
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from typing import Any
 
 from grader import __version__, datasets
 from grader import records as r
@@ -24,8 +25,12 @@ def main() -> None:
 
     job = r.TrainJob.model_validate_json(sys.stdin.buffer.read())
     data = datasets.load(job.dataset)
-    arrays = {"x_train": data.x_train, "y_train": data.y_train,
-              "x_test": data.x_test, "y_test": data.y_test}  # fmt: skip
+    arrays: dict[str, Any] = {
+        "x_train": data.x_train,
+        "y_train": data.y_train,
+        "x_test": data.x_test,
+        "y_test": data.y_test,
+    }
     emit(_start())
     from grader.train.loop import Trainer  # after the devices are set up
 

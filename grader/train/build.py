@@ -23,7 +23,7 @@ def model(network: r.ModelDescription) -> keras.Model:
         taken = [outputs[source] for source in layer.inbound]
         built = _layer(layer, name)
         outputs[layer.name] = built(taken if len(taken) > 1 else taken[0])
-    return keras.Model(inputs, [outputs[name] for name in network.outputs][0])
+    return keras.Model(inputs, outputs[network.outputs[0]])
 
 
 def _layer(layer: r.Layer, name: str) -> Any:
@@ -74,9 +74,7 @@ class Keras2Nadam(keras.optimizers.Nadam):  # type: ignore[misc]
         step = keras.ops.cast(self.iterations + 1, self._u_product.dtype)
         self.assign(self._u_product, self._u_product * self._momentum(step))
         # Past Nadam's own method, which would multiply by its own schedule.
-        super(keras.optimizers.Nadam, self)._backend_update_step(
-            grads, trainable_variables, learning_rate
-        )
+        super(keras.optimizers.Nadam, self)._backend_update_step(grads, trainable_variables, learning_rate)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         ops = keras.ops

@@ -57,8 +57,15 @@ class Trainer:
         y = targets(self.arrays["y_train"], recipe.loss, self.model.output_shape[-1])
         callbacks = [_Rates(recipe), _Watch(self, recipe, epochs), *map(build.callback, recipe.callbacks)]
         offset = self.done
-        self.model.fit(x, y, batch_size=recipe.batch_size, epochs=epochs, verbose=0,
-                       callbacks=callbacks, shuffle=recipe.shuffle)  # fmt: skip
+        self.model.fit(
+            x,
+            y,
+            batch_size=recipe.batch_size,
+            epochs=epochs,
+            verbose=0,
+            callbacks=callbacks,
+            shuffle=recipe.shuffle,
+        )
         stopped_early = self.done - offset < epochs and self.ended == "finished"
         if stopped_early and recipe is self.job.training[-1]:
             self.ended = "early_stopping"
@@ -136,9 +143,15 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]
         now = time.monotonic()
         if now - self.last_report > 0.5:
             self.last_report = now
-            self.trainer.emit(r.BatchEvent(
-                epoch=self.epoch, batch=batch + 1, batches=self.steps,
-                loss=_finite(logs.get("loss")), accuracy=_finite(logs.get("accuracy"))))  # fmt: skip
+            self.trainer.emit(
+                r.BatchEvent(
+                    epoch=self.epoch,
+                    batch=batch + 1,
+                    batches=self.steps,
+                    loss=_finite(logs.get("loss")),
+                    accuracy=_finite(logs.get("accuracy")),
+                )
+            )
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         trained = time.monotonic() - self.epoch_started
@@ -168,9 +181,7 @@ def _finite(value: Any) -> float | None:
     return float(value) if value is not None and math.isfinite(float(value)) else None
 
 
-def evaluator(
-    model: keras.Model, x: Array, labels: Array, loss: r.Loss
-) -> Callable[[], tuple[int, float]]:
+def evaluator(model: keras.Model, x: Array, labels: Array, loss: r.Loss) -> Callable[[], tuple[int, float]]:
     """A function that counts correct images of a split and averages its loss."""
     classes = model.output_shape[-1]
     y = targets(labels, loss, classes)
