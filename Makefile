@@ -32,7 +32,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 # Pin the newest versions that pyproject.toml allows, for every Python it allows.
 lock:
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra libraries --universal --generate-hashes --python-version 3.11 \
 		--no-header --quiet --upgrade --output-file requirements.lock
 
 # The documented JSON Schemas; a test fails when they are out of date.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
 import stat
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from grader.errors import StudentError
@@ -28,6 +30,8 @@ def extract(path: Path, target: Path) -> None:
     except (
         zipfile.BadZipFile,
         zipfile.LargeZipFile,
+        zlib.error,
+        lzma.LZMAError,
         EOFError,
         OSError,
         RuntimeError,
@@ -46,9 +50,15 @@ def _check(name: str, members: list[zipfile.ZipInfo]) -> None:
         parts = PurePosixPath(member.filename.replace("\\", "/")).parts
         kind = stat.S_IFMT(member.external_attr >> 16)
         outside = ".." in parts or not parts or parts[0].startswith("/") or ":" in parts[0]
-        if outside or "\0" in member.filename or kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        if outside or "\0" in member.orig_filename or kind not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise StudentError(
-                f"{name}: the member {member.filename[:80]!r} is no plain file inside the archive", _HINT
+                f"{name}: the member {member.orig_filename[:80]!r} is no plain file inside the archive", _HINT
+            )
+        if member.file_size > MAX_MEMBER:
+            raise StudentError(
+                f"{name}: {member.filename[:80]!r} has {member.file_size:,} bytes; "
+                f"at most {MAX_MEMBER:,} are read",
+                _HINT,
             )
 
 
@@ -60,6 +70,6 @@ def _write(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> N
     with archive.open(member) as source, file.open("xb") as sink:
         while chunk := source.read(_CHUNK):
             written += len(chunk)
-            if written > min(MAX_MEMBER, member.file_size):
+            if written > member.file_size:
                 raise StudentError(f"{member.filename[:80]!r} is larger than the archive says", _HINT)
             sink.write(chunk)

@@ -10,14 +10,14 @@ from collections.abc import Iterator, Sequence
 
 from grader.records import ClaimCheck, Claims, Program, TrainingRun
 
-_TOTAL = re.compile(r"Total params:\s*([\d,_.]+)")
+_TOTAL = re.compile(r"Total params:\s*([\d,_.]{1,20})(?!\d)")
 _VALIDATION = re.compile(
     r"\bval_(?:acc|accuracy|categorical_accuracy|sparse_categorical_accuracy)\w*:\s*"
     r"(\d*\.?\d+(?:e-?\d+)?)"
 )
-_EPOCH = re.compile(r"^\s*Epoch (\d+)/(\d+)", re.MULTILINE)
+_EPOCH = re.compile(r"^\s*Epoch (\d{1,9})/(\d{1,9})", re.MULTILINE)
 _SCORE = re.compile(r"^\s*\[\s*\d*\.?\d+(?:e-?\d+)?\s*,\s*(\d*\.\d+)\s*\]\s*$", re.MULTILINE)
-_PROSE = re.compile(r"(?<![\d.])(?:0?\.(99\d{1,3}|98\d{1,3}|97\d{1,3})|(9[5-9]\.\d{1,3})\s*%?)(?![\d.])")
+_PROSE = re.compile(r"(?<![\d.])(?:0?\.(99\d{1,3}|98\d{1,3}|97\d{1,3})|(9[5-9]\.\d{1,3})\s*%?)(?!\.?\d)")
 
 # Runs of one network differ by about this much (assignment facts): less is no contradiction.
 SPREAD = 0.001

@@ -6,8 +6,10 @@ data set with permuted test labels. Its answer is parsed strictly and of limited
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -16,7 +18,16 @@ from grader import claims, shapes
 from grader.datasets import Dataset, write_blinded
 from grader.errors import BrokenError, StudentError, Unsupported
 from grader.load import Loaded
-from grader.records import DescribeAnswer, DescribeJob, Description, Note, Program, Reading
+from grader.records import (
+    DescribeAnswer,
+    DescribedModel,
+    DescribeJob,
+    Description,
+    Note,
+    Problem,
+    Program,
+    Reading,
+)
 from grader.sandbox import Ended, Limits, run_child
 
 ANSWER_BYTES = 64_000_000
@@ -30,24 +41,35 @@ def describe(loaded: Loaded, dataset: Dataset, seconds: float) -> Description:
     the saved summary wins; without one, the reading under which a network comes out at all.
     Raises `StudentError` when no model can be described.
     """
-    first = _answer_or_error(loaded, dataset, seconds, None)
-    if isinstance(first, Description) and not _worth_another(first, loaded.program):
-        return _checked(first)
-    ambiguous = isinstance(first, Description) and first.ambiguous_calls
-    if ambiguous and isinstance(first, Description):
+    first = _ask(loaded, dataset, seconds, None)
+    if _worth_another(first, loaded.program):
         other: Reading = "strides" if first.reading == "rows_columns" else "rows_columns"
-        second = _answer_or_error(loaded, dataset, seconds, other)
-        if isinstance(second, Description) and _better(second, first, loaded.program):
-            return _checked(second)
-    if isinstance(first, Description):
-        return _checked(first)
-    raise first
+        with suppress(StudentError, Unsupported):
+            second = _ask(loaded, dataset, seconds, other)
+            if _better(second, first, loaded.program):
+                return _checked(second, loaded.program)
+    return _checked(first, loaded.program)
 
 
-def _checked(description: Description) -> Description:
-    if not description.models:
+def _checked(description: Description, program: Program) -> Description:
+    """Without what a failing cell left half-built. Nothing left is the student's error."""
+    models = _usable(description)
+    fitted = any(m.fit_order for m in models)
+    if not models or (not fitted and _fit_failed(description, program)):
         raise _no_model(description)
-    return description
+    return description.model_copy(update={"models": models})
+
+
+def _usable(description: Description) -> tuple[DescribedModel, ...]:
+    failed = {failure.cell for failure in description.failures}
+    return tuple(m for m in description.models if m.fit_order or m.cell not in failed)
+
+
+def _fit_failed(description: Description, program: Program) -> bool:
+    """Whether a cell that was to train a model raised before it did."""
+    code = [cell.source for cell in program.cells if cell.kind == "code"]
+    failed = {failure.cell for failure in description.failures}
+    return any(re.search(r"\.fit(_generator)?\(", x) for n, x in enumerate(code, 1) if n in failed)
 
 
 def _no_model(description: Description) -> StudentError:
@@ -69,7 +91,7 @@ def _no_model(description: Description) -> StudentError:
 
 def _totals(description: Description) -> set[int]:
     found = set()
-    for model in description.models:
+    for model in _usable(description):
         try:
             total = shapes.analyse(model.network).total
         except StudentError:
@@ -98,9 +120,8 @@ def _better(second: Description, first: Description, program: Program) -> bool:
 # --- one child ----------------------------------------------------------------------------------
 
 
-def _answer_or_error(
-    loaded: Loaded, dataset: Dataset, seconds: float, reading: Reading | None
-) -> Description | StudentError | Unsupported:
+def _ask(loaded: Loaded, dataset: Dataset, seconds: float, reading: Reading | None) -> Description:
+    """Start a child and read its answer. Raises `StudentError`, `Unsupported` or `BrokenError`."""
     with tempfile.TemporaryDirectory(prefix="grader-") as scratch:
         folder = Path(scratch) / "submission"
         _copy(loaded.beside, folder)
@@ -121,7 +142,7 @@ def _answer_or_error(
             last[:] = [line]
 
         ended = run_child(
-            "grader.describe",
+            ["-m", "grader.describe"],
             job.model_dump_json().encode(),
             folder,
             Limits(seconds, ANSWER_BYTES),
@@ -142,24 +163,23 @@ def _copy(beside: Path | None, folder: Path) -> None:
             shutil.copyfile(file, target)
 
 
-def _read_answer(line: bytes, ended: Ended, seconds: float) -> Description | StudentError | Unsupported:
+def _read_answer(line: bytes, ended: Ended, seconds: float) -> Description:
     if not line:
-        return _silent(ended, seconds)
+        raise _silent(ended, seconds)
     try:
         answer = DescribeAnswer.model_validate_json(line)
     except ValidationError as error:
-        return Unsupported(
+        raise Unsupported(
             f"the description of this submission is not valid: {error.errors()[0]['msg']}",
             "A person should look at the submission.",
-        )
+        ) from None
     if answer.description is not None:
         cut = _cut_short(ended, seconds)
         notes = (*answer.description.notes, *([Note(message=cut)] if cut else []))
         return answer.description.model_copy(update={"notes": notes})
-    if answer.problem is None:
-        return Unsupported("the describing process gave an empty answer")
-    kind = Unsupported if answer.problem.kind == "unsupported" else StudentError
-    return kind(answer.problem.message, answer.problem.hint)
+    problem = answer.problem or Problem(kind="unsupported", message="the description is empty")
+    kind = Unsupported if problem.kind == "unsupported" else StudentError
+    raise kind(problem.message, problem.hint)
 
 
 def _cut_short(ended: Ended, seconds: float) -> str:

@@ -26,7 +26,8 @@ MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".json")
 # What counts when a folder holds several kinds: code tells more than weights do.
 PREFERENCE = (".ipynb", ".py", ".keras", ".h5", ".hdf5", ".json", ".md", ".markdown", "savedmodel")
 
-_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+# Colours and cursor movements (CSI); titles and links (OSC).
+_ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,10 @@ def _program(path: Path, name: str, digest: str) -> Program:
     suffix = path.suffix.lower()
     common: dict[str, Any] = {"name": name, "path": str(path), "digest": digest}
     if _is_saved_model(path) or suffix in MODEL_SUFFIXES:
-        return Program(**common, model_file=str(path.resolve()))
+        program = Program(**common, model_file=str(path.resolve()))
+        if program.model_file != str(path.resolve()):
+            raise StudentError(f"{program.name}: the file's name is not valid text", "Rename the file.")
+        return program
     readers = {".ipynb": _notebook, ".py": _script, ".md": _markdown, ".markdown": _markdown}
     if suffix not in readers:
         raise StudentError(
@@ -159,12 +163,12 @@ def _notebook(text: str, path: Path) -> Read:
             warnings.simplefilter("ignore")  # missing cell ids and the like are no one's problem
             notebook = nbformat.convert(nbformat.reader.reads(text), 4)  # type: ignore[no-untyped-call]
         cells = [c for c in map(_notebook_cell, notebook.cells) if c is not None]
+        language = notebook.metadata.get("language_info", {})
     except Exception as error:  # nbformat raises whatever the file's shape makes it raise
         raise StudentError(
             f"{path.name} is not a readable notebook: {type(error).__name__}: {error}"[:300],
             "Open it in Jupyter, save it again, and check that it is the .ipynb file itself.",
         ) from None
-    language = notebook.get("metadata", {}).get("language_info", {})
     python = language.get("version") if isinstance(language, dict) else None
     return cells, {"python": str(python)[:40] if python else None}
 
@@ -186,7 +190,7 @@ def _output_text(output: Any) -> str:
 
 
 def _clean(output: str) -> str:
-    """Saved output as plain text: the last state of lines that a progress bar overwrote."""
+    """Saved output as plain text, without colours and the backspaces of progress bars."""
     if len(output) > MAX_OUTPUT:  # keep both ends: a summary comes first, results come last
         output = output[: MAX_OUTPUT // 2] + "\n" + output[-MAX_OUTPUT // 2 :]
     return _ANSI.sub("", output).replace("\x08", "")
@@ -228,9 +232,9 @@ def _markdown(text: str, path: Path) -> Read:
 
 
 def _until_closed(lines: Iterator[str], fence: str) -> Iterator[str]:
+    closing = re.compile(rf" {{0,3}}{re.escape(fence)}{re.escape(fence[0])}*\s*")
     for line in lines:
-        stripped = line.strip()
-        if stripped and set(stripped) == {fence[0]} and len(stripped) >= len(fence):
+        if closing.fullmatch(line):
             return
         yield line
 

@@ -7,18 +7,24 @@ parameter counts are computed in `grader.shapes`, points in `grader.score`.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 MAX_LAYERS = 1_000
 MAX_SAMPLES = 4_000_000  # learning rates in one recipe: 20 epochs of batch size 1 fit easily
 
 
 class Record(BaseModel):
-    """Base of all records: immutable, no unknown fields, no NaN."""
+    """Base of all records: immutable, no unknown fields, no NaN, text that UTF-8 can write."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _writable(cls, value: Any) -> Any:
+        """A lone surrogate (half a character) becomes a question mark."""
+        return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value
 
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -596,6 +602,7 @@ class DescribedModel(Record):
     network: ModelDescription
     training: tuple[TrainingRecipe, ...] = ()
     fit_order: Annotated[int, Field(ge=0)] = 0  # 0: never fitted; else the rank of its last fit
+    cell: int | None = None  # where it was first seen
     compiled: TrainingRecipe | None = None  # of a model compiled but never fitted; epochs are void
 
 

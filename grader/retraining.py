@@ -74,7 +74,7 @@ class _Attempt:
     def run(self) -> TrainingRun:
         with tempfile.TemporaryDirectory(prefix="grader-") as scratch:
             ended = run_child(
-                "grader.train",
+                ["-m", "grader.train"],
                 self.job.model_dump_json().encode(),
                 Path(scratch),
                 Limits(ATTEMPT_SECONDS),

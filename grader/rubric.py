@@ -77,7 +77,7 @@ class Rubric(Record):
     dataset: Literal["mnist"] | DatasetChoice = "mnist"
     graded_model: Annotated[str, Field(pattern=r"^(last_fitted|best|variable:\w+)$")] = "last_fitted"
     pass_points: NonNegative | None = None
-    describe_seconds: Annotated[float, Field(gt=0, le=3600)] = 180
+    describe_seconds: Annotated[float, Field(ge=1, le=3600)] = 180
     training: TrainingPolicy = TrainingPolicy()
     default_recipe: DefaultRecipe = DefaultRecipe()
     criterion: Annotated[tuple[Criterion, ...], Field(min_length=1)]
@@ -153,15 +153,23 @@ def load(name: str) -> LoadedRubric:
 
 
 def _explain(path: Path, error: ValidationError, data: dict[str, Any]) -> str:
-    problems = error.errors(include_url=False)
-    lines = [f"{path}: {_where(p['loc'], data)}: {_what(p)}" for p in problems[:5]]
+    problems = [p for p in error.errors(include_url=False) if not _follows_from(p, error, data)]
+    lines = [f"{path}: {_where(p, data)}: {_what(p)}" for p in problems[:5]]
     return "\n".join(dict.fromkeys(lines))
 
 
-def _where(location: tuple[int | str, ...], data: Any) -> str:
-    """`criterion "parameters", key limit` instead of `criterion.2.parameter_limit.limit`."""
+def _follows_from(problem: Any, error: ValidationError, data: dict[str, Any]) -> bool:
+    """What pydantic adds to the mistake itself: "too short" without the broken item, other types."""
+    if problem["type"] == "too_short":
+        return error.error_count() > 1
+    table = isinstance(data.get("dataset"), dict)
+    return problem["loc"][:2] == ("dataset", "literal['mnist']" if table else "DatasetChoice")
+
+
+def _where(problem: Any, data: Any) -> str:
+    """`criterion[parameters].limit` instead of `criterion.2.parameter_limit.limit`."""
     words, place = [], data
-    for part in location:
+    for part in problem["loc"]:
         if isinstance(part, int) and isinstance(place, list) and part < len(place):
             place = place[part]
             name = place.get("id", part + 1) if isinstance(place, dict) else part + 1
@@ -169,8 +177,8 @@ def _where(location: tuple[int | str, ...], data: Any) -> str:
         elif isinstance(place, dict) and part in place:
             place = place[part]
             words.append(str(part))
-        elif part == location[-1]:
-            words.append(str(part))
+    if problem["type"] == "missing":
+        words.append(str(problem["loc"][-1]))
     return ".".join(words).replace(".[", "[") or "rubric"
 
 
@@ -180,8 +188,11 @@ def _what(problem: Any) -> str:
         return f"no such key{_suggestion(problem['loc'])}"
     if kind == "missing":
         return "this key is missing"
-    if kind in ("union_tag_invalid", "union_tag_not_found"):
-        return f"allowed kinds are {context.get('expected_tags', 'listed in the schema')}"
+    if kind == "union_tag_not_found":
+        return f"the key {context['discriminator']} is missing"
+    if kind == "union_tag_invalid":
+        allowed = context["expected_tags"]
+        return f"no such {context['discriminator']}: {context['tag']!r}; allowed are {allowed}"
     given = f", not {problem['input']!r:.60}" if not isinstance(problem["input"], dict | list) else ""
     return f"{problem['msg'].removeprefix('Value error, ')}{given}"
 
@@ -195,13 +206,21 @@ def _suggestion(location: tuple[int | str, ...]) -> str:
 
 def _keys_at(location: tuple[int | str, ...]) -> set[str]:
     """The keys that are allowed in the table at this place of a rubric."""
-    tables: dict[str, type[Record]] = {
-        "training": TrainingPolicy,
-        "default_recipe": DefaultRecipe,
-        "dataset": DatasetChoice,
-    }
-    if location and location[0] == "criterion":
-        kinds = {c.model_fields["kind"].default: c for c in get_args(get_args(Criterion)[0])}
-        named = [kinds[str(part)] for part in location if part in kinds]
-        return set().union(*(c.model_fields for c in named or kinds.values()))
-    return set((tables.get(str(location[0]), Rubric) if location else Rubric).model_fields)
+    tables: list[type[Record]] = [Rubric]
+    for part in location:
+        fields = [t.model_fields[str(part)].annotation for t in tables if part in t.model_fields]
+        if fields:
+            tables = [inner for annotation in fields for inner in _tables_in(annotation)]
+        else:  # an index, or the kind that picks one of several tables
+            tables = [t for t in tables if part in _tags(t)] or tables
+    return set().union(*(t.model_fields for t in tables))
+
+
+def _tables_in(annotation: Any) -> list[type[Record]]:
+    if isinstance(annotation, type) and issubclass(annotation, Record):
+        return [annotation]
+    return [table for part in get_args(annotation) for table in _tables_in(part)]
+
+
+def _tags(table: type[Record]) -> set[Any]:
+    return {table.model_fields[key].default for key in ("kind", "type") if key in table.model_fields}

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,14 +41,14 @@ class Ended:
 
 
 def run_child(
-    module: str,
+    program: Sequence[str],
     job: bytes,
     cwd: Path,
     limits: Limits,
     on_line: Callable[[bytes], None],
     environment: dict[str, str] | None = None,
 ) -> Ended:
-    """Run ``python -m module`` in ``cwd``; every complete line of its answer goes to ``on_line``.
+    """Run Python on ``program`` (a script, or -m and a module); its complete lines go to ``on_line``.
 
     ^C, and anything that ``on_line`` raises, ends the child first and is then passed on.
     """
@@ -56,7 +56,7 @@ def run_child(
         job_file.write(job)
         job_file.seek(0)
         process = subprocess.Popen(
-            [sys.executable, "-I", "-m", module],
+            [sys.executable, "-I", *program],
             stdin=job_file,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -21,7 +21,11 @@ def judge(rubric: Rubric, subject: Subject, retrained: bool) -> tuple[Verdict, .
     for criterion in rubric.criterion:
         missing = [need for need in criterion.needs if done[need].outcome != "pass"]
         if missing:
-            done[criterion.id] = _not_reached(criterion, f"needs {missing[0]!r}, which did not pass")
+            done[criterion.id] = _not_reached(
+                criterion,
+                f"needs {missing[0]!r}, which did not pass",
+                any(done[need].needs_review for need in missing),
+            )
         elif criterion.kind in MEASURED and not retrained:
             done[criterion.id] = _not_reached(criterion, subject.obstacle or "not retrained")
         else:
@@ -32,12 +36,13 @@ def judge(rubric: Rubric, subject: Subject, retrained: bool) -> tuple[Verdict, .
 def _verdict(criterion: BaseCriterion, finding: Finding) -> Verdict:
     outcome = finding.result if finding.result in ("pass", "fail", "borderline") else "not_reached"
     fraction = {"pass": 1.0, "borderline": finding.fraction}.get(finding.result, 0.0)
+    part = min(round(criterion.points * fraction, 2), criterion.points)
     return Verdict(
         criterion=criterion.id,
         title=criterion.label,
         kind=getattr(criterion, "kind", ""),
         outcome=outcome,
-        points=round(criterion.points * fraction, 2),
+        points=criterion.points if fraction == 1 else part,
         max_points=criterion.points,
         required=criterion.required,
         message=finding.message,
@@ -47,8 +52,10 @@ def _verdict(criterion: BaseCriterion, finding: Finding) -> Verdict:
     )
 
 
-def _not_reached(criterion: BaseCriterion, why: str) -> Verdict:
-    return _verdict(criterion, Finding("fail", why)).model_copy(update={"outcome": "not_reached"})
+def _not_reached(criterion: BaseCriterion, why: str, needs_review: bool = False) -> Verdict:
+    return _verdict(criterion, Finding("fail", why)).model_copy(
+        update={"outcome": "not_reached", "needs_review": needs_review}
+    )
 
 
 def without_model(rubric: Rubric, problem: Problem) -> tuple[Verdict, ...]:
@@ -78,7 +85,7 @@ def status(rubric: Rubric, verdicts: Sequence[Verdict], problem: Problem | None,
         return "structure_only"
     if any(v.outcome == "not_reached" for v in required):
         return "not_passed"
-    points = sum(v.points for v in verdicts)
+    points = round(sum(v.points for v in verdicts), 2)
     enough = rubric.pass_points is None or points >= rubric.pass_points
     return "passed" if enough else "not_passed"
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
-from math import prod
+from math import ceil, prod
 
 from grader import records as r
 from grader.errors import StudentError
@@ -37,7 +37,8 @@ class Field:
         return Field((size[0], size[1]), (step[0], step[1]))
 
     def rounded(self) -> tuple[int, int]:
-        return (int(self.size[0]), int(self.size[1]))
+        """In whole pixels; only up-sampling makes fractions, and the luckiest output sees the next."""
+        return (ceil(self.size[0]), ceil(self.size[1]))
 
 
 @dataclass(frozen=True)
@@ -164,8 +165,14 @@ def _convolved(layer: r._Convolution, rows: int, columns: int) -> tuple[int, int
     return size[0], size[1]
 
 
+def _strides_or_dilation(layer: r.Conv2D | r.Conv2DTranspose, shapes: list[Shape]) -> None:
+    if max(layer.strides) > 1 and max(layer.dilation_rate) > 1:
+        _misfit(layer, shapes, "Keras has strides or dilation, not both")
+
+
 def _conv2d(layer: r.Conv2D, shapes: list[Shape]) -> tuple[Shape, int, int]:
     rows, columns, channels = _image(layer, shapes)
+    _strides_or_dilation(layer, shapes)
     if channels % layer.groups or layer.filters % layer.groups:
         _misfit(layer, shapes, f"{layer.groups} groups do not divide channels and filters")
     weights = prod(layer.kernel_size) * (channels // layer.groups) * layer.filters
@@ -175,6 +182,7 @@ def _conv2d(layer: r.Conv2D, shapes: list[Shape]) -> tuple[Shape, int, int]:
 
 def _conv2d_transpose(layer: r.Conv2DTranspose, shapes: list[Shape]) -> tuple[Shape, int, int]:
     rows, columns, channels = _image(layer, shapes)
+    _strides_or_dilation(layer, shapes)
     size = []
     for n, k, d, s in zip(
         (rows, columns), layer.kernel_size, layer.dilation_rate, layer.strides, strict=True
@@ -202,7 +210,7 @@ def _separable(layer: r.SeparableConv2D, shapes: list[Shape]) -> tuple[Shape, in
 
 def _dense(layer: r.Dense, shapes: list[Shape]) -> tuple[Shape, int, int]:
     shape = _single(layer, shapes)
-    weights = shape[-1] * layer.units + layer.units * layer.use_bias
+    weights = shape[_axis(layer, -1, shapes)] * layer.units + layer.units * layer.use_bias
     return (*shape[:-1], layer.units), weights, 0
 
 
@@ -215,8 +223,7 @@ def _batch_normalization(layer: r.BatchNormalization, shapes: list[Shape]) -> tu
 def _axis(layer: r.Layer, axis: int, shapes: list[Shape]) -> int:
     """The position in a shape without batch axis of an axis that counts the batch as 0."""
     rank = len(shapes[0])
-    if axis == -1:
-        return rank - 1
+    axis = rank if axis == -1 else axis
     if not 1 <= axis <= rank:
         _misfit(layer, shapes, f"it has no axis {axis}")
     return axis - 1
@@ -224,7 +231,7 @@ def _axis(layer: r.Layer, axis: int, shapes: list[Shape]) -> int:
 
 def _layer_normalization(layer: r.LayerNormalization, shapes: list[Shape]) -> tuple[Shape, int, int]:
     shape = _single(layer, shapes)
-    return shape, shape[-1] * (layer.center + layer.scale), 0
+    return shape, shape[_axis(layer, -1, shapes)] * (layer.center + layer.scale), 0
 
 
 def _prelu(layer: r.PReLU, shapes: list[Shape]) -> tuple[Shape, int, int]:
@@ -296,7 +303,7 @@ def _permute(layer: r.Permute, shapes: list[Shape]) -> tuple[Shape, int, int]:
 def _concatenate(layer: r.Concatenate, shapes: list[Shape]) -> tuple[Shape, int, int]:
     axis = _axis(layer, layer.axis, shapes)
     rests = {(*s[:axis], None, *s[axis + 1 :]) for s in shapes}
-    if len(rests) > 1:
+    if len(rests) > 1 or len({len(s) for s in shapes}) > 1:
         _misfit(layer, shapes, "they differ along another axis than the joined one")
     joined = sum(s[axis] for s in shapes)
     return (*shapes[0][:axis], joined, *shapes[0][axis + 1 :]), 0, 0
@@ -304,7 +311,9 @@ def _concatenate(layer: r.Concatenate, shapes: list[Shape]) -> tuple[Shape, int,
 
 def _merge(layer: r.Merge, shapes: list[Shape]) -> tuple[Shape, int, int]:
     def broadcast(a: Shape, b: Shape) -> Shape:
-        if len(a) != len(b) or any(m != n and 1 not in (m, n) for m, n in zip(a, b, strict=True)):
+        rank = max(len(a), len(b))  # Keras puts axes of size 1 before the shorter shape
+        a, b = (1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b
+        if any(m != n and 1 not in (m, n) for m, n in zip(a, b, strict=True)):
             _misfit(layer, shapes, "their shapes differ")
         return tuple(n if m == 1 else m for m, n in zip(a, b, strict=True))
 
@@ -354,10 +363,10 @@ def _field(layer: r.Layer, shape: Shape, inbound: list[Field]) -> Field:
     field = _widest(inbound)
     match layer:
         case r.Conv2DTranspose():
-            rows, columns = layer.strides
-            return field.through((1, 1), (Fraction(1, rows), Fraction(1, columns))).through(
-                _dilated(layer), (1, 1)
-            )
+            # Of a window over the spread-out input, every stride-th place holds a value.
+            (rows, columns), (down, right) = layer.strides, _dilated(layer)
+            window = (ceil(down / rows), ceil(right / columns))
+            return field.through(window, (Fraction(1, rows), Fraction(1, columns)))
         case r.Conv2D() | r.DepthwiseConv2D() | r.SeparableConv2D():
             return field.through(_dilated(layer), layer.strides)
         case r.MaxPooling2D() | r.AveragePooling2D():

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 
 from grader import records as r
 from grader.shapes import Analysis
@@ -89,7 +89,7 @@ class Selector:
 
 def _equal(found: Any, wanted: Any) -> bool:
     if isinstance(found, tuple) and isinstance(wanted, list | tuple):
-        return list(found) == list(wanted)
+        return len(found) == len(wanted) and all(map(_equal, found, wanted))
     return bool(found == wanted)
 
 
@@ -112,12 +112,24 @@ def known_types(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def known_properties(types: tuple[str, ...], properties: dict[str, Any]) -> None:
-    """Raises `ValueError` for a property that none of the layer types has."""
-    for name in properties:
+    """Raises `ValueError` for a property that one of the layer types does not have, or a value it cannot."""
+    for name, value in properties.items():
         for kind in types:
             allowed = set(LAYER_TYPES[kind].model_fields) - {"name", "inbound", "type"}
             if name not in allowed:
                 raise ValueError(f"{kind} has no property {name!r}; allowed are {', '.join(sorted(allowed))}")
+            _possible(LAYER_TYPES[kind], name, value)
+
+
+def _possible(kind: type[r.BaseLayer], name: str, value: Any) -> None:
+    """No layer would ever match `kernel_size = 1`: better to say so than to fail a whole class."""
+    try:
+        field: Any = kind.model_fields[name].annotation
+        found = TypeAdapter(field).validate_python(value)
+    except ValidationError as error:
+        raise ValueError(f"{name} cannot be {value!r}: {error.errors()[0]['msg']}") from None
+    if not _equal(found, value):
+        raise ValueError(f"{name} cannot be compared with {value!r}")
 
 
 def named(layers: Sequence[r.Layer], most: int = 3) -> str:

@@ -9,7 +9,7 @@ from pydantic import Field
 from grader import records as r
 from grader.checks.interface import BaseCriterion, Finding, Subject, unseen
 from grader.errors import StudentError
-from grader.shapes import Analysis, analyse
+from grader.shapes import Analysis, LayerShape, analyse
 
 
 class ParameterLimit(BaseCriterion):
@@ -24,6 +24,11 @@ class ParameterLimit(BaseCriterion):
 
     def counted(self, analysis: Analysis) -> int | None:
         return analysis.total if self.count == "total" else analysis.trainable
+
+    def heaviest(self, analysis: Analysis) -> list[tuple[LayerShape, int]]:
+        """The three layers that hold the most of what is counted, and how much."""
+        held = [(x, (x.parameters if self.count == "total" else x.trainable) or 0) for x in analysis.layers]
+        return sorted((x for x in held if x[1]), key=lambda x: x[1], reverse=True)[:3]
 
 
 def check(criterion: ParameterLimit, subject: Subject) -> Finding:
@@ -43,58 +48,52 @@ def check(criterion: ParameterLimit, subject: Subject) -> Finding:
         return Finding("pass", f"{said}, {wanted}", evidence=evidence)
     over = counted - criterion.limit
     message = f"{said}, not {wanted}" + (f": {over:,} too many" if over else "")
-    return Finding("fail", message, _advice(criterion, subject), (*evidence, *_hot_spots(subject, counted)))
+    return Finding("fail", message, _advice(criterion, subject), (*evidence, *_hot_spots(criterion, subject)))
 
 
-def _hot_spots(subject: Subject, total: int) -> list[r.Evidence]:
-    """The three layers that hold the most."""
-    ranked = sorted(subject.analysis.layers, key=lambda x: x.parameters or 0, reverse=True)
+def _hot_spots(criterion: ParameterLimit, subject: Subject) -> list[r.Evidence]:
+    counted = criterion.counted(subject.analysis) or 1
     return [
-        r.Evidence(
-            text=f"{x.layer.name} holds {x.parameters:,} parameters "
-            f"({(x.parameters or 0) / max(total, 1):.0%})",
-            layer=x.layer.name,
-        )
-        for x in ranked[:3]
-        if x.parameters
+        r.Evidence(text=f"{x.layer.name} holds {n:,} parameters ({n / counted:.0%})", layer=x.layer.name)
+        for x, n in criterion.heaviest(subject.analysis)
     ]
 
 
 def _advice(criterion: ParameterLimit, subject: Subject) -> str:
-    """What would fit: fewer filters or units in the layer that holds the most parameters."""
+    """What would fit: fewer filters or units in one of the layers that hold the most parameters."""
     counted = criterion.counted(subject.analysis) or 1
-    shares = sorted(subject.analysis.layers, key=lambda x: x.parameters or 0, reverse=True)
-    for shape in shares:
+    shares = []
+    for shape, n in criterion.heaviest(subject.analysis):
         layer = shape.layer
         name = "units" if isinstance(layer, r.Dense) else "filters"
         width = getattr(layer, name, None)
-        if width is None or not shape.parameters or layer.name in subject.network.outputs:
-            continue
-        share = f"{layer.name} holds {shape.parameters / counted:.0%} of the parameters"
-        fits = _largest_fit(criterion, subject.network, layer, name, width)
-        return f"{share}; {fits} {name} instead of {width} there would fit." if fits else f"{share}."
-    return ""
+        shares.append(f"{layer.name} holds {n / counted:.0%} of the parameters")
+        if width and (fits := _largest_fit(criterion, subject, layer, name, width)):
+            return f"{shares[-1]}; {fits} {name} instead of {width} there would fit."
+    return f"{shares[0]}." if shares else ""
 
 
 def _largest_fit(
-    criterion: ParameterLimit, network: r.ModelDescription, layer: r.Layer, name: str, width: int
+    criterion: ParameterLimit, subject: Subject, layer: r.Layer, name: str, width: int
 ) -> int | None:
     """Parameters grow with the width, so the largest width that fits is found by bisection."""
     low, high = 0, width
     while high - low > 1:
         middle = (low + high) // 2
-        if _fits(criterion, network, layer, name, middle):
+        if _fits(criterion, subject, layer, name, middle):
             low = middle
         else:
             high = middle
     return low or None
 
 
-def _fits(
-    criterion: ParameterLimit, network: r.ModelDescription, layer: r.Layer, name: str, width: int
-) -> bool:
+def _fits(criterion: ParameterLimit, subject: Subject, layer: r.Layer, name: str, width: int) -> bool:
+    """Within the limit, and still with one output per class."""
+    network = subject.network
     layers = tuple(x.model_copy(update={name: width}) if x is layer else x for x in network.layers)
     try:
-        return criterion.holds(analyse(network.model_copy(update={"layers": layers})))
+        changed = analyse(network.model_copy(update={"layers": layers}))
     except StudentError:
         return False
+    same = all(changed.of(x).output == subject.analysis.of(x).output for x in network.outputs)
+    return same and criterion.holds(changed)

@@ -52,11 +52,20 @@ def reached(run: r.TrainingRun, policy: r.TrainingPolicy) -> Fraction:
 def settled(
     criterion: ValidationAccuracy, runs: Sequence[r.TrainingRun], policy: r.TrainingPolicy
 ) -> Settled | None:
-    """The outcome, as soon as no further attempt could change it; else None."""
-    attempts = policy.attempts
-    if any(_clear_miss(criterion, run, policy) for run in runs):
-        return "fail" if not _passes(criterion, runs, policy) else "borderline"
-    passes = _passes(criterion, runs, policy)
+    """The outcome of the first attempts that settle it, in their order; None if none do yet.
+
+    So a further attempt changes nothing, whether or not the rubric stops there.
+    """
+    firsts = (_outcome(criterion, runs[: n + 1], policy) for n in range(len(runs)))
+    return next((outcome for outcome in firsts if outcome is not None), None)
+
+
+def _outcome(
+    criterion: ValidationAccuracy, runs: Sequence[r.TrainingRun], policy: r.TrainingPolicy
+) -> Settled | None:
+    attempts, passes = policy.attempts, _passes(criterion, runs, policy)
+    if _clear_miss(criterion, runs[-1], policy):
+        return "borderline" if passes else "fail"
     left = attempts - len(runs)
     enough = {"majority": attempts // 2 + 1, "any": 1, "all": attempts}[policy.decide]
     if passes >= enough:
@@ -97,6 +106,8 @@ def check(criterion: ValidationAccuracy, subject: Subject) -> Finding:
     message = (
         f"{passes} of {len(finished)} attempt{'s' * (len(finished) > 1)} reached "
         f"{criterion.needed(images):,} of {images:,}; best {_best(finished)}"
+        if images
+        else "no attempt got through its first epoch"
     )
     if outcome is None:
         return Finding("unknown", f"{message}; the outcome is not settled yet", evidence=evidence)
@@ -128,7 +139,7 @@ def _hint(criterion: ValidationAccuracy, runs: Sequence[r.TrainingRun]) -> str:
     if missing <= 0:
         return "It passes with some seeds only: it needs a margin above the threshold."
     gap = (best.train_accuracy or 0) - best.correct / best.images
-    if best.epoch == runs[0].epochs[-1].epoch and best.train_accuracy and gap < 0.002:
+    if best in {run.epochs[-1] for run in runs} and best.train_accuracy and gap < 0.002:
         return f"{missing} images short, and still improving in its last epoch: it learns too slowly."
     if gap > 0.005:
         return f"{missing} images short, and {gap:.1%} better on training images: it overfits."

@@ -21,6 +21,7 @@ class Tracked:
     """A model seen in this submission and what is known of it."""
 
     model: Any
+    cell: int | None = None  # where it was first seen
     network: r.ModelDescription | None = None
     training: list[r.TrainingRecipe] = field(default_factory=list)
     fit_order: int = 0
@@ -159,14 +160,19 @@ def _flat(callbacks: Any) -> Iterator[Any]:
 
 def _check_shapes(model: Any, loss: Any, x: Any, y: Any) -> None:
     """Raise what Keras would raise when the arrays do not fit the network."""
-    expected, given = getattr(model, "input_shape", None), getattr(x, "shape", None)
-    known = isinstance(expected, tuple) and given is not None and all(expected[1:])
-    if known and math.prod(expected[1:]) != math.prod(given[1:]):
-        raise ValueError(f"the model expects inputs of shape {expected[1:]}, not {tuple(given[1:])}")
-    outputs, labels = getattr(model, "output_shape", None), getattr(y, "shape", None)
-    known = isinstance(outputs, tuple) and labels is not None and loss == "categorical_crossentropy"
-    if known and tuple(labels[1:]) != tuple(outputs[1:]):
-        raise ValueError(f"the model puts out {outputs[1:]}, but the labels have shape {tuple(labels[1:])}")
+    expected, given = _sizes(model, "input_shape"), _sizes(x, "shape")
+    if expected and given and math.prod(expected) != math.prod(given):
+        raise ValueError(f"the model expects inputs of shape {expected}, not {given}")
+    outputs, labels = _sizes(model, "output_shape"), getattr(y, "shape", None)
+    if outputs and labels is not None and loss == "categorical_crossentropy" and labels[1:] != outputs:
+        raise ValueError(f"the model puts out {outputs}, but the labels have shape {tuple(labels[1:])}")
+
+
+def _sizes(holder: Any, name: str) -> tuple[int, ...]:
+    """A shape without its batch axis; empty where it is unknown."""
+    shape = getattr(holder, name, None)
+    sizes = tuple(shape[1:]) if isinstance(shape, tuple) else ()
+    return sizes if all(sizes) else ()
 
 
 def _of_dataset(dataset: Any, steps: int | None, limit: int = 80_000) -> tuple[Any, Any]:

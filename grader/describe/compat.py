@@ -119,6 +119,8 @@ def _take_old_arguments(cls: type) -> None:
         shape = kwargs.pop("batch_input_shape", None)
         if shape is not None and cls is not keras.layers.InputLayer:
             kwargs["input_shape"] = tuple(shape)[1:]
+        if cls is keras.layers.AveragePooling2D and not args:
+            kwargs.setdefault("pool_size", (2, 2))  # the default until Keras 3
         if isinstance(kwargs.get("input_shape"), int):
             kwargs["input_shape"] = (kwargs["input_shape"],)
         original(self, *args, **kwargs)

@@ -168,12 +168,18 @@ def _plain_initializer(key: str, settings: Config) -> r.Initializer:
     raise Unrepresentable(f"grader has no record for the initializer {key!r}")
 
 
+# Keras 1.2 wrote L1L2Regularizer, earlier versions the other two.
+_REGULARIZERS = {
+    "l1", "l2", "l1l2", "l1_l2", "l1l2regularizer", "weightregularizer", "activityregularizer",
+}  # fmt: skip
+
+
 def regularizer(value: Any) -> r.L1L2 | None:
     if value is None:
         return None
     name, settings = _named(value)
     penalties = {k: float(settings[k]) for k in ("l1", "l2") if settings.get(k) is not None}
-    if name.lower() not in ("l1", "l2", "l1l2", "l1_l2", "weightregularizer"):
+    if name.lower() not in _REGULARIZERS:
         raise Unrepresentable(f"grader has no record for the regularizer {name!r}")
     if isinstance(value, str):
         penalties = {k: 0.01 for k in ("l1", "l2") if k in value.lower()}

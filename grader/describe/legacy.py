@@ -12,6 +12,8 @@ from typing import Any
 # Layer classes that Keras 3 knows under another name.
 CLASS_NAMES = {
     "Convolution2D": "Conv2D",
+    "AtrousConvolution2D": "Conv2D",
+    "AtrousConv2D": "Conv2D",
     "SeparableConvolution2D": "SeparableConv2D",
     "Deconvolution2D": "Conv2DTranspose",
     "Deconv2D": "Conv2DTranspose",

@@ -129,9 +129,21 @@ def _failure(number: int, source: str, filename: str, error: BaseException) -> C
     line = _line(filename, error)
     lines = source.split("\n")
     excerpt = lines[line - 1].strip() if line and line <= len(lines) else ""
-    text = "".join(traceback.format_exception_only(error)).strip().split("\n")[-1]
-    text = re.sub(r"\(<cell \d+>, line \d+\)", "", text)
-    return CellFailure(cell=number, line=line, error=_plain(text)[:1_000], excerpt=excerpt[:300])
+    return CellFailure(cell=number, line=line, error=_message(error)[:1_000], excerpt=excerpt[:300])
+
+
+def _message(error: BaseException) -> str:
+    """`KeyError: 'x'`: the kind of error and the first line of what it says."""
+    said = error.msg if isinstance(error, SyntaxError) else _said(error)
+    first = next((line.strip() for line in _plain(said or "").split("\n") if line.strip()), "")
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # an exception class of the student's may raise in __str__
+        return ""
 
 
 def _line(filename: str, error: BaseException) -> int | None:

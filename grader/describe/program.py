@@ -11,6 +11,7 @@ import keras
 
 from grader import records as r
 from grader.describe import compat, era, notebook, recorder, standins
+from grader.describe.arguments import Tracked
 from grader.describe.recognise import RawData
 
 MAX_MODELS = 200
@@ -73,7 +74,7 @@ class _Session:
                 except Exception as error:  # a model of the student's that cannot be built
                     self.note(f"model {self._name(tracked)!r} cannot be built: {error}"[:500])
 
-    def _name(self, tracked: recorder.Tracked) -> str:
+    def _name(self, tracked: Tracked) -> str:
         return self.names.get(id(tracked.model)) or str(getattr(tracked.model, "name", "model"))
 
     def description(self) -> r.Description:
@@ -88,6 +89,7 @@ class _Session:
                         network=tracked.network,
                         training=tuple(tracked.training),
                         fit_order=tracked.fit_order,
+                        cell=tracked.cell,
                         compiled=self.recorder.compiled_recipe(tracked),
                     )
                 )

@@ -121,7 +121,7 @@ def class_numbers(labels: Any) -> Array | None:
     if array is None or array.ndim == 0:
         return None
     if array.ndim > 1 and array.shape[-1] > 1:
-        return array.reshape(len(array), -1).argmax(axis=1)
+        return array.reshape(-1, int(np.prod(array.shape[1:]))).argmax(axis=1)
     return array.reshape(-1).astype(np.int64)
 
 

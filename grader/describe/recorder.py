@@ -35,7 +35,7 @@ class Recorder:
         for known in self.tracked:
             if known.model is model:
                 return known
-        self.tracked.append(Tracked(model))
+        self.tracked.append(Tracked(model, self.cell))
         return self.tracked[-1]
 
     def describe(self, tracked: Tracked) -> None:

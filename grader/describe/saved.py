@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ def _keras(path: Path) -> dict[str, Any]:
                 text = member.read(MAX_CONFIG + 1)
     except KeyError:
         raise StudentError(f"{path.name} holds no config.json: it is no Keras model", hint) from None
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as error:
         raise StudentError(f"{path.name} is not a readable .keras file: {error}", hint) from None
     return _object(_parse(text, path), path)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from tabulate import tabulate
 
 from grader import records as r
-from grader.report.interface import Screen, plain
+from grader.report.interface import Screen, line, plain
 
 _MARK = {
     "pass": "pass",
@@ -48,10 +48,9 @@ def _paint(text: str, code: str, screen: Screen) -> str:
 
 
 def _wrap(text: str, screen: Screen, indent: str = "  ") -> str:
-    lines = plain(text).split("\n")
     return "\n".join(
-        textwrap.fill(line, max(40, screen.width), initial_indent=indent, subsequent_indent=indent + "  ")
-        for line in lines
+        textwrap.fill(part, max(40, screen.width), initial_indent=indent, subsequent_indent=indent + "  ")
+        for part in plain(text).split("\n")
     )
 
 
@@ -59,7 +58,7 @@ def _head(grade: r.Grade, screen: Screen) -> str:
     status = _paint(_STATUS[grade.status], _STATUS_COLOUR.get(grade.status, "1;33"), screen)
     points = f"{grade.points:g} of {grade.max_points:g} points"
     review = "  — a person should look at this one" if grade.needs_review else ""
-    return f"{plain(grade.submission)}\n{plain(grade.rubric)}\n{status}, {points}{review}"
+    return f"{line(grade.submission)}\n{line(grade.rubric)}\n{status}, {points}{review}"
 
 
 def _problem(grade: r.Grade, screen: Screen) -> str:
@@ -73,7 +72,8 @@ def _problem(grade: r.Grade, screen: Screen) -> str:
     }[grade.problem.kind]
     lines = [f"{whose}:", _wrap(grade.problem.message, screen)]
     if grade.problem.excerpt:
-        lines.append(f"    > {plain(grade.problem.excerpt)}")
+        quoted = plain(grade.problem.excerpt).split("\n")
+        lines += [f"    > {text[: max(40, screen.width)]}" for text in quoted]
     if grade.problem.hint:
         lines.append(_wrap(grade.problem.hint, screen))
     return "\n".join(lines)
@@ -83,7 +83,7 @@ def _criteria(grade: r.Grade, screen: Screen) -> str:
     width = max(24, screen.width - 62)
     rows = [
         (
-            plain(v.title) + ("" if v.required else " (optional)"),
+            line(v.title) + ("" if v.required else " (optional)"),
             _paint(_MARK[v.outcome], _COLOUR[v.outcome], screen),
             f"{v.points:g}/{v.max_points:g}",
             plain(v.message),
@@ -139,7 +139,7 @@ def _runs(grade: r.Grade) -> str:
     ]
     headers = ("attempt", "seed", "best epoch", "correct", "last", "epochs", "ended by", "time")
     environment = grade.runs[0].environment
-    where = f"Retrained on {plain(environment.device)}, {environment.threads} threads:"
+    where = f"Retrained on {line(environment.device)}, {environment.threads} threads:"
     table = tabulate(
         rows,
         headers=headers,
@@ -206,7 +206,7 @@ def _provenance(grade: r.Grade, screen: Screen) -> str:
     tools = ", ".join(f"{name} {version}" for name, version in versions.items())
     digests = (
         f"submission {p.submission_digest[:12] or 'unread'}, rubric {p.rubric_digest[:12]}, "
-        f"{plain(p.dataset)} {p.dataset_digest[:12]}"
+        f"{line(p.dataset)} {p.dataset_digest[:12]}"
     )
     seeds = ", ".join(str(seed) for seed in p.seeds)
     return "\n".join(

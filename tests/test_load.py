@@ -1,0 +1,527 @@
+"""Files become programs, whatever wrote them; what cannot be read is the student's error."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grader.errors import InstructorError, StudentError
+from grader.load import MAX_CELLS, MAX_OUTPUT, load
+from grader.records import Cell, Program
+
+CODE = "model = Sequential()\nmodel.fit(x, y)"
+
+
+def notebook(*cells: dict[str, Any], **top: Any) -> str:
+    """A notebook of nbformat 4 as JSON."""
+    return json.dumps({"nbformat": 4, "nbformat_minor": 2, "metadata": {}, "cells": list(cells)} | top)
+
+
+def code(source: str | list[str] = CODE, *outputs: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "cell_type": "code",
+        "metadata": {},
+        "execution_count": 1,
+        "source": source,
+        "outputs": list(outputs),
+    }
+
+
+def stream(text: str | list[str]) -> dict[str, Any]:
+    return {"output_type": "stream", "name": "stdout", "text": text}
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Callable[..., Program]:
+    """Writes a file and loads it."""
+
+    def write_and_load(name: str, content: str | bytes) -> Program:
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return load(path, tmp_path / "scratch").program
+
+    return write_and_load
+
+
+def zipped(folder: Path, target: Path) -> Path:
+    with zipfile.ZipFile(target, "w") as archive:
+        for file in sorted(folder.rglob("*")):
+            archive.write(file, file.relative_to(folder))
+    return target
+
+
+# --- notebooks ----------------------------------------------------------------------------------
+
+
+def test_notebook_cells_and_outputs(read: Callable[..., Program]) -> None:
+    """Cells of nbformat 4 keep their order, kind, source and text output; raw cells are dropped."""
+    program = read(
+        "a.ipynb",
+        notebook(
+            {"cell_type": "markdown", "metadata": {}, "source": ["# Title\n", "prose"]},
+            code(["import keras\n", "print(1)"], stream(["one\n", "two\n"])),
+            {"cell_type": "raw", "metadata": {}, "source": "raw"},
+            code("x", {"output_type": "execute_result", "metadata": {}, "execution_count": 1,
+                       "data": {"text/plain": ["[0.02, 0.994]"], "text/html": "<b>"}}),
+            code("boom", {"output_type": "error", "ename": "E", "evalue": "e", "traceback": []}),
+        ),
+    )  # fmt: skip
+    assert program.cells == (
+        Cell(kind="markdown", source="# Title\nprose"),
+        Cell(kind="code", source="import keras\nprint(1)", output="one\ntwo\n"),
+        Cell(kind="code", source="x", output="[0.02, 0.994]"),
+        Cell(kind="code", source="boom", output=""),
+    )
+    assert (program.name, program.model_file) == ("a.ipynb", None)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "python"),
+    [
+        ({"language_info": {"name": "python", "version": "3.6.9"}}, "3.6.9"),
+        ({"language_info": {"name": "python", "version": "3" * 99}}, "3" * 40),
+        ({"language_info": "python"}, None),
+        ({}, None),
+    ],
+)
+def test_notebook_python_version(
+    read: Callable[..., Program], metadata: dict[str, Any], python: str | None
+) -> None:
+    """The kernel's Python version is read from the metadata, cut to a sane length."""
+    assert read("a.ipynb", notebook(code(), metadata=metadata)).python == python
+
+
+V3_CELLS = [
+    {"cell_type": "heading", "level": 2, "metadata": {}, "source": ["Results"]},
+    {"cell_type": "markdown", "metadata": {}, "source": ["prose"]},
+    {
+        "cell_type": "code", "collapsed": False, "metadata": {}, "language": "python", "prompt_number": 1,
+        "input": ["model.fit(\n", "x)"],
+        "outputs": [
+            {"output_type": "stream", "stream": "stdout", "text": ["val_acc: 0.9940\n"]},
+            {"output_type": "pyout", "prompt_number": 1, "metadata": {}, "text": ["42"]},
+        ],
+    },
+]  # fmt: skip
+
+
+def test_notebook_of_nbformat_3(read: Callable[..., Program]) -> None:
+    """A notebook of IPython 1 to 2: worksheets, `input`, `pyout`, headings."""
+    program = read(
+        "a.ipynb",
+        json.dumps({"nbformat": 3, "nbformat_minor": 0, "metadata": {"name": ""},
+                    "worksheets": [{"metadata": {}, "cells": V3_CELLS}]}),
+    )  # fmt: skip
+    assert [c.kind for c in program.cells] == ["markdown", "markdown", "code"]
+    assert program.cells[0].source == "## Results"
+    assert program.cells[2].source == "model.fit(\nx)"
+    assert program.cells[2].output == "val_acc: 0.9940\n\n42"
+
+
+def test_notebook_of_nbformat_2(read: Callable[..., Program]) -> None:
+    """A notebook of IPython 0.12: worksheets without metadata."""
+    cell = {"cell_type": "code", "language": "python", "collapsed": False, "prompt_number": 1,
+            "input": "model.fit(x)", "outputs": [{"output_type": "stream", "text": "fine"}]}  # fmt: skip
+    program = read(
+        "a.ipynb",
+        json.dumps({"nbformat": 2, "metadata": {"name": "old"}, "worksheets": [{"cells": [cell]}]}),
+    )
+    assert program.cells == (Cell(kind="code", source="model.fit(x)", output="fine"),)
+
+
+def test_notebook_of_nbformat_1(read: Callable[..., Program]) -> None:
+    """The very first format: cells at the top, no metadata, no version number."""
+    text, fit = {"cell_type": "text", "text": "prose"}, {"cell_type": "code", "code": "fit()"}
+    program = read("a.ipynb", json.dumps({"cells": [text, fit]}))
+    assert [c.source for c in program.cells if c.kind == "code"] == ["fit()"]
+
+
+@pytest.mark.parametrize(
+    "coloured",
+    [
+        "\x1b[1m\x1b[38;5;34m",
+        "\x1b[?25l",
+        "\x1b[2K\x1b[1A",
+        "\x1b]0;title\x07",
+        "\x1b]8;;http://x\x1b\\",
+        "\x08\x08",
+    ],
+)
+def test_saved_output_is_plain(read: Callable[..., Program], coloured: str) -> None:
+    """Colours, cursor movements, titles and backspaces are stripped from saved output."""
+    output = f"Total params: {coloured}13,808\x1b[0m"
+    assert read("a.ipynb", notebook(code(CODE, stream(output)))).cells[0].output == "Total params: 13,808"
+
+
+def test_long_output_keeps_both_ends(read: Callable[..., Program]) -> None:
+    """Of an endless log the beginning (the summary) and the end (the result) are kept."""
+    output = "first" + "x" * MAX_OUTPUT + "last"
+    kept = read("a.ipynb", notebook(code(CODE, stream(output)))).cells[0].output
+    assert kept.startswith("first")
+    assert kept.endswith("last")
+    assert len(kept) <= MAX_OUTPUT + 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"# not JSON",
+        b"[]",
+        b'"text"',
+        b"null",
+        b"{}",
+        b'{"nbformat": 4, "nbformat_minor": 2, "metadata": {}}',
+        b'{"nbformat": 99, "nbformat_minor": 0, "metadata": {}, "cells": []}',
+        b'{"nbformat": 4, "nbformat_minor": 2, "metadata": {}, "cells": 3}',
+        b'{"nbformat": 4, "nbformat_minor": 2, "metadata": {}, "cells": [3]}',
+        b'{"nbformat": 4, "nbformat_minor": 2, "metadata": [], "cells": []}',
+        b'{"nbformat": 4, "nbformat_minor": 2, "metadata": null, "cells": []}',
+        notebook(code(CODE, {"output_type": "display_data", "data": None})).encode(),
+        notebook(code(CODE, {"output_type": "stream", "text": 3})).encode()[:-20],
+        b"\xff\xfe\x00",
+        b"[" * 100_000,
+    ],
+    ids=lambda content: str(content[:70]),
+)
+def test_unreadable_notebook(read: Callable[..., Program], content: bytes) -> None:
+    """Whatever is wrong inside, the student is told which file, and to save it again."""
+    with pytest.raises(StudentError, match=r"a\.ipynb is not a readable notebook") as caught:
+        read("a.ipynb", content)
+    assert "Jupyter" in caught.value.hint
+    assert len(caught.value.message) <= 300
+
+
+@pytest.mark.parametrize(
+    "cells", [[], [{"cell_type": "markdown", "metadata": {}, "source": "only prose"}], [code("  \n")]]
+)
+def test_notebook_without_code(read: Callable[..., Program], cells: list[dict[str, Any]]) -> None:
+    """A notebook without a line of code is told apart from an unreadable one."""
+    with pytest.raises(StudentError, match=r"a\.ipynb holds no code"):
+        read("a.ipynb", notebook(*cells))
+
+
+def test_too_many_cells(read: Callable[..., Program]) -> None:
+    """The number of cells is bounded."""
+    with pytest.raises(StudentError, match="at most 5,000"):
+        read("a.py", "# %%\nx = 1\n" * (MAX_CELLS + 1))
+
+
+def test_too_many_bytes(tmp_path: Path) -> None:
+    """The size of a file is looked at before it is read; a sparse one costs nothing."""
+    path = tmp_path / "a.ipynb"
+    with path.open("wb") as file:
+        file.truncate(64_000_001)
+    with pytest.raises(StudentError, match="64,000,001 bytes"):
+        load(path, tmp_path / "scratch")
+
+
+# --- scripts ------------------------------------------------------------------------------------
+
+
+def test_script_is_one_cell(read: Callable[..., Program]) -> None:
+    """A script without marks is a single cell."""
+    assert read("a.py", "import keras\n\nx = 1\n").cells == (
+        Cell(kind="code", source="import keras\n\nx = 1\n"),
+    )
+
+
+def test_script_divided_by_percent_marks(read: Callable[..., Program]) -> None:
+    """`# %%` lines divide a script; joined again, its cells are the script."""
+    text = "import keras\n# %% the model\nx = 1\n#%%\ny = 2  # 5 %% here is no mark\n"
+    cells = read("a.py", text).cells
+    assert [c.source.splitlines()[0] for c in cells] == ["import keras", "# %% the model", "#%%"]
+    assert "".join(c.source for c in cells) == text
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n  \n", b"\xef\xbb\xbf"])
+def test_empty_script(read: Callable[..., Program], content: bytes) -> None:
+    """A script without text holds no code."""
+    with pytest.raises(StudentError, match="holds no code"):
+        read("a.py", content)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le-bom", "utf-16-be-bom"])
+def test_encodings(read: Callable[..., Program], encoding: str) -> None:
+    """Windows editors write byte order marks and UTF-16: the text is the same."""
+    marks = {"utf-16-le-bom": b"\xff\xfe", "utf-16-be-bom": b"\xfe\xff"}
+    raw = marks.get(encoding, b"") + "name = 'é×'".encode(encoding.removesuffix("-bom"))
+    assert read("a.py", raw).cells[0].source == "name = 'é×'"
+
+
+def test_notebook_with_byte_order_mark(read: Callable[..., Program]) -> None:
+    """A notebook that an editor saved with a byte order mark is still JSON."""
+    assert read("a.ipynb", b"\xef\xbb\xbf" + notebook(code()).encode()).cells[0].source == CODE
+
+
+def test_invalid_bytes_are_replaced(read: Callable[..., Program]) -> None:
+    """A Latin-1 umlaut in a comment does not make a script unreadable."""
+    assert read("a.py", b"x = 1  # gr\xfc\xdfe").cells[0].source == "x = 1  # gr\ufffd\ufffde"
+
+
+# --- Markdown -----------------------------------------------------------------------------------
+
+
+def test_markdown_blocks(read: Callable[..., Program]) -> None:
+    """Python blocks are cells, a text block behind one is its output, prose is Markdown."""
+    program = read(
+        "a.md",
+        "# My network\n\nprose\n\n```python\nx = 1\n```\n```text\nval_acc: 0.9940\n```\n"
+        "more prose\n~~~ py\ny = 2\n~~~\n```\n[0.02, 0.99]\n```\n~~~output\nand more\n~~~\nthe end\n",
+    )
+    assert program.cells == (
+        Cell(kind="markdown", source="# My network\n\nprose"),
+        Cell(kind="code", source="x = 1", output="val_acc: 0.9940"),
+        Cell(kind="markdown", source="more prose"),
+        Cell(kind="code", source="y = 2", output="[0.02, 0.99]\nand more"),
+        Cell(kind="markdown", source="the end"),
+    )
+
+
+@pytest.mark.parametrize("language", ["bash", "sh", "json", "console-session", "pythonx"])
+def test_markdown_other_languages_are_no_cells(read: Callable[..., Program], language: str) -> None:
+    """A block in another language is neither code, nor prose, nor output."""
+    program = read("a.md", f"```python\nx = 1\n```\n```{language}\npip install keras\n```\n")
+    assert program.cells == (Cell(kind="code", source="x = 1"),)
+
+
+@pytest.mark.parametrize(
+    "info", ["python", "Python", "py", "python3", "ipython3", "{.python}", "{python}", "python title='a b'"]
+)
+def test_markdown_names_of_python(read: Callable[..., Program], info: str) -> None:
+    """Python goes by several names in the info string."""
+    assert read("a.md", f"```{info}\nx = 1\n```\n").cells == (Cell(kind="code", source="x = 1"),)
+
+
+def test_markdown_longer_fence_holds_shorter_ones(read: Callable[..., Program]) -> None:
+    """A fence is closed only by one of its own kind that is at least as long."""
+    program = read(
+        "a.md",
+        "````python\nx = '''\n```\n~~~~\n'''\n`````\n````markdown\n```python\nnot_a_cell = 1\n```\n````\n",
+    )
+    assert program.cells == (Cell(kind="code", source="x = '''\n```\n~~~~\n'''"),)
+
+
+def test_markdown_indented_fence_does_not_close(read: Callable[..., Program]) -> None:
+    """As in CommonMark, four spaces make a fence part of the code: a docstring may hold one."""
+    body = 'def f():\n    """\n    ```\n    f()\n    ```\n    """'
+    assert read("a.md", f"```python\n{body}\n   ```\n").cells == (Cell(kind="code", source=body),)
+
+
+def test_markdown_open_fence_ends_with_the_file(read: Callable[..., Program]) -> None:
+    """A block that is never closed reaches to the end."""
+    assert read("a.md", "```python\nx = 1\ny = 2").cells == (Cell(kind="code", source="x = 1\ny = 2"),)
+
+
+def test_markdown_text_block_before_any_code(read: Callable[..., Program]) -> None:
+    """Text in front of the first code belongs to no cell."""
+    program = read("a.md", "prose\n```\n0.9999\n```\n```python\nx = 1\n```\n")
+    assert program.cells == (Cell(kind="markdown", source="prose"), Cell(kind="code", source="x = 1"))
+
+
+def test_markdown_without_python(read: Callable[..., Program]) -> None:
+    """A write-up without a Python block holds no code."""
+    with pytest.raises(StudentError, match="holds no code"):
+        read("a.markdown", "prose\n```bash\nls\n```\n")
+
+
+# --- folders, zips, saved models ----------------------------------------------------------------
+
+
+def make_folder(folder: Path, *names: str) -> Path:
+    """A folder with these files in it; notebooks, scripts and write-ups build a network."""
+    for name in names:
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text({".ipynb": notebook(code()), ".md": f"```python\n{CODE}\n```"}.get(file.suffix, CODE))
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(params=["folder", "zip"])
+def loaded_both_ways(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Callable[..., tuple[Program, Path | None]]:
+    """Loads a folder with some files, or a zip of it."""
+
+    def make_and_load(*names: str) -> tuple[Program, Path | None]:
+        path = make_folder(tmp_path / "alice", *names)
+        if request.param == "zip":
+            path = zipped(path, tmp_path / "alice.zip")
+        loaded = load(path, tmp_path / "scratch")
+        assert loaded.program.name == path.name
+        return loaded.program, loaded.beside
+
+    return make_and_load
+
+
+def test_folder_with_one_notebook(loaded_both_ways: Callable[..., tuple[Program, Path | None]]) -> None:
+    """The notebook is found below the folder, and the folder's other files go with it."""
+    program, beside = loaded_both_ways("src/a.ipynb", "data.txt")
+    assert program.cells[0].source == CODE
+    assert beside is not None
+    assert (beside / "data.txt").is_file()
+
+
+def test_folder_with_leftovers(loaded_both_ways: Callable[..., tuple[Program, Path | None]]) -> None:
+    """Checkpoints, caches and what macOS leaves behind are no submissions."""
+    program, _ = loaded_both_ways(
+        "a.ipynb",
+        ".ipynb_checkpoints/a-checkpoint.ipynb",
+        "__MACOSX/._a.ipynb",
+        "__pycache__/b.ipynb",
+        ".a.ipynb",
+    )
+    assert Path(program.path).name == "a.ipynb"
+
+
+def test_folder_with_several_notebooks(
+    loaded_both_ways: Callable[..., tuple[Program, Path | None]],
+) -> None:
+    """Several notebooks that build networks: which one is meant is not guessed."""
+    with pytest.raises(StudentError, match=r"several files could be the submission: a\.ipynb, sub/b\.ipynb"):
+        loaded_both_ways("a.ipynb", "sub/b.ipynb")
+
+
+def test_folder_where_one_notebook_builds_a_network(tmp_path: Path) -> None:
+    """Of several notebooks, the only one that builds and fits a network is the submission."""
+    folder = make_folder(tmp_path / "alice", "z.ipynb")
+    (folder / "a.ipynb").write_text(notebook(code("import this")))
+    assert load(folder, tmp_path / "scratch").program.path.endswith("z.ipynb")
+
+
+def test_folder_with_several_kinds(loaded_both_ways: Callable[..., tuple[Program, Path | None]]) -> None:
+    """A notebook counts before a script, a saved model or a read-me."""
+    program, _ = loaded_both_ways("README.md", "helpers.py", "model.h5", "history.json", "z.ipynb")
+    assert Path(program.path).name == "z.ipynb"
+
+
+def test_folder_with_model_and_readme(loaded_both_ways: Callable[..., tuple[Program, Path | None]]) -> None:
+    """A saved model counts before the write-up beside it."""
+    program, _ = loaded_both_ways("README.md", "model.keras")
+    assert program.model_file is not None
+    assert Path(program.model_file).name == "model.keras"
+
+
+def test_empty_folder(loaded_both_ways: Callable[..., tuple[Program, Path | None]]) -> None:
+    """An empty folder or zip is told so, with what to hand in."""
+    with pytest.raises(StudentError, match=r"alice(\.zip)?: no submission in it") as caught:
+        loaded_both_ways()
+    assert ".ipynb" in caught.value.hint
+
+
+def test_saved_model_folder(loaded_both_ways: Callable[..., tuple[Program, Path | None]]) -> None:
+    """A SavedModel inside a folder or zip is the submission."""
+    program, _ = loaded_both_ways("net/saved_model.pb", "net/variables/variables.index")
+    assert program.model_file is not None
+    assert Path(program.model_file).name == "net"
+    assert program.cells == ()
+
+
+def test_saved_model_itself(tmp_path: Path) -> None:
+    """A SavedModel folder is a model, not a folder to search."""
+    folder = make_folder(tmp_path / "net", "saved_model.pb", "helper.py")
+    assert load(folder, tmp_path / "scratch").program.model_file == str(folder)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".hdf5", ".json", ".H5"])
+def test_model_files(read: Callable[..., Program], suffix: str) -> None:
+    """A model file is passed on by its path and never opened here."""
+    program = read(f"net{suffix}", b"anything")
+    assert program.model_file is not None
+    assert program.model_file.endswith(f"net{suffix}")
+
+
+def test_links_in_a_folder_are_not_followed(tmp_path: Path) -> None:
+    """A link to a file elsewhere is no submission and is not read."""
+    make_folder(tmp_path / "secret", "s.ipynb")
+    folder = make_folder(tmp_path / "alice")
+    (folder / "a.ipynb").symlink_to(tmp_path / "secret" / "s.ipynb")
+    (folder / "sub").symlink_to(tmp_path / "secret")
+    with pytest.raises(StudentError, match="no submission"):
+        load(folder, tmp_path / "scratch")
+
+
+def test_missing_path(tmp_path: Path) -> None:
+    """A path that does not exist is the mistake of whoever typed it."""
+    with pytest.raises(InstructorError, match=r"gone\.ipynb: no such file"):
+        load(tmp_path / "gone.ipynb", tmp_path / "scratch")
+
+
+@pytest.mark.parametrize("name", ["a.docx", "a.txt", "LICENSE"])
+def test_wrong_suffix(read: Callable[..., Program], name: str) -> None:
+    """Another kind of file is refused by name, with what is read instead."""
+    with pytest.raises(StudentError, match=f"{name}: grader does not read") as caught:
+        read(name, b"text")
+    assert ".ipynb" in caught.value.hint
+
+
+def test_corrupt_zip(read: Callable[..., Program]) -> None:
+    """A file that only calls itself a zip is the student's error."""
+    with pytest.raises(StudentError, match=r"a\.zip is not a readable zip"):
+        read("a.zip", b"PK\x03\x04 and then nothing")
+
+
+def test_undecodable_file_name(tmp_path: Path) -> None:
+    """A script whose file name is no text is read all the same, and the record can be written."""
+    path = tmp_path / "caf\udce9.py"
+    path.write_text(CODE)
+    program = load(path, tmp_path / "scratch").program
+    assert program.name == "caf?.py"
+    assert Program.model_validate_json(program.model_dump_json()) == program
+
+
+def test_undecodable_name_of_a_model(tmp_path: Path) -> None:
+    """A saved model could not be found again under such a name: it must be renamed."""
+    path = tmp_path / "caf\udce9.h5"
+    path.write_text("")
+    with pytest.raises(StudentError, match=r"caf\?\.h5: the file's name"):
+        load(path, tmp_path / "scratch")
+
+
+def test_half_a_character(read: Callable[..., Program]) -> None:
+    """A lone surrogate in a notebook's source or output does not stop the record from being written."""
+    program = read("a.ipynb", notebook(code("x = '\ud800'", stream("\udfff"))))
+    assert program.cells == (Cell(kind="code", source="x = '?'", output="?"),)
+    assert Program.model_validate_json(program.model_dump_json()) == program
+
+
+# --- digest -------------------------------------------------------------------------------------
+
+
+def test_digest_of_a_file(read: Callable[..., Program]) -> None:
+    """The digest is of the content, whatever the file is called."""
+    one, same, other = read("a.py", "x = 1"), read("b.py", "x = 1"), read("c.py", "x = 2")
+    assert one.digest == same.digest != other.digest
+    assert len(one.digest) == 64
+
+
+def test_digest_of_a_folder(tmp_path: Path) -> None:
+    """A folder's digest changes with any file's content or name, not with hidden files."""
+    folder = make_folder(tmp_path / "alice", "a.ipynb", "data.txt")
+
+    def digest() -> str:
+        return load(folder, tmp_path / "scratch").program.digest
+
+    seen = [digest()]
+    (folder / ".DS_Store").write_text("noise")
+    assert digest() == seen[0]
+    (folder / "data.txt").write_text("changed")
+    seen.append(digest())
+    (folder / "data.txt").rename(folder / "data2.txt")
+    seen.append(digest())
+    assert len(set(seen)) == 3
+
+
+def test_digest_of_equal_folders(tmp_path: Path) -> None:
+    """Two folders with the same files have the same digest."""
+    digests = {
+        load(make_folder(tmp_path / name, "b.txt", "a.ipynb"), tmp_path / "scratch").program.digest
+        for name in ("alice", "bob")
+    }
+    assert len(digests) == 1
