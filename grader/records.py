@@ -9,10 +9,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 MAX_LAYERS = 1_000
 MAX_SAMPLES = 4_000_000  # learning rates in one recipe: 20 epochs of batch size 1 fit easily
+
+
+def writable(value: Any) -> Any:
+    """Text as UTF-8 can write it: a lone surrogate (half a character) becomes a question mark."""
+    return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value
 
 
 class Record(BaseModel):
@@ -23,12 +28,11 @@ class Record(BaseModel):
     @field_validator("*", mode="after")
     @classmethod
     def _writable(cls, value: Any) -> Any:
-        """A lone surrogate (half a character) becomes a question mark."""
-        return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value
+        return writable(value)
 
 
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-Text = Annotated[str, Field(max_length=20_000)]
+Name = Annotated[str, Field(min_length=1, max_length=200), BeforeValidator(writable)]
+Text = Annotated[str, Field(max_length=20_000), BeforeValidator(writable)]
 Size = Annotated[int, Field(ge=1, le=1_000_000)]
 Pair = tuple[Size, Size]
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]

@@ -137,7 +137,10 @@ ALL_KINDS = (
             HEAD + LIMIT + 'count = "all"\n',
             "criterion[a].count: Input should be 'total' or 'trainable', not 'all'",
         ),
-        (HEAD + LIMIT + "points = -1\n", "criterion[a].points: Input should be greater than or equal to 0, not -1"),
+        (
+            HEAD + LIMIT + "points = -1\n",
+            "criterion[a].points: Input should be greater than or equal to 0, not -1",
+        ),
         (HEAD + LIMIT + "points = inf\n", "criterion[a].points: Input should be a finite number, not inf"),
         (HEAD + LIMIT.replace("limit = 10\n", ""), "criterion[a].limit: this key is missing"),
         (LIMIT, "title: this key is missing"),
@@ -149,7 +152,10 @@ ALL_KINDS = (
             "rubric: criterion 'a' needs 'b', which is not listed before it",
         ),
         (HEAD + LIMIT + LIMIT, "rubric: two criteria have the id 'a'"),
-        (HEAD + ACCURACY + ACCURACY.replace("acc", "b", 1), "rubric: only one criterion may be a validation_accuracy"),
+        (
+            HEAD + ACCURACY + ACCURACY.replace("acc", "b", 1),
+            "rubric: only one criterion may be a validation_accuracy",
+        ),
         (
             HEAD + "[training]\nattempts = 3\nseeds = [1, 2]\n" + LIMIT,
             "training: 3 attempts need as many seeds; 2 are listed",
@@ -165,14 +171,21 @@ ALL_KINDS = (
             HEAD + '[dataset]\nname = "own"\npath = "own.npz"\nsha256 = "12"\n' + LIMIT,
             "dataset.sha256: String should match pattern '^[0-9a-f]{64}$', not '12'",
         ),
-        (HEAD + "describe_seconds = 0.5\n" + LIMIT,
-         "describe_seconds: Input should be greater than or equal to 1, not 0.5"),
-        (HEAD + LAYER + "properties = { kernel_size = 1 }\n",
-         "criterion[b]: kernel_size cannot be 1: Input should be a valid tuple"),
-        (HEAD + LAYER + 'properties = { filters = "16" }\n', "criterion[b]: filters cannot be compared with '16'"),
+        (
+            HEAD + "describe_seconds = 0.5\n" + LIMIT,
+            "describe_seconds: Input should be greater than or equal to 1, not 0.5",
+        ),
+        (
+            HEAD + LAYER + "properties = { kernel_size = 1 }\n",
+            "criterion[b]: kernel_size cannot be 1: Input should be a valid tuple",
+        ),
+        (
+            HEAD + LAYER + 'properties = { filters = "16" }\n',
+            "criterion[b]: filters cannot be compared with '16'",
+        ),
     ],
     ids=lambda value: value[-60:] if value.startswith(("title", "tittle", "[[")) else "",
-)  # fmt: skip
+)
 def test_mistakes(load: Load, tmp_path: Path, text: str, message: str) -> None:
     """One mistake, one line: the file, the key, what is wrong, and what is allowed."""
     with pytest.raises(InstructorError) as caught:

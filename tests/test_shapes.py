@@ -56,7 +56,8 @@ class Sketch:
 
     def add(self, cls: type[r.BaseLayer], settings: Settings, *inbound: str) -> str:
         name = f"{cls.__name__} {len(self.layers)}"
-        trainable = self.random.random() > 0.15
+        # SpatialDropout2D's configuration does not say whether it is frozen: it has no weights.
+        trainable = self.random.random() > 0.15 or cls is r.SpatialDropout2D
         self.layers.append(cls(name=name, inbound=inbound, trainable=trainable, **settings))
         network = r.ModelDescription(inputs=("pixels",), layers=tuple(self.layers), outputs=(name,))
         output = shapes.analyse(network).of(name).output

@@ -37,19 +37,18 @@ class NotAModel(Exception):
 
 
 def describe(graph: Graph) -> r.ModelDescription:
-    """Convert every node; pydantic checks that the result is a graph."""
-    channels_first = any(
-        n.config.get("data_format") == "channels_first" or n.config.get("dim_ordering") == "th"
-        for n in graph.nodes
-    )
+    """Convert every node; pydantic checks that the result is a graph. Raises `NotAModel`."""
     layers = [_layer(n) for n in graph.nodes]
-    if channels_first:
-        layers = [_channels_last(layer) for layer in layers]
-    return r.ModelDescription(
-        inputs=tuple(x.name for x in layers if isinstance(x, r.InputLayer)),
-        layers=tuple(layers),
-        outputs=tuple(graph.outputs),
-    )
+    if any(_is_channels_first(n.config) for n in graph.nodes):
+        layers = list(_channels_last(layers))
+    inputs = tuple(x.name for x in layers if isinstance(x, r.InputLayer))
+    if len(inputs) < len(graph.inputs):
+        raise NotAModel("the shape of its input is not fixed")
+    return r.ModelDescription(inputs=inputs, layers=tuple(layers), outputs=tuple(graph.outputs))
+
+
+def _is_channels_first(config: dict[str, Any]) -> bool:
+    return config.get("data_format") == "channels_first" or config.get("dim_ordering") == "th"
 
 
 def _layer(node: Node) -> r.Layer:
@@ -61,17 +60,47 @@ def _layer(node: Node) -> r.Layer:
     return convert.layer_record(node.class_name, node.config, node.name, tuple(node.inbound))
 
 
-def _channels_last(layer: r.Layer) -> r.Layer:
+_MOVED = {1: 3, 2: 1, 3: 2, -1: 2}  # axes of (batch, channels, rows, columns), channels last
+
+
+def _channels_last(layers: Iterable[r.Layer]) -> Iterator[r.Layer]:
     """Theano's image ordering is the same network with the axes in another order."""
+    ranks: dict[str, int] = {}
+    for layer in layers:
+        rank = ranks.get(layer.inbound[0], 1) if layer.inbound else 0
+        moved = _with_moved_axes(layer, rank)
+        ranks[layer.name] = _rank_behind(moved, rank)
+        yield moved
+
+
+def _with_moved_axes(layer: r.Layer, rank: int) -> r.Layer:
     match layer:
         case r.InputLayer(shape=(channels, rows, columns)):
             return layer.model_copy(update={"shape": (rows, columns, channels)})
-        case r.BatchNormalization(axis=1) | r.Concatenate(axis=1):
-            return layer.model_copy(update={"axis": -1})
         case r.Reshape(target_shape=(channels, rows, columns)):
             return layer.model_copy(update={"target_shape": (rows, columns, channels)})
+        case r.BatchNormalization(axis=axis) | r.Concatenate(axis=axis) if rank == 3:
+            moved = _MOVED.get(axis, axis)
+            return layer.model_copy(update={"axis": -1 if moved == 3 else moved})
+        case r.PReLU(shared_axes=axes) if rank == 3:
+            return layer.model_copy(update={"shared_axes": tuple(_MOVED[a] for a in axes)})
         case _:
             return layer
+
+
+def _rank_behind(layer: r.Layer, rank: int) -> int:
+    """Axes without the batch behind a layer whose input has ``rank``."""
+    match layer:
+        case r.InputLayer():
+            return len(layer.shape)
+        case r.Reshape():
+            return len(layer.target_shape)
+        case r.Flatten():
+            return 1
+        case r.GlobalMaxPooling2D(keepdims=False) | r.GlobalAveragePooling2D(keepdims=False):
+            return 1
+        case _:
+            return rank
 
 
 def _input_node(name: str, shape: Iterable[int | None]) -> Node:

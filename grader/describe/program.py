@@ -64,7 +64,7 @@ class _Session:
         """Find the models that the last cell left behind, and what the student calls them."""
         for name, model in _models_in(self.namespace):
             if not name.startswith("_") and len(self.recorder.tracked) < MAX_MODELS:
-                self.names[id(self.recorder.of(model).model)] = name
+                self.names.setdefault(id(self.recorder.of(model).model), name)
 
     def _describe_unfitted(self) -> None:
         for tracked in self.recorder.tracked:

@@ -108,7 +108,10 @@ def _hdf5_attribute(path: Path, name: str) -> str | None:
             f"{path.name} is not a readable HDF5 file: {error}"[:500],
             "Save the model again with model.save('model.h5').",
         ) from None
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    if text is not None and not isinstance(text, str):
+        raise StudentError(f"{path.name}: its {name} is not text", "Save the model again with model.save().")
+    return text
 
 
 # --- SavedModel ---------------------------------------------------------------------------------

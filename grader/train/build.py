@@ -22,7 +22,8 @@ def model(network: r.ModelDescription) -> keras.Model:
             continue
         taken = [outputs[source] for source in layer.inbound]
         built = _layer(layer, name)
-        outputs[layer.name] = built(taken if len(taken) > 1 else taken[0])
+        merges = isinstance(layer, r.Merge | r.Concatenate)
+        outputs[layer.name] = built(taken if merges else taken[0])
     return keras.Model(inputs, outputs[network.outputs[0]])
 
 
@@ -33,9 +34,11 @@ def _layer(layer: r.Layer, name: str) -> Any:
     settings = {
         field: _value(getattr(layer, field))
         for field in type(layer).model_fields
-        if field not in ("name", "inbound", "type")
+        if field not in ("name", "inbound", "type", "trainable")
     }
-    return getattr(kl, layer.type)(name=name, **settings)
+    built = getattr(kl, layer.type)(name=name, **settings)
+    built.trainable = layer.trainable  # not every layer takes it as an argument
+    return built
 
 
 def _value(value: Any) -> Any:
