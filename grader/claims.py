@@ -51,7 +51,10 @@ def _accuracy(program: Program, outputs: str) -> tuple[float | None, str]:
 
 
 def _percentages(prose: str) -> Iterator[float]:
-    for fraction, percent in _PROSE.findall(prose):
+    """Numbers that look like a result. A sentence that states a goal is no claim."""
+    sentences = re.split(r"(?<=[.!?])\s|\n", prose)
+    said = [s for s in sentences if not re.search(r"\b(goal|target|require|at least|must|should)", s, re.I)]
+    for fraction, percent in _PROSE.findall("\n".join(said)):
         yield float(f"0.{fraction}") if fraction else round(float(percent) / 100, 6)
 
 

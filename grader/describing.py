@@ -6,7 +6,6 @@ data set with permuted test labels. Its answer is parsed strictly and of limited
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import tempfile
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from grader import claims, shapes
+from grader import claims, isolation, shapes
 from grader.datasets import Dataset, write_blinded
 from grader.errors import BrokenError, StudentError, Unsupported
 from grader.load import Loaded
@@ -124,20 +123,14 @@ def _better(second: Description, first: Description, program: Program) -> bool:
 def _ask(loaded: Loaded, dataset: Dataset, seconds: float, reading: Reading | None) -> Description:
     """Start a child and read its answer. Raises `StudentError`, `Unsupported` or `BrokenError`."""
     with tempfile.TemporaryDirectory(prefix="grader-") as scratch:
-        folder = Path(scratch) / "submission"
-        _copy(loaded.beside, folder)
-        data = Path(scratch) / "data.npz"
+        home, files = Path(scratch) / "home", Path(scratch) / "files"
+        data = Path(scratch) / Path(dataset.spec.path).name
+        home.mkdir()
+        _copy(loaded.beside, files)
+        box = isolation.box(home)
         if loaded.program.model_file is None:
             write_blinded(dataset, data)
-            _lay_out(data, folder / Path(dataset.spec.path).name)
-        job = DescribeJob(
-            program=loaded.program,
-            data=str(data),
-            dataset=dataset.spec.served_as,
-            image_shape=dataset.image_shape,
-            seconds=int(seconds),
-            reading=reading,
-        )
+        job = _job(loaded.program, dataset, box, files, data, seconds, reading)
         last: list[bytes] = []
 
         def keep_last(line: bytes) -> None:
@@ -146,18 +139,36 @@ def _ask(loaded: Loaded, dataset: Dataset, seconds: float, reading: Reading | No
         ended = run_child(
             ["-m", "grader.describe"],
             job.model_dump_json().encode(),
-            folder,
+            home,
             Limits(seconds, ANSWER_BYTES),
             keep_last,
-            {"CUDA_VISIBLE_DEVICES": "-1"},
+            {"CUDA_VISIBLE_DEVICES": "-1", "HOME": box.home, "TMPDIR": box.home},
+            box.command,
         )
     return _read_answer(last[0] if last else b"", ended, seconds)
 
 
-def _lay_out(data: Path, named: Path) -> None:
-    """The data set under its own file name, for `np.load`, unless the submission brings one."""
-    if not named.exists():
-        os.link(data, named)
+def _job(
+    program: Program,
+    dataset: Dataset,
+    box: isolation.Box,
+    files: Path,
+    data: Path,
+    seconds: float,
+    reading: Reading | None,
+) -> DescribeJob:
+    """The job, with every path as the child sees it."""
+    model = Path(program.model_file) if program.model_file is not None else None
+    shown = box.show(model, model.name) if model is not None else None
+    return DescribeJob(
+        program=program.model_copy(update={"model_file": shown, "path": ""}),
+        files=box.show(files, "files"),
+        data=box.show(data, Path(dataset.spec.path).name) if model is None else "",
+        dataset=dataset.spec.served_as,
+        image_shape=dataset.image_shape,
+        seconds=int(seconds),
+        reading=reading,
+    )
 
 
 def _copy(beside: Path | None, folder: Path) -> None:

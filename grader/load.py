@@ -45,6 +45,8 @@ def load(path: Path, scratch: Path) -> Loaded:
     """
     if not path.exists():
         raise InstructorError(f"{path}: no such file or folder", "Check the path.")
+    if not path.is_file() and not path.is_dir():
+        raise StudentError(f"{path.name} is neither a file nor a folder", "Hand in a plain file.")
     digest = _digest(path)
     if path.is_file() and path.suffix.lower() == ".zip":
         folder = scratch / "unpacked"

@@ -13,15 +13,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from grader import __version__, claims, datasets, describing, load, retraining, score, shapes
+from grader import __version__, claims, datasets, describing, isolation, load, retraining, score, shapes
 from grader import records as r
 from grader.checks import MEASURED
 from grader.checks.interface import Subject
 from grader.checks.validation_accuracy import ValidationAccuracy, settled
 from grader.errors import BrokenError, GraderError, StudentError, Unsupported
 from grader.rubric import LoadedRubric, Rubric
-
-ISOLATION = "separate process with resource limits"
 
 
 @dataclass(frozen=True)
@@ -351,7 +349,7 @@ def _grade(
             dataset=grading.dataset.spec.name,
             dataset_digest=grading.dataset.spec.sha256,
             seeds=grading.seeds,
-            isolation=ISOLATION,
+            isolation=isolation.box(Path()).name,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         ),
     )

@@ -678,11 +678,13 @@ class DatasetSpec(Record):
 class DescribeJob(Record):
     """What the describing child is asked: a program, and data without test labels.
 
-    ``data`` is the path of an npz whose test labels are permuted, ``dataset`` the names under
-    which `keras.datasets` serves it, ``reading`` forces one reading of `Conv2D(16, 3, 3)`.
+    ``files`` is a folder with what came beside the program, ``data`` an npz whose test labels are
+    permuted, ``dataset`` the names under which `keras.datasets` serves it; ``reading`` forces one
+    reading of `Conv2D(16, 3, 3)`.
     """
 
     program: Program
+    files: str
     data: str
     dataset: tuple[str, ...]
     image_shape: tuple[int, ...]

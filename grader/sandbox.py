@@ -47,16 +47,18 @@ def run_child(
     limits: Limits,
     on_line: Callable[[bytes], None],
     environment: dict[str, str] | None = None,
+    box: Sequence[str] = (),
 ) -> Ended:
     """Run Python on ``program`` (a script, or -m and a module); its complete lines go to ``on_line``.
 
-    ^C, and anything that ``on_line`` raises, ends the child first and is then passed on.
+    ``box`` is a command that closes off what it runs. ^C, and anything that ``on_line`` raises, ends
+    the child first and is then passed on.
     """
     with tempfile.TemporaryFile() as job_file:
         job_file.write(job)
         job_file.seek(0)
         process = subprocess.Popen(
-            [sys.executable, "-I", *program],
+            [*box, sys.executable, "-I", *program],
             stdin=job_file,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

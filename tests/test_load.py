@@ -233,7 +233,7 @@ def test_script_is_one_cell(read: Callable[..., Program]) -> None:
 
 def test_script_divided_by_percent_marks(read: Callable[..., Program]) -> None:
     """`# %%` lines divide a script; joined again, its cells are the script."""
-    text = "import keras\n# %% the model\nx = 1\n#%%\ny = 2  # 5 %% here is no mark\n"
+    text = "import keras\n# %% the model\nx = 1\n#%%\ny = 2  # %% no mark\n"
     cells = read("a.py", text).cells
     assert [c.source.splitlines()[0] for c in cells] == ["import keras", "# %% the model", "#%%"]
     assert "".join(c.source for c in cells) == text

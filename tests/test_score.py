@@ -72,6 +72,13 @@ def test_points_stay_within_bounds(points: float, fraction: float, result: Any) 
         assert given_verdict.points == 0
 
 
+def test_part_of_the_points_is_rounded_within_bounds() -> None:
+    """Cents are rounded, but never to more than the criterion is worth."""
+    for points, fraction, earned in ((10, 1 / 3, 3.33), (0.126, 0.9999, 0.126)):
+        found = Finding("borderline", "", fraction=fraction)
+        assert score._verdict(BaseCriterion(id="x", points=points), found).points == earned
+
+
 @given(
     counts=st.lists(st.lists(st.integers(0, 10_000), max_size=3), max_size=3),
     filters=st.integers(1, 40),

@@ -38,7 +38,7 @@ def check(criterion: LayerOrder, subject: Subject) -> Finding:
         return Finding("unknown", f"the order cannot be judged: {unseen(subject)}")
     if criterion.rule == "followed_by":
         return _followed_by(criterion, subject.network)
-    return _no_activation(subject.network)
+    return _no_activation(subject.network, subject.recipe[-1].loss.from_logits)
 
 
 # --- followed_by --------------------------------------------------------------------------------
@@ -98,7 +98,7 @@ def _follows(network: r.ModelDescription, start: r.Layer, wanted: str) -> bool:
 # --- no_activation_before_softmax ---------------------------------------------------------------
 
 
-def _no_activation(network: r.ModelDescription) -> Finding:
+def _no_activation(network: r.ModelDescription, logits: bool) -> Finding:
     """Walk back from the output to the layer that computes the class scores."""
     layers = {x.name: x for x in network.layers}
     layer = layers[network.outputs[0]]
@@ -107,7 +107,7 @@ def _no_activation(network: r.ModelDescription) -> Finding:
     while not isinstance(layer, r.InputLayer):
         own = getattr(layer, "activation", "linear")
         if isinstance(layer, (*CONVOLUTIONS, r.Dense)):
-            return _judge(layer, own, softmax, between)
+            return _judge(layer, own, softmax, between, logits)
         if isinstance(layer, r.ActivationLayer) and own == "softmax" and softmax is None:
             softmax = layer
         elif isinstance(layer, NON_LINEAR) or own not in ("linear", "softmax"):
@@ -118,10 +118,13 @@ def _no_activation(network: r.ModelDescription) -> Finding:
     return Finding("fail", "no convolution or Dense layer in front of the output", "")
 
 
-def _judge(scores: r.Layer, own: str, softmax: r.Layer | None, between: list[r.Layer]) -> Finding:
+def _judge(
+    scores: r.Layer, own: str, softmax: r.Layer | None, between: list[r.Layer], logits: bool
+) -> Finding:
+    """``logits``: the loss applies the softmax itself (`from_logits=True`)."""
     if own == "softmax":
         return Finding("pass", f"{scores.name} puts out softmax itself")
-    if softmax is None:
+    if softmax is None and not logits:
         return Finding("fail", "the network ends without a softmax", "Add Activation('softmax').")
     if own != "linear":
         between = [scores, *between]
@@ -133,4 +136,5 @@ def _judge(scores: r.Layer, own: str, softmax: r.Layer | None, between: list[r.L
             f"Remove the activation of {named(between)}: it cuts off the class scores below zero.",
             evidence,
         )
-    return Finding("pass", f"no activation between {scores.name} and {softmax.name}")
+    end = softmax.name if softmax is not None else "the loss, which applies the softmax itself"
+    return Finding("pass", f"no activation between {scores.name} and {end}")

@@ -64,7 +64,7 @@ def _outcome(
     criterion: ValidationAccuracy, runs: Sequence[r.TrainingRun], policy: r.TrainingPolicy
 ) -> Settled | None:
     attempts, passes = policy.attempts, _passes(criterion, runs, policy)
-    if _clear_miss(criterion, runs[-1], policy):
+    if policy.decide != "any" and _clear_miss(criterion, runs[-1], policy):
         return "borderline" if passes else "fail"
     left = attempts - len(runs)
     enough = {"majority": attempts // 2 + 1, "any": 1, "all": attempts}[policy.decide]

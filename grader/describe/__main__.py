@@ -9,6 +9,7 @@ happens later does not lose what is known; the last complete line counts.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def main() -> None:
     os.dup2(2, 1)  # prints of the submission, and of TensorFlow, go with the errors
     job = r.DescribeJob.model_validate_json(sys.stdin.buffer.read())
     limits.apply(job.seconds)
+    _lay_out(job)
     sys.stdin = open(os.devnull)  # noqa: SIM115 - it stays open as long as the process
 
     def answer(result: r.DescribeAnswer) -> None:
@@ -46,6 +48,13 @@ def main() -> None:
             )
         )
     os._exit(0)  # threads that the submission has left running do not keep this process alive
+
+
+def _lay_out(job: r.DescribeJob) -> None:
+    """The submission's files in the working folder, and the data set under its own name."""
+    shutil.copytree(job.files, ".", dirs_exist_ok=True)
+    if job.data and not os.path.exists(name := os.path.basename(job.data)):
+        os.symlink(job.data, name)
 
 
 def _saved_model(path: Path, job: r.DescribeJob) -> r.Description:

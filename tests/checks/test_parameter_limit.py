@@ -131,6 +131,13 @@ def test_advice_spares_the_class_scores(subject: Build) -> None:
     assert finding.evidence[1].layer == "scores"
 
 
+def test_one_filter_fewer_may_be_enough(subject: Build) -> None:
+    """Exactly at the limit, a single filter makes the difference."""
+    pool, scores = r.GlobalAveragePooling2D(name="pool"), r.Dense(name="scores", units=10)
+    finding = check(limit(170), subject(CONV, pool, scores))
+    assert finding.hint == "conv holds 47% of the parameters; 7 filters instead of 8 there would fit."
+
+
 def test_no_width_fits(subject: Build) -> None:
     """Where narrowing a single layer is not enough, only the largest share is named."""
     assert check(limit(5), subject(CONV, NORM)).hint == "conv holds 71% of the parameters."
