@@ -54,7 +54,8 @@ class Dataset:
 
 def load(spec: DatasetSpec) -> Dataset:
     """Read and verify. Raises `InstructorError` for a rubric's file, `BrokenError` for our own."""
-    fault = BrokenError if spec.path == MNIST.path else InstructorError
+    ours = spec.path == MNIST.path or spec.sha256 == MNIST.sha256
+    fault = BrokenError if ours else InstructorError
     path = Path(spec.path)
     try:
         raw = path.read_bytes()

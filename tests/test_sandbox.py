@@ -11,7 +11,6 @@ import pytest
 
 from grader.sandbox import Ended, Limits, run_child
 
-
 Run = Callable[..., tuple[Ended, list[bytes]]]
 
 
