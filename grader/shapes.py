@@ -155,7 +155,7 @@ def _effective(kernel: int, dilation: int) -> int:
 Rule = Callable[..., tuple[Shape, int, int]]
 
 
-def _convolved(layer: r._Convolution, rows: int, columns: int) -> tuple[int, int]:
+def _convolved(layer: r.ConvolutionLayer, rows: int, columns: int) -> tuple[int, int]:
     size = [
         _window(n, _effective(k, d), s, layer.padding)
         for n, k, d, s in zip(
@@ -248,7 +248,7 @@ def _image_unchanged(layer: r.Layer, shapes: list[Shape]) -> tuple[Shape, int, i
     return _image(layer, shapes), 0, 0
 
 
-def _pooling(layer: r._Pooling, shapes: list[Shape]) -> tuple[Shape, int, int]:
+def _pooling(layer: r.PoolingLayer, shapes: list[Shape]) -> tuple[Shape, int, int]:
     rows, columns, channels = _image(layer, shapes)  # type: ignore[arg-type]
     size = [
         _window(n, p, s, layer.padding)
@@ -380,7 +380,7 @@ def _field(layer: r.Layer, shape: Shape, inbound: list[Field]) -> Field:
             return field
 
 
-def _dilated(layer: r._Convolution) -> tuple[int, int]:
+def _dilated(layer: r.ConvolutionLayer) -> tuple[int, int]:
     (rows, columns), (down, right) = layer.kernel_size, layer.dilation_rate
     return _effective(rows, down), _effective(columns, right)
 

@@ -1,0 +1,32 @@
+"""The base of all records, and the ranged values that they are made of."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+
+def writable(value: Any) -> Any:
+    """Text as UTF-8 can write it: a lone surrogate (half a character) becomes a question mark."""
+    return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value
+
+
+class Record(BaseModel):
+    """Base of all records: immutable, no unknown fields, no NaN, text that UTF-8 can write."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _writable(cls, value: Any) -> Any:
+        return writable(value)
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200), BeforeValidator(writable)]
+Text = Annotated[str, Field(max_length=20_000), BeforeValidator(writable)]
+Size = Annotated[int, Field(ge=1, le=1_000_000)]
+Pair = tuple[Size, Size]
+Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
+NonNegative = Annotated[float, Field(ge=0.0)]
+Positive = Annotated[float, Field(gt=0.0)]

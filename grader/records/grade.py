@@ -1,0 +1,101 @@
+"""Verdicts and the grade: what is stored and reported."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from grader.records.base import Record
+from grader.records.runs import TrainingRun
+from grader.records.submission import Note, Problem
+from grader.records.training import TrainingRecipe
+
+Outcome = Literal["pass", "fail", "borderline", "not_reached", "broken"]
+
+
+class Evidence(Record):
+    """One fact behind a verdict, and where it was found."""
+
+    text: str
+    layer: str | None = None
+    cell: int | None = None
+    epoch: int | None = None
+
+
+class Verdict(Record):
+    """The answer to one criterion."""
+
+    criterion: str
+    title: str
+    kind: str
+    outcome: Outcome
+    points: float
+    max_points: float
+    required: bool
+    message: str
+    hint: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    needs_review: bool = False
+
+
+class ClaimCheck(Record):
+    """One claim of the saved outputs held against what was recomputed."""
+
+    claim: str
+    found: str
+    agrees: bool | None
+    remark: str = ""
+
+
+class LayerRow(Record):
+    """A layer as reports list it; shapes without the batch axis, receptive field in pixels."""
+
+    name: str
+    type: str
+    output_shape: tuple[int, ...] | None
+    trainable_parameters: int | None
+    non_trainable_parameters: int | None
+    receptive_field: tuple[int, int] | None
+
+
+class GradedModel(Record):
+    """The network that was graded, as reports show it."""
+
+    name: str
+    total_parameters: int | None
+    trainable_parameters: int | None
+    non_trainable_parameters: int | None
+    layers: tuple[LayerRow, ...]
+    recipe: tuple[TrainingRecipe, ...]
+    recipe_source: Literal["submission", "compile", "rubric"]
+
+
+class Provenance(Record):
+    """Enough to reproduce the verdict."""
+
+    grader_version: str
+    submission_digest: str
+    rubric_digest: str
+    dataset: str
+    dataset_digest: str
+    seeds: tuple[int, ...]
+    isolation: str
+    created: str
+
+
+class Grade(Record):
+    """The whole result for one submission; the JSON report is this record."""
+
+    schema_version: Literal["grader/report/1"] = "grader/report/1"
+    submission: str
+    rubric: str
+    status: Literal["passed", "not_passed", "structure_only", "needs_person", "interrupted"]
+    points: float
+    max_points: float
+    needs_review: bool
+    verdicts: tuple[Verdict, ...]
+    problem: Problem | None = None
+    model: GradedModel | None = None
+    runs: tuple[TrainingRun, ...] = ()
+    claims: tuple[ClaimCheck, ...] = ()
+    notes: tuple[Note, ...] = ()
+    provenance: Provenance

@@ -1,0 +1,96 @@
+"""The trusted child: its job, its events, and the training runs that come of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from grader.records.base import Name, Record
+from grader.records.network import ModelDescription
+from grader.records.training import TrainingRecipe
+
+
+class DatasetSpec(Record):
+    """Where a data set lies, its digest, and the `keras.datasets` names it is served under."""
+
+    name: Name
+    path: str
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    served_as: tuple[Name, ...] = ()
+
+
+Ended = Literal[
+    "finished", "threshold_reached", "early_stopping", "diverged", "interrupted"
+]  # fmt: skip
+
+
+class Environment(Record):
+    """What a run ran on, to reproduce it. The first event of a training child."""
+
+    event: Literal["start"] = "start"
+    device: str
+    threads: int
+    versions: dict[str, str]
+
+
+class BatchEvent(Record):
+    """Progress within an epoch; loss and accuracy are means over the epoch so far."""
+
+    event: Literal["batch"] = "batch"
+    epoch: int
+    batch: int
+    batches: int
+    loss: float | None = None
+    accuracy: float | None = None
+
+
+class EpochResult(Record):
+    """One epoch; losses are None when they are not finite numbers.
+
+    ``seconds`` is the whole epoch, ``training_seconds`` leaves out the evaluation.
+    """
+
+    event: Literal["epoch"] = "epoch"
+    epoch: int
+    learning_rate: float
+    train_loss: float | None
+    train_accuracy: float | None
+    validation_loss: float | None
+    correct: int
+    images: int
+    seconds: float
+    training_seconds: float
+
+
+class EndEvent(Record):
+    event: Literal["end"] = "end"
+    ended: Ended
+
+
+TrainEvent = Environment | BatchEvent | EpochResult | EndEvent
+
+
+class TrainJob(Record):
+    """What the trusted child is asked: one attempt. ``stop_at`` correct images end it early."""
+
+    network: ModelDescription
+    training: Annotated[tuple[TrainingRecipe, ...], Field(min_length=1)]
+    dataset: DatasetSpec
+    seed: int
+    max_epochs: Annotated[int, Field(ge=1)]
+    stop_at: int | None = None
+
+
+class TrainingRun(Record):
+    """One attempt: one seed, trained from scratch."""
+
+    seed: int
+    epochs: tuple[EpochResult, ...]
+    ended: Ended
+    environment: Environment
+
+    @property
+    def best(self) -> EpochResult | None:
+        """The first of the epochs with the most correct images."""
+        return max(self.epochs, key=lambda e: (e.correct, -e.epoch), default=None)

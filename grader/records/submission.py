@@ -1,0 +1,115 @@
+"""A submission as text, and what the untrusted child says of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from grader.records.base import Name, Record, Text
+from grader.records.network import ModelDescription
+from grader.records.training import TrainingRecipe
+
+
+class Note(Record):
+    """Something worth telling: what was skipped, read in one of two ways, or failed softly."""
+
+    message: Text
+    cell: int | None = None
+
+
+class CellFailure(Record):
+    """A cell that raised: 1-based cell number among the code cells, and the line in it."""
+
+    cell: int
+    line: int | None
+    error: Text
+    excerpt: Text
+
+
+class DescribedModel(Record):
+    """One model of a submission: its network and the fits it went through, in order."""
+
+    name: Name
+    network: ModelDescription
+    training: tuple[TrainingRecipe, ...] = ()
+    fit_order: Annotated[int, Field(ge=0)] = 0  # 0: never fitted; else the rank of its last fit
+    cell: int | None = None  # where it was first seen
+    compiled: TrainingRecipe | None = None  # of a model compiled but never fitted; epochs are void
+
+
+Reading = Literal["rows_columns", "strides"]
+
+
+class Description(Record):
+    """All that the untrusted child reports about a submission."""
+
+    models: Annotated[tuple[DescribedModel, ...], Field(max_length=200)] = ()
+    notes: tuple[Note, ...] = ()
+    failures: tuple[CellFailure, ...] = ()
+    keras_era: Literal["keras2", "keras3"] = "keras3"
+    ambiguous_calls: Annotated[int, Field(ge=0)] = 0
+    reading: Reading | None = None
+
+
+class Cell(Record):
+    """A cell of code (with its saved text output) or prose, in document order."""
+
+    kind: Literal["code", "markdown"]
+    source: str
+    output: str = ""
+
+
+class Program(Record):
+    """A submission as text: cells to run, or the path of a saved model."""
+
+    name: str
+    path: str
+    digest: str
+    cells: tuple[Cell, ...] = ()
+    model_file: str | None = None
+    python: str | None = None
+    notes: tuple[Note, ...] = ()
+
+
+class Claims(Record):
+    """What the saved outputs say: a claim, never a grade."""
+
+    total_parameters: tuple[int, ...] = ()
+    epochs_logged: int | None = None
+    best_accuracy: float | None = None
+    accuracy_source: str = ""
+
+
+class Problem(Record):
+    """Why a submission could not be graded in full, and by whose fault."""
+
+    kind: Literal["student", "unsupported", "broken", "interrupted"]
+    message: str
+    hint: str = ""
+    cell: int | None = None
+    excerpt: str = ""
+
+
+class DescribeJob(Record):
+    """What the describing child is asked: a program, and data without test labels.
+
+    ``files`` is a folder with what came beside the program, ``data`` an npz whose test labels are
+    permuted, ``dataset`` the names under which `keras.datasets` serves it; ``reading`` forces one
+    reading of `Conv2D(16, 3, 3)`.
+    """
+
+    program: Program
+    files: str
+    data: str
+    dataset: tuple[str, ...]
+    image_shape: tuple[int, ...]
+    seconds: Annotated[int, Field(ge=1)]
+    reading: Reading | None = None
+
+
+class DescribeAnswer(Record):
+    """Either a description or the reason why there is none."""
+
+    description: Description | None = None
+    problem: Problem | None = None
