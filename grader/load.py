@@ -7,6 +7,7 @@ Notebooks of every nbformat, scripts, Markdown, saved models, and a folder or zi
 from __future__ import annotations
 
 import hashlib
+import html
 import re
 import warnings
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".json")
 PREFERENCE = (".ipynb", ".py", ".keras", ".h5", ".hdf5", ".json", ".md", ".markdown", "savedmodel")
 
 # Colours and cursor movements (CSI); titles and links (OSC).
+_TAG = re.compile(r"<[^<>]*>")
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 
 
@@ -187,8 +189,15 @@ def _notebook_cell(raw: Any) -> Cell | None:
 
 
 def _output_text(output: Any) -> str:
-    text = output.get("text") or output.get("data", {}).get("text/plain") or ""
-    return "".join(text) if isinstance(text, list) else str(text)
+    """Printed text; of a rich display (Keras 3 summaries are one), the text within its HTML."""
+    data = output.get("data", {})
+    text = _joined(output.get("text") or data.get("text/plain"))
+    markup = _joined(data.get("text/html"))
+    return f"{text}\n{html.unescape(_TAG.sub('', markup))}" if "params:" in markup else text
+
+
+def _joined(text: Any) -> str:
+    return "".join(map(str, text)) if isinstance(text, list) else str(text or "")
 
 
 def _clean(output: str) -> str:

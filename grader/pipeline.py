@@ -293,6 +293,8 @@ def _notes(
         yield r.Note(message="compiled but not fitted: batch size and epochs are the rubric's default")
     elif epochs and epochs > limit:
         yield r.Note(message=f"{epochs} epochs handed in: retraining ends after {limit}")
+    if source == "submission":
+        yield from _data_notes(recipe[-1])
     if len(description.models) > 1:
         names = ", ".join(m.name for m in description.models[:10])
         yield r.Note(message=f"{len(description.models)} models were described: {names}")
@@ -300,6 +302,17 @@ def _notes(
     for failure in description.failures:
         where = f", line {failure.line}" if failure.line else ""
         yield r.Note(message=f"failed{where}: {failure.error}"[:2_000], cell=failure.cell)
+
+
+def _data_notes(fit: r.TrainingRecipe) -> Iterator[r.Note]:
+    """Where the submission's own data differ from the whole training split and the test split."""
+    used, validated = fit.trained_on, fit.validated_on
+    if used.split == "train" and not used.whole_split:
+        yield r.Note(message=f"trained on {used.images:,} images: retraining uses the whole training split")
+    if validated.split == "train":
+        yield r.Note(message="validated on training images: retraining validates on the test split")
+    elif validated.split == "test" and not validated.whole_split:
+        yield r.Note(message=f"validated on {validated.images:,} test images: retraining counts all of them")
 
 
 def _problem(kind: str, error: GraderError) -> r.Problem:

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 
+from grader import claims
 from grader.errors import InstructorError, StudentError
 from grader.load import MAX_CELLS, MAX_OUTPUT, load
 from grader.records import Cell, Program
@@ -525,3 +527,16 @@ def test_digest_of_equal_folders(tmp_path: Path) -> None:
         for name in ("alice", "bob")
     }
     assert len(digests) == 1
+
+
+def test_a_summary_shown_as_html_is_read(tmp_path: Path) -> None:
+    """Keras 3 prints its summary as a rich display; the counts are in its HTML."""
+    notebook = nbformat.v4.new_notebook()
+    cell = nbformat.v4.new_code_cell("model.summary()")
+    markup = "<pre>Total params: <span style='color: #00af00'>13,880</span> (54.22 KB)\n</pre>"
+    cell.outputs = [nbformat.v4.new_output("display_data", data={"text/html": markup, "text/plain": ""})]
+    notebook.cells = [cell]
+    path = tmp_path / "summary.ipynb"
+    nbformat.write(notebook, path)
+    program = load(path, tmp_path / "scratch").program
+    assert claims.read(program).total_parameters == (13_880,)

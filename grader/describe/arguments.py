@@ -88,7 +88,7 @@ class FitArguments:
         if given.get("samples_per_epoch"):
             given["steps_per_epoch"] = given["samples_per_epoch"] // batch_size
         asked = math.ceil(float(given.get("steps_per_epoch") or steps))
-        if asked != steps and images:
+        if abs(asked - steps) > 1 and images:  # many leave out the last, partial batch
             self.unsupported.append(f"an epoch of {asked} steps instead of one pass over the images")
         initial = int(given.get("initial_epoch") or 0)
         return recipe.Fit(
@@ -97,7 +97,7 @@ class FitArguments:
             images=images,
             batch_size=batch_size,
             epochs=max(1, int(given.get("epochs") or 1) - initial),
-            steps_per_epoch=max(1, asked),
+            steps_per_epoch=steps,
             callbacks=list(_flat(given.get("callbacks"))),
             shuffle=bool(given.get("shuffle", True)),
             train=train,
