@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from grader.records import ClaimCheck, Claims, Program, TrainingRun
 
 _TOTAL = re.compile(r"Total params:\s*([\d,_.]{1,20})(?!\d)")
+_OPTIMIZER = re.compile(r"Optimizer params:\s*([\d,_.]{1,20})(?!\d)")
 _VALIDATION = re.compile(
     r"\bval_(?:acc|accuracy|categorical_accuracy|sparse_categorical_accuracy)\w*:\s*"
     r"(\d*\.?\d+(?:e-?\d+)?)"
@@ -26,7 +27,7 @@ SPREAD = 0.001
 def read(program: Program) -> Claims:
     """What the saved outputs say of parameters, epochs and the best validation accuracy."""
     outputs = "\n".join(cell.output for cell in program.cells if cell.kind == "code")
-    totals = tuple(int(n) for text in _TOTAL.findall(outputs) if (n := re.sub(r"[,_.]", "", text)))
+    totals = tuple(_totals(outputs))
     epochs = [int(n) for n, _ in _EPOCH.findall(outputs)]
     best, source = _accuracy(program, outputs)
     return Claims(
@@ -35,6 +36,18 @@ def read(program: Program) -> Claims:
         best_accuracy=best,
         accuracy_source=source,
     )
+
+
+def _totals(outputs: str) -> Iterator[int]:
+    """The count of every summary; Keras 3 adds the optimizer's variables once a model is trained."""
+    for summary in re.split(r"(?=Total params:)", outputs):
+        if (total := _number(_TOTAL.match(summary))) is not None:
+            yield total - (_number(_OPTIMIZER.search(summary)) or 0)
+
+
+def _number(match: re.Match[str] | None) -> int | None:
+    digits = re.sub(r"[,_.]", "", match[1]) if match else ""
+    return int(digits) if digits else None
 
 
 def _accuracy(program: Program, outputs: str) -> tuple[float | None, str]:

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from grader import __version__
-from grader.errors import BrokenError, GraderError, InstructorError
+from grader.errors import BrokenError, GraderError, InstructorError, Unsupported
 
 if TYPE_CHECKING:
     from grader.report.interface import Screen
@@ -180,13 +180,10 @@ def main() -> None:
         app()
     except InstructorError as error:
         _fail(error, 2)
-    except BrokenError as error:
+    except (BrokenError, Unsupported) as error:
         _fail(error, 3)
     except GraderError as error:
         _fail(error, 1)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
 
 
 def _fail(error: GraderError, code: int) -> None:

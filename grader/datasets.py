@@ -110,10 +110,10 @@ def _check(arrays: dict[str, npt.NDArray[Any]], spec: DatasetSpec, fault: Any) -
 def write_blinded(dataset: Dataset, path: Path) -> None:
     """What a student's code may see: all images, training labels, and test labels permuted.
 
-    The permutation is fixed, so that a description is the same every time; it leaves each class
-    as frequent as it is.
+    The permutation is drawn anew each time from the system's entropy, so nobody can undo it; it
+    leaves each class as frequent as it is.
     """
-    permuted = np.random.default_rng(20_260_101).permutation(dataset.y_test)
+    permuted = np.random.default_rng().permutation(dataset.y_test)
     squeeze = dataset.image_shape[2] == 1
     x_train, x_test = dataset.x_train, dataset.x_test
     if squeeze:  # keras.datasets.mnist has no axis for channels

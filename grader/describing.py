@@ -23,7 +23,6 @@ from grader.records import (
     DescribedModel,
     DescribeJob,
     Description,
-    Note,
     Problem,
     Program,
     Reading,
@@ -42,27 +41,36 @@ def describe(loaded: Loaded, dataset: Dataset, seconds: float) -> Description:
     Raises `StudentError` when no model can be described.
     """
     first = _ask(loaded, dataset, seconds, None)
-    if _worth_another(first, loaded.program):
+    if _worth_another(first, loaded.program, dataset.classes):
         other: Reading = "strides" if first.reading == "rows_columns" else "rows_columns"
         with suppress(StudentError, Unsupported):
             second = _ask(loaded, dataset, seconds, other)
-            if _better(second, first, loaded.program):
-                return _checked(second, loaded.program)
-    return _checked(first, loaded.program)
+            if _better(second, first, loaded.program, dataset.classes):
+                return _checked(second, loaded.program, dataset.classes)
+    return _checked(first, loaded.program, dataset.classes)
 
 
-def _checked(description: Description, program: Program) -> Description:
+def _checked(description: Description, program: Program, classes: int) -> Description:
     """Without what a failing cell left half-built. Nothing left is the student's error."""
-    models = _usable(description)
+    models = _usable(description, classes)
     fitted = any(m.fit_order for m in models)
     if not models or (not fitted and _fit_failed(description, program)):
         raise _no_model(description)
     return description.model_copy(update={"models": models})
 
 
-def _usable(description: Description) -> tuple[DescribedModel, ...]:
+def _usable(description: Description, classes: int) -> tuple[DescribedModel, ...]:
+    """Models that were fitted, or whose cell ran through, or that end in the classes all the same."""
     failed = {failure.cell for failure in description.failures}
-    return tuple(m for m in description.models if m.fit_order or m.cell not in failed)
+    return tuple(m for m in description.models if m.fit_order or m.cell not in failed or _ends_in(m, classes))
+
+
+def _ends_in(model: DescribedModel, classes: int) -> bool:
+    try:
+        analysis = shapes.analyse(model.network)
+    except StudentError:
+        return False
+    return [analysis.of(name).output for name in model.network.outputs] == [(classes,)]
 
 
 def _fit_failed(description: Description, program: Program) -> bool:
@@ -89,9 +97,9 @@ def _no_model(description: Description) -> StudentError:
 # --- the two readings of Conv2D(16, 3, 3) -------------------------------------------------------
 
 
-def _totals(description: Description) -> set[int]:
+def _totals(description: Description, classes: int) -> set[int]:
     found = set()
-    for model in _usable(description):
+    for model in _usable(description, classes):
         try:
             total = shapes.analyse(model.network).total
         except StudentError:
@@ -101,20 +109,20 @@ def _totals(description: Description) -> set[int]:
     return found
 
 
-def _worth_another(description: Description, program: Program) -> bool:
+def _worth_another(description: Description, program: Program, classes: int) -> bool:
     """Whether the saved summaries contradict this reading, or nothing came out under it."""
     if not description.ambiguous_calls:
         return False
     claimed = set(claims.read(program).total_parameters)
-    totals = _totals(description)
+    totals = _totals(description, classes)
     return not totals or bool(claimed and not claimed & totals)
 
 
-def _better(second: Description, first: Description, program: Program) -> bool:
-    if not _totals(second):
+def _better(second: Description, first: Description, program: Program, classes: int) -> bool:
+    if not _totals(second, classes):
         return False
     claimed = set(claims.read(program).total_parameters)
-    return bool(claimed & _totals(second)) or not _totals(first)
+    return bool(claimed & _totals(second, classes)) or not _totals(first, classes)
 
 
 # --- one child ----------------------------------------------------------------------------------
@@ -193,9 +201,7 @@ def _read_answer(line: bytes, ended: Ended, seconds: float) -> Description:
             "A person should look at the submission.",
         ) from None
     if answer.description is not None:
-        cut = _cut_short(ended, seconds)
-        notes = (*answer.description.notes, *([Note(message=cut)] if cut else []))
-        return answer.description.model_copy(update={"notes": notes})
+        return answer.description.model_copy(update={"incomplete": _cut_short(ended, seconds)})
     problem = answer.problem or Problem(kind="unsupported", message="the description is empty")
     kind = Unsupported if problem.kind == "unsupported" else StudentError
     raise kind(problem.message, problem.hint)
@@ -204,6 +210,8 @@ def _read_answer(line: bytes, ended: Ended, seconds: float) -> Description:
 def _cut_short(ended: Ended, seconds: float) -> str:
     if ended.timed_out:
         return f"the submission ran longer than {seconds:.0f} s and was stopped after its last fit"
+    if ended.flooded:
+        return "the description grew too large and was cut"
     if ended.returncode != 0:
         return f"the submission ended its own process (status {ended.returncode}) after its last fit"
     return ""

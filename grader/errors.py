@@ -4,8 +4,7 @@ GraderError
 ├── StudentError       the submission is at fault: becomes a verdict, never stops a class
 ├── InstructorError    rubric, data set or command line: stops before any grading (exit code 2)
 ├── Unsupported        nobody's fault: grader cannot do this; the submission goes to a person
-├── BrokenError        grader's own fault: flagged for review, never costs a student points
-└── Interrupted        ^C; what is known so far is still reported
+└── BrokenError        grader's own fault: flagged for review, never costs a student points
 """
 
 
@@ -34,7 +33,3 @@ class Unsupported(GraderError):
 
 class BrokenError(GraderError):
     """A fault of grader or of the machine it runs on."""
-
-
-class Interrupted(GraderError):
-    """The user asked to stop."""

@@ -213,7 +213,7 @@ def _script(text: str, path: Path) -> Read:
     return [Cell(kind="code", source=part) for part in parts if part.strip()], {}
 
 
-_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})\s*([^\s`]*)[^`]*$")
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _PYTHON = {"python", "py", "python3", "ipython", "ipython3", "{.python}", "{python}"}
 
 
@@ -224,11 +224,12 @@ def _markdown(text: str, path: Path) -> Read:
     lines = iter(text.split("\n"))
     for line in lines:
         opening = _FENCE.match(line)
-        if opening is None:
+        info = line[opening.end() :] if opening else ""
+        if opening is None or "`" in info:
             prose.append(line)
             continue
         body = "\n".join(_until_closed(lines, opening[1]))
-        language = opening[2].lower()
+        language = next(iter(info.split()), "").lower()
         said = "\n".join(prose).strip()
         if language in _PYTHON:
             if said:

@@ -21,6 +21,8 @@ from grader.checks.validation_accuracy import ValidationAccuracy, settled
 from grader.errors import BrokenError, GraderError, StudentError, Unsupported
 from grader.rubric import LoadedRubric, Rubric
 
+BATCH_ACTIVATIONS = 1_500_000_000  # values of one batch in memory: 6 GB in float32
+
 
 @dataclass(frozen=True)
 class Grading:
@@ -57,12 +59,7 @@ def grade_one(path: Path, grading: Grading) -> r.Grade:
             loaded = load.load(path, Path(scratch))
             program = loaded.program
             description = describing.describe(loaded, grading.dataset, grading.rubric.describe_seconds)
-            return _best(
-                [
-                    _grade_model(model, description, program, grading)
-                    for model in candidates(description, grading.rubric.graded_model)
-                ]
-            )
+            return _grade_best(description, program, grading)
         except StudentError as error:
             return _without_model(path, program, grading, _problem("student", error))
         except Unsupported as error:
@@ -76,7 +73,19 @@ def grade_one(path: Path, grading: Grading) -> r.Grade:
             return _without_model(path, program, grading, problem)
 
 
-def _best(grades: Sequence[r.Grade]) -> r.Grade:
+def _grade_best(description: r.Description, program: r.Program, grading: Grading) -> r.Grade:
+    """The best grade among the candidates; one that cannot be graded counts only if all are such."""
+    grades: list[r.Grade] = []
+    errors: list[StudentError] = []
+    for model in candidates(description, grading.rubric.graded_model):
+        try:
+            grades.append(_grade_model(model, description, program, grading))
+        except StudentError as error:
+            errors.append(error)
+        if grades and grades[-1].status == "interrupted":
+            return grades[-1]
+    if not grades:
+        raise errors[0]
     return max(grades, key=lambda grade: grade.points)
 
 
@@ -128,8 +137,9 @@ def _grade_model(
     model: r.DescribedModel, description: r.Description, program: r.Program, grading: Grading
 ) -> r.Grade:
     analysis = shapes.analyse(model.network)
-    _check_fit(model.network, analysis, grading.dataset)
     recipe, source = recipe_of(model, grading.rubric)
+    if not model.network.unsupported and not any(fit.unsupported for fit in recipe):
+        _check_fit(model.network, analysis, grading.dataset)
     subject = Subject(
         network=model.network,
         analysis=analysis,
@@ -146,11 +156,12 @@ def _grade_model(
     if problem is not None and problem.kind == "broken":
         verdicts = tuple(_broken(v) if v.kind in MEASURED else v for v in verdicts)
     claimed = claims.compare(claims.read(program), analysis.total, _submitted_epochs(recipe, source), runs)
-    return _grade(
+    grade = _grade(
         program.name, program.digest, grading, verdicts, problem,
         model=_graded_model(model, analysis, recipe, source),
         runs=runs, claims=claimed, notes=tuple(_notes(description, recipe, source, grading)),
     )  # fmt: skip
+    return grade.model_copy(update={"needs_review": True}) if description.incomplete else grade
 
 
 def _check_fit(network: r.ModelDescription, analysis: shapes.Analysis, dataset: datasets.Dataset) -> None:
@@ -189,8 +200,13 @@ def _obstacle(
         return f"cannot be retrained as handed in: {'; '.join(dict.fromkeys(reasons))}"
     if (analysis.total or 0) > policy.max_parameters:
         return f"{analysis.total:,} parameters are more than the rubric retrains ({policy.max_parameters:,})"
-    if sum(layer.activations for layer in analysis.layers) > policy.max_activations:
+    activations = sum(layer.activations for layer in analysis.layers)
+    largest_batch = max(fit.batch_size for fit in recipe)
+    if activations > policy.max_activations or activations * largest_batch > BATCH_ACTIVATIONS:
         return "its feature maps are larger than the rubric retrains"
+    multiplications = sum(layer.multiplications for layer in analysis.layers)
+    if multiplications > policy.max_multiplications:
+        return f"{multiplications:,} multiplications per image are more than the rubric retrains"
     return ""
 
 
@@ -285,6 +301,8 @@ def _submitted_epochs(recipe: tuple[r.TrainingRecipe, ...], source: str) -> int 
 def _notes(
     description: r.Description, recipe: tuple[r.TrainingRecipe, ...], source: str, grading: Grading
 ) -> Iterator[r.Note]:
+    if description.incomplete:
+        yield r.Note(message=f"{description.incomplete}; more models or fits may have followed")
     limit = grading.rubric.training.epochs
     epochs = _submitted_epochs(recipe, source)
     if source == "rubric":

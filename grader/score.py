@@ -93,7 +93,7 @@ def status(rubric: Rubric, verdicts: Sequence[Verdict], problem: Problem | None,
 def _failed(rubric: Rubric, verdict: Verdict) -> bool:
     """A borderline verdict passes where the rubric gives it full points."""
     if verdict.outcome == "borderline":
-        return verdict.points < verdict.max_points
+        return verdict.points < verdict.max_points or verdict.max_points == 0
     return verdict.outcome == "fail"
 
 

@@ -18,6 +18,7 @@ from grader import records as r
 from grader.errors import StudentError
 
 Shape = tuple[int, ...]
+LARGEST = 10**12  # no network that a course could mean has a shape, count or field beyond this
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,12 @@ class LayerShape:
         if self.weights is None or self.statistics is None:
             return None
         return self.weights + self.statistics
+
+    @property
+    def multiplications(self) -> int:
+        """About how many one image costs: each weight once per position of the output map."""
+        positions = prod(self.output[:-1]) if self.output else 0
+        return (self.weights or 0) * positions
 
     @property
     def activations(self) -> int:
@@ -114,10 +121,14 @@ def _analyse_layer(layer: r.Layer, inbound: list[LayerShape]) -> LayerShape:
     if isinstance(layer, r.UnsupportedLayer) or len(shapes) < len(inbound):
         return LayerShape(layer, None, None, None, None)
     output, weights, statistics = _RULES[type(layer)](layer, shapes)
+    if max(*output, weights, 1) > LARGEST:
+        _misfit(layer, shapes, f"it gives numbers beyond {LARGEST:,}")
     if any(n < 1 for n in output):
         _misfit(layer, shapes, "nothing is left of it")
-    fields = [x.field or Field() for x in inbound]
-    return LayerShape(layer, output, weights, statistics, _field(layer, shapes[0], fields))
+    field = _field(layer, shapes[0], [x.field or Field() for x in inbound])
+    if max(*field.size, *field.step) > LARGEST:
+        _misfit(layer, shapes, f"its receptive field grows beyond {LARGEST:,}")
+    return LayerShape(layer, output, weights, statistics, field)
 
 
 def _misfit(layer: r.Layer, shapes: list[Shape], why: str) -> None:

@@ -113,7 +113,7 @@ def _no_activation(network: r.ModelDescription, logits: bool) -> Finding:
         elif isinstance(layer, NON_LINEAR) or own not in ("linear", "softmax"):
             between.append(layer)
         if len(layer.inbound) != 1:
-            break
+            return Finding("unknown", f"the class scores come together from several layers in {layer.name}")
         layer = layers[layer.inbound[0]]
     return Finding("fail", "no convolution or Dense layer in front of the output", "")
 

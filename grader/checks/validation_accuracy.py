@@ -64,10 +64,11 @@ def _outcome(
     criterion: ValidationAccuracy, runs: Sequence[r.TrainingRun], policy: r.TrainingPolicy
 ) -> Settled | None:
     attempts, passes = policy.attempts, _passes(criterion, runs, policy)
-    if policy.decide != "any" and _clear_miss(criterion, runs[-1], policy):
-        return "borderline" if passes else "fail"
     left = attempts - len(runs)
     enough = {"majority": attempts // 2 + 1, "any": 1, "all": attempts}[policy.decide]
+    misses = sum(_clear_miss(criterion, run, policy) for run in runs)
+    if misses > attempts - enough:
+        return "borderline" if passes else "fail"
     if passes >= enough:
         return "pass"
     if passes + left >= enough:

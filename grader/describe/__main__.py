@@ -15,7 +15,7 @@ from pathlib import Path
 
 from grader import records as r
 from grader.describe import graph, limits, saved
-from grader.errors import GraderError
+from grader.errors import GraderError, StudentError, Unsupported
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def main() -> None:
         answer(
             r.DescribeAnswer(
                 problem=r.Problem(
-                    kind="unsupported" if type(error).__name__ == "Unsupported" else "student",
+                    kind="unsupported" if isinstance(error, Unsupported) else "student",
                     message=error.message,
                     hint=error.hint,
                 )
@@ -58,20 +58,21 @@ def _lay_out(job: r.DescribeJob) -> None:
 
 
 def _saved_model(path: Path, job: r.DescribeJob) -> r.Description:
+    hint = "Save the model again with model.save('model.keras')."
     try:
         config = saved.read_config(path)
-        network = graph.describe(graph.of_config(config, job.image_shape))
-    except (graph.NotAModel, ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
-        from grader.errors import StudentError
-
-        raise StudentError(
-            f"{path.name}: {error}"[:500], "Save the model again with model.save('model.keras')."
-        ) from None
+        network = graph.describe(graph.of_config(config, job.image_shape), job.image_shape)
+    except GraderError:
+        raise
+    except graph.OwnModel as error:
+        raise Unsupported(f"{path.name}: {error}", "A person should look at the code.") from None
+    except Exception as error:  # a file that is not what it seems may raise anything in here
+        raise StudentError(f"{path.name}: {type(error).__name__}: {error}"[:500], hint) from None
     name = config.get("config", {}).get("name") if isinstance(config.get("config"), dict) else None
     model = r.DescribedModel(name=str(name or path.stem)[:200], network=network)
     return r.Description(
         models=(model,),
-        notes=(r.Note(message="a saved model tells no training: it is retrained with the rubric's recipe"),),
+        notes=(r.Note(message="a saved model is retrained with the rubric's recipe"),),
     )
 
 

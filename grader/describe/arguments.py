@@ -28,15 +28,11 @@ class Tracked:
     compiled: int = 0
     fitted_compile: int = -1
     loss: Any = None
+    loss_weights: bool = False
+    weights_from: str = ""  # what set its weights other than an initializer, if anything did
 
 
-_OLD_NAMES = {
-    "nb_epoch": "epochs",
-    "samples_per_epoch": "samples_per_epoch",
-    "nb_val_samples": "validation_steps",
-    "generator": "x",
-    "steps_per_execution": "steps_per_execution",
-}
+_OLD_NAMES = {"nb_epoch": "epochs", "nb_val_samples": "validation_steps", "generator": "x"}
 FIT = (
     "x",
     "y",
@@ -97,7 +93,7 @@ class FitArguments:
             images=images,
             batch_size=batch_size,
             epochs=max(1, int(given.get("epochs") or 1) - initial),
-            steps_per_epoch=steps,
+            steps_per_epoch=math.ceil(len(self.recorder.data.x_train) / batch_size),
             callbacks=list(_flat(given.get("callbacks"))),
             shuffle=bool(given.get("shuffle", True)),
             train=train,
@@ -109,8 +105,8 @@ class FitArguments:
         )
 
     def _arrays(self) -> tuple[Any, Any, int | None]:
-        x: Any = self.given.get("x")
-        y: Any = self.given.get("y")
+        x: Any = _only(self.given.get("x"))
+        y: Any = _only(self.given.get("y"))
         if isinstance(x, tf.data.Dataset):
             return (*_of_dataset(x, self.given.get("steps_per_epoch")), _batch_of(x))
         if hasattr(x, "image_data_generator"):  # ImageDataGenerator.flow(...)
@@ -150,6 +146,11 @@ class FitArguments:
         return self.recorder.data.recognise(x).use
 
 
+def _only(value: Any) -> Any:
+    """Keras takes an array or a list of one."""
+    return value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
+
+
 def _flat(callbacks: Any) -> Iterator[Any]:
     for item in callbacks if isinstance(callbacks, list | tuple) else [callbacks]:
         if isinstance(item, list | tuple):
@@ -164,8 +165,15 @@ def _check_shapes(model: Any, loss: Any, x: Any, y: Any) -> None:
     if expected and given and math.prod(expected) != math.prod(given):
         raise ValueError(f"the model expects inputs of shape {expected}, not {given}")
     outputs, labels = _sizes(model, "output_shape"), getattr(y, "shape", None)
-    if outputs and labels is not None and loss == "categorical_crossentropy" and labels[1:] != outputs:
-        raise ValueError(f"the model puts out {outputs}, but the labels have shape {tuple(labels[1:])}")
+    name = getattr(loss, "name", getattr(loss, "__name__", loss))
+    if not outputs or not isinstance(labels, tuple) or not isinstance(name, str):
+        return
+    wanted = (outputs[:-1], (*outputs[:-1], 1)) if name.startswith("sparse") else (outputs,)
+    if name.endswith("categorical_crossentropy") and labels[1:] not in wanted:
+        raise ValueError(
+            f"under {name}, outputs of shape {outputs} need labels of shape {wanted[-1]}, "
+            f"not {tuple(labels[1:])}"
+        )
 
 
 def _sizes(holder: Any, name: str) -> tuple[int, ...]:

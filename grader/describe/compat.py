@@ -7,7 +7,6 @@ methods. Only names and arguments are translated here; what `fit` does instead o
 
 from __future__ import annotations
 
-import functools
 import inspect
 import os
 import sys
@@ -72,6 +71,7 @@ def install(era: Era, positional: Positional, note: Note) -> None:
     _positional(era, positional)
     _optimizers(era)
     _activations()
+    _models()
     _callbacks()
     _backend()
     _modules()
@@ -164,44 +164,37 @@ def _positional_alias(real: Any, positional: Positional, style: Reading) -> type
 def _optimizers(era: Era) -> None:
     for name in legacy.OPTIMIZER_DEFAULTS:
         cls = getattr(keras.optimizers, name)
-        defaults = legacy.OPTIMIZER_DEFAULTS[name] if era == "keras2" else {}
-        _take_old_optimizer_arguments(cls, dict(defaults))
+        _take_old_optimizer_arguments(cls, era)
         for space in (keras.optimizers, _TF.optimizers):
             setattr(space, name.lower(), cls)
     base = keras.optimizers.Optimizer
     base.lr = property(
         lambda self: self._learning_rate, lambda self, value: setattr(self, "learning_rate", value)
     )
-    base.__setattr__ = _assign_rate(base.__setattr__)
+    assign = base.__setattr__
+    base.__setattr__ = lambda self, name, value: assign(
+        self, "learning_rate" if name == "lr" else name, value
+    )
 
 
-def _assign_rate(original: Callable[..., None]) -> Callable[..., None]:
-    @functools.wraps(original)
-    def assign(self: Any, name: str, value: Any) -> None:
-        original(self, "learning_rate" if name == "lr" else name, value)
-
-    return assign
-
-
-def _take_old_optimizer_arguments(cls: type, defaults: dict[str, float]) -> None:
+def _take_old_optimizer_arguments(cls: type, era: Era) -> None:
+    """`lr`, `decay`, `schedule_decay` and `epsilon=None`; in old Keras its order and defaults too."""
     original = cls.__init__  # type: ignore[misc]
-    schedule_decay = defaults.pop("schedule_decay", 1.0)
 
-    @functools.wraps(original)
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
         if "lr" in kwargs:
             kwargs["learning_rate"] = kwargs.pop("lr")
-        decay = float(kwargs.pop("decay", 0.0) or 0.0)
-        momentum_decay = float(kwargs.pop("schedule_decay", schedule_decay))
+        if era == "keras2":
+            kwargs, args = legacy.modern_optimizer(cls.__name__, args, kwargs), ()
         if kwargs.get("epsilon", 0) is None:
             kwargs["epsilon"] = 1e-7
-        merged = defaults | kwargs
-        if args:
-            merged.pop("learning_rate", None)
-        original(self, *args, **merged)
+        decay = float(kwargs.pop("decay", 0.0) or 0.0)
+        schedule_decay = float(kwargs.pop("schedule_decay", 1.0))
+        original(self, *args, **kwargs)
         object.__setattr__(self, "grader_decay", decay)
-        object.__setattr__(self, "grader_schedule_decay", momentum_decay)
+        object.__setattr__(self, "grader_schedule_decay", schedule_decay)
 
+    init.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]
     cls.__init__ = init  # type: ignore[misc]
 
 
@@ -271,6 +264,10 @@ def _backend() -> None:
 
     extra = {name: getattr(old, name) for name in dir(old) if not name.startswith("_")}
     orderings = {"th": "channels_first", "tf": "channels_last"}
+    always = {
+        "set_value": lambda variable, value: variable.assign(value),
+        "get_value": lambda variable: np.asarray(variable),
+    }
     extra |= {
         "set_image_dim_ordering": lambda o: keras.config.set_image_data_format(orderings[o]),
         "image_dim_ordering": lambda: {v: k for k, v in orderings.items()}[keras.config.image_data_format()],
@@ -286,6 +283,7 @@ def _backend() -> None:
         for name, value in extra.items():
             if not hasattr(space, name):
                 setattr(space, name, value)
+        vars(space).update(always)
     sys.modules["keras.backend.tensorflow_backend"] = keras.backend
 
 
@@ -345,6 +343,9 @@ def _names() -> None:
         for name in ("Input", "InputSpec", "Layer"):
             setattr(models, name, getattr(layers, name, None))
         layers.Sequential = models.Sequential
+        for name in legacy.GONE_LAYERS:
+            if not hasattr(layers, name):
+                setattr(layers, name, _gone(name))
         layers.Merge = layers.Add
         for module in (models, utils, layers):
             module.to_categorical = space.utils.to_categorical
@@ -358,6 +359,31 @@ def _names() -> None:
             if not name.startswith("_") and not hasattr(space.preprocessing.image, name):
                 setattr(space.preprocessing.image, name, getattr(old_image, name))
     old_image.Iterator.next = lambda self: self[0]
+
+
+def _gone(name: str) -> type:
+    """A layer that passes its input on; it is described as unsupported."""
+
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        shape = {"input_shape": kwargs["input_shape"]} if "input_shape" in kwargs else {}
+        keras.layers.Layer.__init__(self, **shape)
+
+    body = {"__init__": init, "call": lambda self, x: x, "__module__": __name__}
+    return type(name, (keras.layers.Layer,), body)
+
+
+def _models() -> None:
+    """Keras 1's `Model(input=, output=)`."""
+    from keras.src.models.functional import Functional
+
+    renames = {"input": "inputs", "output": "outputs"}
+    new, init = keras.Model.__new__, Functional.__init__
+
+    def modern(kwargs: dict[str, Any]) -> dict[str, Any]:
+        return {renames.get(k, k): v for k, v in kwargs.items()}
+
+    keras.Model.__new__ = staticmethod(lambda cls, *args, **kwargs: new(cls, *args, **modern(kwargs)))
+    Functional.__init__ = lambda self, *args, **kwargs: init(self, *args, **modern(kwargs))
 
 
 def _tensorflow_1() -> None:
@@ -392,7 +418,8 @@ def _environment(note: Note) -> None:
 
     os.chdir = change
     getpass.getpass = lambda *a, **k: ""
-    builtins.input = lambda *a, **k: ""
+    answers = iter([""] * 20)
+    builtins.input = lambda *a, **k: next(answers)  # a loop that waits for an answer must end
     os.system = lambda command: 0
 
 

@@ -31,7 +31,7 @@ def layer_record(class_name: str, config: Config, name: str, inbound: tuple[str,
             raise Unrepresentable("grader has no record for this kind of layer")
         modern = legacy.modern_arguments(kind, config)
         return _CONVERTERS[kind](kind, modern, base | {"trainable": bool(trainable)})
-    except (Unrepresentable, ValidationError, ValueError, TypeError, KeyError) as error:
+    except (Unrepresentable, ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
         return r.UnsupportedLayer(**base, class_name=class_name[:200] or "Layer", reason=_reason(error))
 
 

@@ -36,8 +36,17 @@ class NotAModel(Exception):
     """The configuration holds no network that can be read."""
 
 
-def describe(graph: Graph) -> r.ModelDescription:
-    """Convert every node; pydantic checks that the result is a graph. Raises `NotAModel`."""
+class OwnModel(NotAModel):
+    """It is a model class of the student's own, whose layers the configuration does not tell."""
+
+
+def describe(graph: Graph, image_shape: tuple[int, ...] = ()) -> r.ModelDescription:
+    """Convert every node; pydantic checks that the result is a graph. Raises `NotAModel`.
+
+    An input whose size is left open takes ``image_shape``, if that fits.
+    """
+    for node in graph.nodes:
+        _close_input(node, image_shape)
     layers = [_layer(n) for n in graph.nodes]
     if any(_is_channels_first(n.config) for n in graph.nodes):
         layers = list(_channels_last(layers))
@@ -45,6 +54,13 @@ def describe(graph: Graph) -> r.ModelDescription:
     if len(inputs) < len(graph.inputs):
         raise NotAModel("the shape of its input is not fixed")
     return r.ModelDescription(inputs=inputs, layers=tuple(layers), outputs=tuple(graph.outputs))
+
+
+def _close_input(node: Node, image_shape: tuple[int, ...]) -> None:
+    shape = node.config.get("batch_shape") if node.class_name == "InputLayer" else None
+    if shape and len(shape) == len(image_shape) + 1 and None in tuple(shape)[1:]:
+        closed = [n or size for n, size in zip(tuple(shape)[1:], image_shape, strict=True)]
+        node.config["batch_shape"] = [None, *closed]
 
 
 def _is_channels_first(config: dict[str, Any]) -> bool:
@@ -205,6 +221,8 @@ def _live_node(layer: Any, name: str, inbound: list[str]) -> Node:
     kind, module = type(layer).__name__, type(layer).__module__
     if module.startswith("keras.src.ops."):
         return _operation_node(kind, layer, name, inbound)
+    if module.startswith("grader."):
+        return Node(name, kind, {}, inbound, "a layer that Keras 3 no longer has")
     if not module.startswith("keras."):
         return Node(name, kind, {}, inbound, "a layer class of the student's own")
     if kind == "ReversibleEmbedding" or not hasattr(layer, "get_config"):
@@ -213,7 +231,16 @@ def _live_node(layer: Any, name: str, inbound: list[str]) -> Node:
         config = dict(layer.get_config())
     except Exception as error:  # a student's argument may make get_config raise anything
         return Node(name, kind, {}, inbound, f"its settings cannot be read: {error}"[:500])
+    if _own_function(getattr(layer, "activation", None)):
+        return Node(name, kind, config, inbound, "its activation is a function of the student's own")
     return Node(name, kind, config, inbound)
+
+
+def _own_function(activation: Any) -> bool:
+    """A student's function called `relu` is saved under that name, but it is not Keras's."""
+    if activation is None or hasattr(activation, "get_config"):
+        return False
+    return not str(getattr(activation, "__module__", "")).startswith("keras.")
 
 
 def _operation_node(kind: str, operation: Any, name: str, inbound: list[str]) -> Node:
@@ -251,6 +278,8 @@ def of_config(model: Any, default_shape: tuple[int, ...] | None = None) -> Graph
         return _saved_sequential(config, default_shape)
     if kind in ("Functional", "Model") and isinstance(config, dict) and "layers" in config:
         return _saved_functional(config)
+    if isinstance(kind, str):
+        raise OwnModel(f"it holds a model of the class {kind[:80]!r}, not a graph of layers")
     raise NotAModel(f"it describes a {kind!r:.80}, which is neither Sequential nor functional")
 
 

@@ -105,6 +105,36 @@ OPTIMIZER_DEFAULTS: dict[str, dict[str, float]] = {
 }
 
 
+# Positional arguments of Keras 2.2's optimizers, in its order.
+OPTIMIZER_ORDER: dict[str, tuple[str, ...]] = {
+    "SGD": ("learning_rate", "momentum", "decay", "nesterov"),
+    "RMSprop": ("learning_rate", "rho", "epsilon", "decay"),
+    "Adagrad": ("learning_rate", "epsilon", "decay"),
+    "Adadelta": ("learning_rate", "rho", "epsilon", "decay"),
+    "Adam": ("learning_rate", "beta_1", "beta_2", "epsilon", "decay", "amsgrad"),
+    "Adamax": ("learning_rate", "beta_1", "beta_2", "epsilon", "decay"),
+    "Nadam": ("learning_rate", "beta_1", "beta_2", "epsilon", "schedule_decay"),
+}
+# Keras 2.2 divides by sqrt(a) + epsilon in these, Keras 3 by sqrt(a + epsilon): nearly the same
+# with the square of the epsilon.
+EPSILON_OUTSIDE_ROOT = {"RMSprop", "Adagrad"}
+
+# Layers that Keras 3 no longer has.
+GONE_LAYERS = ("LocallyConnected1D", "LocallyConnected2D", "ThresholdedReLU", "Highway", "MaxoutDense")
+
+
+def modern_optimizer(name: str, args: tuple[Any, ...], arguments: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of a Keras 2.2 optimizer -> those with which Keras 3 takes the same steps."""
+    given = {**dict(zip(OPTIMIZER_ORDER[name], args, strict=False)), **arguments}
+    if given.get("epsilon") is None:
+        given["epsilon"] = 1e-7
+    if name in EPSILON_OUTSIDE_ROOT:
+        given["epsilon"] = given["epsilon"] ** 2
+    if "clipnorm" in given:  # Keras 2 clipped the norm of all gradients together
+        given["global_clipnorm"] = given.pop("clipnorm")
+    return {**OPTIMIZER_DEFAULTS[name], **given}
+
+
 def modern_class(name: str) -> str:
     return CLASS_NAMES.get(name, name)
 

@@ -6,7 +6,9 @@ and only the numbers leave this process.
 
 from __future__ import annotations
 
+import dis
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
@@ -42,15 +44,18 @@ class Fit:
 def recipe(fit: Fit) -> r.TrainingRecipe:
     """Never raises for a setting it cannot say: that is listed in ``unsupported``."""
     rates, per = _sample_rates(fit)
+    callbacks = tuple(_callbacks(fit))
+    if per == "step" and any(c.type == "ReduceLROnPlateau" for c in callbacks):
+        fit.unsupported.append("ReduceLROnPlateau together with a schedule within epochs")
     return r.TrainingRecipe(
-        optimizer=_optimizer(fit),
-        loss=_loss(fit),
+        optimizer=_said(fit, "the optimizer", _optimizer) or r.SGD(),
+        loss=_said(fit, "the loss", _loss) or r.Loss(),
         batch_size=fit.batch_size,
         epochs=fit.epochs,
         shuffle=fit.shuffle,
         learning_rates=rates,
         rates_per=per,
-        callbacks=tuple(_callbacks(fit)),
+        callbacks=callbacks,
         scaling=fit.train.scaling or r.InputScaling(),
         trained_on=fit.train.use,
         validated_on=fit.validation,
@@ -58,6 +63,16 @@ def recipe(fit: Fit) -> r.TrainingRecipe:
         cell=fit.cell,
         unsupported=tuple(dict.fromkeys(fit.unsupported)),
     )
+
+
+def _said(fit: Fit, what: str, read: Callable[[Fit], Any]) -> Any:
+    """What ``read`` makes of the fit, or None and a reason where a record cannot say it."""
+    try:
+        return read(fit)
+    except (ValueError, TypeError) as error:  # pydantic's own error is a ValueError
+        first = str(error).split("\n")[0]
+        fit.unsupported.append(f"{what} has a setting that grader cannot record: {first}"[:300])
+        return None
 
 
 # --- optimizer and loss -------------------------------------------------------------------------
@@ -102,6 +117,8 @@ def _loss(fit: Fit) -> r.Loss:
     own = not isinstance(loss, str)
     if isinstance(loss, keras.losses.Loss):
         settings, own = loss.get_config(), not type(loss).__module__.startswith("keras.")
+        if settings.get("reduction") not in (None, "sum_over_batch_size"):
+            fit.unsupported.append(f"the loss is reduced by {settings['reduction']!r}")
         name = _snake(type(loss).__name__)
     elif callable(loss):
         own = not getattr(loss, "__module__", "").startswith("keras.")
@@ -258,7 +275,6 @@ _INERT = {
     "BaseLogger",
 }
 _MONITORS = {"acc": "accuracy", "val_acc": "val_accuracy"}
-_MEASURED = {"loss", "accuracy", "val_loss", "val_accuracy"}
 
 
 def _callbacks(fit: Fit) -> list[r.Callback]:
@@ -274,30 +290,20 @@ def _callbacks(fit: Fit) -> list[r.Callback]:
 
 
 def _reacting(fit: Fit, callback: Any, record: Any) -> list[r.Callback]:
-    settings = {k: v for k, v in vars(callback).items() if k in record.model_fields}
+    """EarlyStopping and ReduceLROnPlateau. Keras skips one whose quantity is not there."""
+    settings = {k: v for k, v in vars(callback).items() if k in record.model_fields and v is not None}
     settings["monitor"] = _MONITORS.get(callback.monitor, callback.monitor)
     # Keras negates min_delta for quantities that fall.
     settings["min_delta"] = abs(float(callback.min_delta))
-    settings["mode"] = getattr(callback, "mode", None) or "auto"
-    if settings["monitor"] not in _MEASURED:
-        fit.unsupported.append(
-            f"{type(callback).__name__} watches {callback.monitor!r}, which is not measured here"
-        )
+    if str(settings["monitor"]).startswith("val_") and fit.validation.split == "none":
         return []
-    return [record(**{k: v for k, v in settings.items() if v is not None})]
+    made = _said(fit, f"{type(callback).__name__} on {callback.monitor!r}", lambda _: record(**settings))
+    return [made] if made is not None else []
 
 
-_EFFECTS = {
-    "stop_training",
-    "set_weights",
-    "load_weights",
-    "set_value",
-    "assign",
-    "optimizer",
-    "lr",
-    "learning_rate",
-    "trainable",
-}
+# What changes a model or its training: attributes that are set, and functions that are named.
+_SET = {"stop_training", "lr", "learning_rate", "trainable", "weights"}
+_CALLED = {"set_weights", "load_weights", "set_value", "assign", "setattr"}
 
 
 def _acts_on_rate_only(callback: Any) -> bool:
@@ -307,10 +313,16 @@ def _acts_on_rate_only(callback: Any) -> bool:
     are known. A hook at an end sees measured values, which are not: it may not touch the model.
     """
     blind = ("on_epoch_end", "on_train_end", "on_test_end", "on_batch_end", "on_train_batch_end")
-    hooks = [getattr(type(callback), hook, None) for hook in blind]
-    return not any(_EFFECTS & _names_in(hook) for hook in hooks)
+    return not any(_has_effect(getattr(callback, hook, None)) for hook in blind)
 
 
-def _names_in(function: Any) -> set[str]:
-    code = getattr(function, "__code__", None)
-    return set(code.co_names) if code is not None else set()
+def _has_effect(function: Any) -> bool:
+    codes = [c for c in [getattr(function, "__code__", None)] if c is not None]
+    while codes:
+        code = codes.pop()
+        stored = {i.argval for i in dis.get_instructions(code) if i.opname == "STORE_ATTR"}
+        strings = {c for c in code.co_consts if isinstance(c, str)}
+        if stored & _SET or (set(code.co_names) | strings) & _CALLED:
+            return True
+        codes += [c for c in code.co_consts if hasattr(c, "co_names")]
+    return False

@@ -36,6 +36,11 @@ class RawData:
             self.x_test: Array = arrays["x_test"]
             self.y_test: Array = arrays["y_test"]  # permuted
 
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        shape = self.x_train.shape[1:]
+        return (*shape, 1) if len(shape) == 2 else shape
+
     def load_data(self, *args: Any, **kwargs: Any) -> Any:
         """Stands for `keras.datasets.<name>.load_data`: ((x, y), (x, y)), fresh copies."""
         return (self.x_train.copy(), self.y_train.copy()), (self.x_test.copy(), self.y_test.copy())
@@ -86,7 +91,9 @@ class RawData:
         train = int(((rows >= 0) & (rows < len(self.x_train))).sum())
         test = int((rows >= len(self.x_train)).sum())
         distinct = len(np.unique(rows[rows >= 0]))
-        if (train and test) or train + test < len(rows):
+        if train + test < len(rows):
+            return DataUse(split="unrecognised", images=len(rows))
+        if train and test:
             return DataUse(split="mixed", images=len(rows))
         size = len(self.x_train) if train else len(self.x_test)
         # A few images of a data set may be equal, hence the small allowance.

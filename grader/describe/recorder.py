@@ -42,32 +42,26 @@ class Recorder:
         """Take down the network as it is now, building it first if its input is yet unknown."""
         model = tracked.model
         if not model.built:
-            model.build((None, *self.data.x_train.shape[1:], 1))
+            model.build((None, *self.data.image_shape))
             self.note(
                 f"model {model.name!r} names no input shape: it was built for the images of the data set"
             )
-        tracked.network = graph.describe(graph.of_model(model))
+        tracked.network = graph.describe(graph.of_model(model), self.data.image_shape)
 
     def compiled_recipe(self, tracked: Tracked) -> r.TrainingRecipe | None:
         """Optimizer and loss of a model that was compiled but not fitted; epochs mean nothing."""
         if not tracked.compiled or tracked.training:
             return None
-        return recipe.recipe(
-            recipe.Fit(
-                model=tracked.model,
-                loss=tracked.loss,
-                images=0,
-                batch_size=32,
-                epochs=1,
-                steps_per_epoch=1,
-                callbacks=[],
-                shuffle=True,
-                train=Recognised(r.DataUse(split="none")),
-                validation=r.DataUse(split="none"),
-                continues=False,
-                cell=None,
-            )
-        )
+        nothing = r.DataUse(split="none")
+        fit = recipe.Fit(
+            model=tracked.model, loss=tracked.loss, images=0, batch_size=32, epochs=1, steps_per_epoch=1,
+            callbacks=[], shuffle=True, train=Recognised(nothing), validation=nothing, continues=False,
+            cell=None,
+        )  # fmt: skip
+        try:
+            return recipe.recipe(fit)
+        except Exception:  # an optimizer of the student's that cannot be asked
+            return None
 
     # --- what stands in for Keras's methods -----------------------------------------------------
 
@@ -75,6 +69,7 @@ class Recorder:
         tracked = self.of(model)
         tracked.compiled += 1
         tracked.loss = loss
+        tracked.loss_weights = bool(rest.get("loss_weights"))
         kept = {k: v for k, v in rest.items() if k in ("metrics", "loss_weights", "weighted_metrics")}
         if isinstance(optimizer, str):
             optimizer = _optimizer_named(optimizer)
@@ -87,11 +82,19 @@ class Recorder:
             )
 
     def fit(self, model: Any, arguments: dict[str, Any]) -> Any:
+        """Record instead of training; a network that changes between fits cannot be retrained."""
         tracked = self.of(model)
         if getattr(model, "optimizer", None) is None:
             raise RuntimeError("You must call `compile()` before calling `fit()`.")
         fit = FitArguments(self, model, arguments).read(tracked)
+        before = tracked.network
         self.describe(tracked)
+        if tracked.training and before != tracked.network:
+            fit.unsupported.append("the network was changed between two fits")
+        if tracked.weights_from:
+            fit.unsupported.append(f"the training starts from weights set by {tracked.weights_from}")
+        if tracked.loss_weights:
+            fit.unsupported.append("loss_weights are not retrained")
         tracked.training.append(recipe.recipe(fit))
         tracked.fitted_compile = tracked.compiled
         self._fits += 1
@@ -113,6 +116,13 @@ class Recorder:
             self._fits += 1
             tracked.fit_order = self._fits
             self.on_fit()
+
+    def own_loop(self, variables: Any) -> None:
+        """An optimizer was applied by hand: find the model whose weights those are."""
+        ids = {id(v) for v in variables}
+        for tracked in self.tracked:
+            if ids & {id(v) for v in tracked.model.trainable_variables}:
+                self.unsupported_training(tracked.model, "a loop of its own")
 
 
 def _optimizer_named(name: str) -> Any:
@@ -169,7 +179,9 @@ def install(recorder: Recorder) -> None:
     base.evaluate = base.test_on_batch = base.evaluate_generator = _evaluate
     base.metrics_names = property(lambda self: ["loss", "acc"])
     base.train_on_batch = _untold(recorder, "train_on_batch")
-    _forgive_missing_files(base, recorder)
+    _keep_weights_in_memory(base, recorder)
+    _mark_loaded_models(recorder)
+    _notice_own_loops(recorder)
 
 
 def _compile(recorder: Recorder) -> Callable[..., None]:
@@ -201,15 +213,70 @@ def _untold(recorder: Recorder, name: str) -> Callable[..., Any]:
     return method
 
 
-def _forgive_missing_files(base: Any, recorder: Recorder) -> None:
-    """Weights that a checkpoint would have written do not exist, for nothing was trained."""
-    load_weights = base.load_weights
+def _keep_weights_in_memory(base: Any, recorder: Recorder) -> None:
+    """`save_weights` under any name of any Keras, and `load_weights` of what was saved here.
 
-    def load(self: Any, filepath: Any, *args: Any, **kwargs: Any) -> Any:
+    Weights that a checkpoint would have written do not exist, for nothing was trained. Weights from
+    elsewhere change what training starts from, which cannot be repeated from a description.
+    """
+    saved: dict[str, Any] = {}
+    load_file, set_weights = base.load_weights, base.set_weights
+
+    def save(self: Any, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        saved[str(filepath)] = (self, recorder.of(self).fit_order, self.get_weights())
+
+    def load(self: Any, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        tracked = recorder.of(self)
+        if (kept := saved.get(str(filepath))) is not None:
+            source, fit_order, weights = kept
+            set_weights(self, weights)
+            if fit_order == 0:  # back to weights that were never trained: what came before is void
+                tracked.training.clear()
+            elif source is not self or fit_order != tracked.fit_order:
+                tracked.weights_from = f"load_weights({str(filepath)!r})"[:200]
+            return
         try:
-            return load_weights(self, filepath, *args, **kwargs)
+            load_file(self, filepath, *args, **kwargs)
+            tracked.weights_from = f"load_weights({str(filepath)!r})"[:200]
         except (OSError, ValueError) as error:
             recorder.note(f"load_weights({str(filepath)!r}) skipped: {error}"[:300])
-            return None
 
-    base.load_weights = load
+    def assign(self: Any, weights: Any) -> None:
+        recorder.of(self).weights_from = "set_weights"
+        set_weights(self, weights)
+
+    base.save_weights, base.load_weights, base.set_weights = save, load, assign
+
+
+def _mark_loaded_models(recorder: Recorder) -> None:
+    """A loaded model starts from weights; one that a checkpoint would have written is not there."""
+    load = keras.models.load_model
+
+    def load_model(filepath: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            model = load(filepath, *args, **kwargs)
+        except (OSError, ValueError) as error:
+            fitted = [t for t in recorder.tracked if t.fit_order]
+            if not fitted:
+                raise
+            recorder.note(f"load_model({str(filepath)!r}) gives the last fitted model: {error}"[:300])
+            model = max(fitted, key=lambda t: t.fit_order).model
+        recorder.of(model).weights_from = f"load_model({str(filepath)!r})"[:200]
+        return model
+
+    tf_keras = keras._tf_keras.keras
+    for space in (keras.models, keras.saving, tf_keras.models, tf_keras.saving):
+        space.load_model = load_model
+
+
+def _notice_own_loops(recorder: Recorder) -> None:
+    """`optimizer.apply_gradients` is called by nobody here but a loop of the student's."""
+    cls = keras.optimizers.Optimizer
+
+    def apply_gradients(self: Any, grads_and_vars: Any, *args: Any, **kwargs: Any) -> None:
+        recorder.own_loop([v for _, v in grads_and_vars])
+
+    def apply(self: Any, grads: Any, trainable_variables: Any = None) -> None:
+        recorder.own_loop(trainable_variables or [])
+
+    cls.apply_gradients, cls.apply = apply_gradients, apply

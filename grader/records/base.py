@@ -27,6 +27,8 @@ Name = Annotated[str, Field(min_length=1, max_length=200), BeforeValidator(writa
 Text = Annotated[str, Field(max_length=20_000), BeforeValidator(writable)]
 Size = Annotated[int, Field(ge=1, le=1_000_000)]
 Pair = tuple[Size, Size]
+# Numbers that float32 can hold with room to spare: what exceeds them would only break training.
+Number = Annotated[float, Field(ge=-1e30, le=1e30)]
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
-NonNegative = Annotated[float, Field(ge=0.0)]
-Positive = Annotated[float, Field(gt=0.0)]
+NonNegative = Annotated[float, Field(ge=0.0, le=1e30)]
+Positive = Annotated[float, Field(gt=0.0, le=1e30)]

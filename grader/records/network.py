@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from grader.records.base import Name, NonNegative, Pair, Rate, Record, Size, Text
+from grader.records.base import Name, NonNegative, Number, Pair, Rate, Record, Size, Text
 
 MAX_LAYERS = 1_000
 
@@ -32,36 +32,42 @@ class VarianceScaling(Record):
 
 class RandomNormal(Record):
     type: Literal["RandomNormal"] = "RandomNormal"
-    mean: float = 0.0
+    mean: Number = 0.0
     stddev: NonNegative = 0.05
 
 
 class TruncatedNormal(Record):
     type: Literal["TruncatedNormal"] = "TruncatedNormal"
-    mean: float = 0.0
+    mean: Number = 0.0
     stddev: NonNegative = 0.05
 
 
 class RandomUniform(Record):
     type: Literal["RandomUniform"] = "RandomUniform"
-    minval: float = -0.05
-    maxval: float = 0.05
+    minval: Number = -0.05
+    maxval: Number = 0.05
 
 
 class Constant(Record):
     """A scalar only: a whole matrix of weights cannot be smuggled in through an initializer."""
 
     type: Literal["Constant"] = "Constant"
-    value: float = 0.0
+    value: Number = 0.0
 
 
 class Orthogonal(Record):
     type: Literal["Orthogonal"] = "Orthogonal"
-    gain: float = 1.0
+    gain: Number = 1.0
 
 
 Initializer = Annotated[
     VarianceScaling | RandomNormal | TruncatedNormal | RandomUniform | Constant | Orthogonal,
+    Field(discriminator="type"),
+]
+
+# For vectors: an orthogonal matrix is none.
+VectorInitializer = Annotated[
+    VarianceScaling | RandomNormal | TruncatedNormal | RandomUniform | Constant,
     Field(discriminator="type"),
 ]
 
@@ -84,7 +90,7 @@ class BaseLayer(Record):
     """What every layer has: a name, the layers whose outputs it takes, and whether it trains."""
 
     name: Name
-    inbound: tuple[Name, ...] = ()
+    inbound: Annotated[tuple[Name, ...], Field(max_length=64)] = ()
     trainable: bool = True
 
 
@@ -104,7 +110,7 @@ class ConvolutionLayer(BaseLayer):
     dilation_rate: Pair = (1, 1)
     activation: Activation = "linear"
     use_bias: bool = True
-    bias_initializer: Initializer = ZEROS
+    bias_initializer: VectorInitializer = ZEROS
     bias_regularizer: L1L2 | None = None
     activity_regularizer: L1L2 | None = None
 
@@ -147,7 +153,7 @@ class Dense(BaseLayer):
     activation: Activation = "linear"
     use_bias: bool = True
     kernel_initializer: Initializer = GLOROT_UNIFORM
-    bias_initializer: Initializer = ZEROS
+    bias_initializer: VectorInitializer = ZEROS
     kernel_regularizer: L1L2 | None = None
     bias_regularizer: L1L2 | None = None
     activity_regularizer: L1L2 | None = None
@@ -162,8 +168,8 @@ class BatchNormalization(BaseLayer):
     epsilon: Annotated[float, Field(gt=0.0)] = 1e-3
     center: bool = True
     scale: bool = True
-    beta_initializer: Initializer = ZEROS
-    gamma_initializer: Initializer = ONES
+    beta_initializer: VectorInitializer = ZEROS
+    gamma_initializer: VectorInitializer = ONES
     beta_regularizer: L1L2 | None = None
     gamma_regularizer: L1L2 | None = None
 
@@ -199,7 +205,7 @@ class AlphaDropout(BaseLayer):
 
 class GaussianNoise(BaseLayer):
     type: Literal["GaussianNoise"] = "GaussianNoise"
-    stddev: NonNegative
+    stddev: Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class ActivationLayer(BaseLayer):
@@ -223,7 +229,7 @@ class LeakyReLU(BaseLayer):
 
 class ELU(BaseLayer):
     type: Literal["ELU"] = "ELU"
-    alpha: float = 1.0
+    alpha: Number = 1.0
 
 
 class PReLU(BaseLayer):
@@ -231,7 +237,7 @@ class PReLU(BaseLayer):
 
     type: Literal["PReLU"] = "PReLU"
     shared_axes: tuple[Annotated[int, Field(ge=1, le=6)], ...] = ()
-    alpha_initializer: Initializer = ZEROS
+    alpha_initializer: VectorInitializer = ZEROS
     alpha_regularizer: L1L2 | None = None
 
 
@@ -305,8 +311,8 @@ class Rescaling(BaseLayer):
     """``x * scale + offset``."""
 
     type: Literal["Rescaling"] = "Rescaling"
-    scale: float
-    offset: float = 0.0
+    scale: Number
+    offset: Number = 0.0
 
 
 class Concatenate(BaseLayer):
@@ -367,7 +373,16 @@ class ModelDescription(Record):
             raise ValueError(f"inputs {self.inputs} are not the InputLayers {inputs}")
         if missing := [name for name in self.outputs if name not in seen]:
             raise ValueError(f"output {missing[0]!r} is no layer of the model")
+        if dead := sorted(seen - self._leading_to_outputs()):
+            raise ValueError(f"layer {dead[0]!r} leads to no output")
         return self
+
+    def _leading_to_outputs(self) -> set[str]:
+        leading = set(self.outputs)
+        for layer in reversed(self.layers):
+            if layer.name in leading:
+                leading.update(layer.inbound)
+        return leading
 
     @property
     def unsupported(self) -> tuple[UnsupportedLayer, ...]:

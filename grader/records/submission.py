@@ -32,7 +32,7 @@ class DescribedModel(Record):
 
     name: Name
     network: ModelDescription
-    training: tuple[TrainingRecipe, ...] = ()
+    training: Annotated[tuple[TrainingRecipe, ...], Field(max_length=2_000)] = ()
     fit_order: Annotated[int, Field(ge=0)] = 0  # 0: never fitted; else the rank of its last fit
     cell: int | None = None  # where it was first seen
     compiled: TrainingRecipe | None = None  # of a model compiled but never fitted; epochs are void
@@ -45,11 +45,12 @@ class Description(Record):
     """All that the untrusted child reports about a submission."""
 
     models: Annotated[tuple[DescribedModel, ...], Field(max_length=200)] = ()
-    notes: tuple[Note, ...] = ()
-    failures: tuple[CellFailure, ...] = ()
+    notes: Annotated[tuple[Note, ...], Field(max_length=1_000)] = ()
+    failures: Annotated[tuple[CellFailure, ...], Field(max_length=200)] = ()
     keras_era: Literal["keras2", "keras3"] = "keras3"
     ambiguous_calls: Annotated[int, Field(ge=0)] = 0
     reading: Reading | None = None
+    incomplete: Text = ""  # why more may have followed; set by the parent
 
 
 class Cell(Record):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from grader.records.base import Name, NonNegative, Positive, Rate, Record, Text
+from grader.records.base import NonNegative, Number, Positive, Rate, Record, Text
 
 MAX_SAMPLES = 4_000_000  # learning rates in one recipe: 20 epochs of batch size 1 fit easily
 
@@ -18,6 +18,12 @@ class _Optimizer(Record):
     clipnorm: Positive | None = None
     clipvalue: Positive | None = None
     global_clipnorm: Positive | None = None
+
+    @model_validator(mode="after")
+    def _one_clipping(self) -> Self:
+        if sum(x is not None for x in (self.clipnorm, self.clipvalue, self.global_clipnorm)) > 1:
+            raise ValueError("only one kind of gradient clipping at a time")
+        return self
 
 
 class SGD(_Optimizer):
@@ -93,23 +99,26 @@ class Loss(Record):
     label_smoothing: Rate = 0.0
 
 
+Monitor = Literal["loss", "accuracy", "val_loss", "val_accuracy"]
+
+
 class EarlyStopping(Record):
     type: Literal["EarlyStopping"] = "EarlyStopping"
-    monitor: Name
-    min_delta: float = 0.0
+    monitor: Monitor
+    min_delta: Number = 0.0
     patience: Annotated[int, Field(ge=0)] = 0
     mode: Literal["auto", "min", "max"] = "auto"
-    baseline: float | None = None
+    baseline: Number | None = None
     start_from_epoch: Annotated[int, Field(ge=0)] = 0
 
 
 class ReduceLROnPlateau(Record):
     type: Literal["ReduceLROnPlateau"] = "ReduceLROnPlateau"
-    monitor: Name
+    monitor: Monitor
     factor: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
     patience: Annotated[int, Field(ge=0)] = 10
     mode: Literal["auto", "min", "max"] = "auto"
-    min_delta: float = 1e-4
+    min_delta: Number = 1e-4
     cooldown: Annotated[int, Field(ge=0)] = 0
     min_lr: NonNegative = 0.0
 
@@ -148,13 +157,13 @@ class TrainingRecipe(Record):
     shuffle: bool = True
     learning_rates: Annotated[tuple[NonNegative, ...], Field(min_length=1, max_length=MAX_SAMPLES)]
     rates_per: Literal["epoch", "step"] = "epoch"
-    callbacks: tuple[Callback, ...] = ()
+    callbacks: Annotated[tuple[Callback, ...], Field(max_length=50)] = ()
     scaling: InputScaling = InputScaling()
     trained_on: DataUse = DataUse(split="unrecognised")
     validated_on: DataUse = DataUse(split="none")
     continues: bool = False
     cell: int | None = None
-    unsupported: tuple[Text, ...] = ()
+    unsupported: Annotated[tuple[Text, ...], Field(max_length=100)] = ()
 
 
 PUBLISHED_SEEDS = (2019, 2020, 2021, 2022, 2023, 2024, 2025)
@@ -163,8 +172,8 @@ PUBLISHED_SEEDS = (2019, 2020, 2021, 2022, 2023, 2024, 2025)
 class TrainingPolicy(Record):
     """How submissions are retrained, and how chance is dealt with. The same for everyone.
 
-    A network with more than ``max_parameters``, or more than ``max_activations`` values per image,
-    is not retrained but left to a person.
+    A network with more than ``max_parameters``, or more than ``max_activations`` values or
+    ``max_multiplications`` per image, is not retrained but left to a person.
     """
 
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 20
@@ -175,7 +184,8 @@ class TrainingPolicy(Record):
     decide: Literal["majority", "any", "all"] = "majority"
     stop_when_settled: bool = True
     max_parameters: Annotated[int, Field(ge=1)] = 5_000_000
-    max_activations: Annotated[int, Field(ge=1)] = 5_000_000
+    max_activations: Annotated[int, Field(ge=1)] = 1_000_000
+    max_multiplications: Annotated[int, Field(ge=1)] = 500_000_000
 
     @model_validator(mode="after")
     def _enough_seeds(self) -> TrainingPolicy:

@@ -34,6 +34,8 @@ class Trainer:
         self.model = build.model(job.network)
         self.done = 0
         self.ended: r.Ended = "finished"
+        self.compiled: r.TrainingRecipe | None = None
+        self.last_rate: float | None = None  # set last by a recipe, not by ReduceLROnPlateau
         self.started = time.monotonic()
 
     def run(self) -> r.Ended:
@@ -46,7 +48,8 @@ class Trainer:
 
     def _fit(self, recipe: r.TrainingRecipe, epochs: int) -> None:
         on_gpu = bool(tf.config.list_physical_devices("GPU"))
-        if not recipe.continues or self.model.optimizer is None:
+        if not (recipe.continues and self.compiled and self.compiled.loss == recipe.loss):
+            self.compiled = recipe
             self.model.compile(
                 optimizer=build.optimizer(recipe),
                 loss=build.loss(recipe.loss),
@@ -55,7 +58,7 @@ class Trainer:
             )
         x = scaled(self.arrays["x_train"], recipe.scaling, self.model.input_shape[1:])
         y = targets(self.arrays["y_train"], recipe.loss, self.model.output_shape[-1])
-        callbacks = [_Rates(recipe), _Watch(self, recipe, epochs), *map(build.callback, recipe.callbacks)]
+        callbacks = [_Rates(self, recipe), _Watch(self, recipe), *map(build.callback, recipe.callbacks)]
         offset = self.done
         self.model.fit(
             x,
@@ -90,11 +93,13 @@ class _Rates(keras.callbacks.Callback):  # type: ignore[misc]
     A rate that stays as it was is not set again, so that ReduceLROnPlateau keeps its say.
     """
 
-    def __init__(self, recipe: r.TrainingRecipe) -> None:
+    def __init__(self, trainer: Trainer, recipe: r.TrainingRecipe) -> None:
         super().__init__()
+        self.trainer = trainer
         self.rates, self.per_step = recipe.learning_rates, recipe.rates_per == "step"
         self.step = 0
-        self.last: float | None = None
+        if not recipe.continues:
+            trainer.last_rate = None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if not self.per_step:
@@ -107,17 +112,17 @@ class _Rates(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _set(self, index: int) -> None:
         rate = self.rates[min(index, len(self.rates) - 1)]
-        if rate != self.last:
+        if rate != self.trainer.last_rate:
             self.model.optimizer.learning_rate = rate
-            self.last = rate
+            self.trainer.last_rate = rate
 
 
 class _Watch(keras.callbacks.Callback):  # type: ignore[misc]
     """Evaluates after every epoch, reports progress, and ends a run whose outcome is known."""
 
-    def __init__(self, trainer: Trainer, recipe: r.TrainingRecipe, epochs: int) -> None:
+    def __init__(self, trainer: Trainer, recipe: r.TrainingRecipe) -> None:
         super().__init__()
-        self.trainer, self.recipe, self.epochs = trainer, recipe, epochs
+        self.trainer, self.recipe = trainer, recipe
         self.last_report = 0.0
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -191,7 +196,9 @@ def evaluator(model: keras.Model, x: Array, labels: Array, loss: r.Loss) -> Call
     def on_batch(images: Any, wanted: Any, numbers: Any) -> tuple[Any, Any]:
         outputs = model(images, training=False)
         hits = tf.argmax(outputs, axis=-1) == tf.cast(numbers, tf.int64)
-        return tf.reduce_sum(tf.cast(hits, tf.int64)), criterion(wanted, outputs)
+        # Regularizers of weights, and of this batch's activations.
+        penalty = tf.add_n(model.losses) if model.losses else 0.0
+        return tf.reduce_sum(tf.cast(hits, tf.int64)), criterion(wanted, outputs) + penalty
 
     def evaluate() -> tuple[int, float]:
         correct, total = 0, 0.0
@@ -200,7 +207,6 @@ def evaluator(model: keras.Model, x: Array, labels: Array, loss: r.Loss) -> Call
             hits, mean = on_batch(x[part], y[part], labels[part])
             correct += int(hits)
             total += float(mean) * len(x[part])
-        penalties = sum(float(penalty) for penalty in model.losses)
-        return correct, total / len(x) + penalties
+        return correct, total / len(x)
 
     return evaluate
