@@ -25,10 +25,10 @@ def test_submission_3_passes() -> None:
 
 
 def test_submission_2_clearly_misses() -> None:
-    """Plain SGD without BatchNormalization ends near 98 %: one attempt settles it."""
+    """Plain SGD without BatchNormalization ends near 98 %: two attempts settle it."""
     grading = pipeline.prepare(rubric.load("assignment3"), True, Quiet())
     grade = pipeline.grade_one(SUBMISSIONS / "2-fewer-kernels", grading)
     assert grade.status == "not_passed"
-    assert len(grade.runs) == 1
+    assert len(grade.runs) == 2
     assert grade.runs[0].best is not None
     assert 9_600 < grade.runs[0].best.correct < 9_900

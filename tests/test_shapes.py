@@ -59,11 +59,19 @@ class Sketch:
         # SpatialDropout2D's configuration does not say whether it is frozen: it has no weights.
         trainable = self.random.random() > 0.15 or cls is r.SpatialDropout2D
         self.layers.append(cls(name=name, inbound=inbound, trainable=trainable, **settings))
-        network = r.ModelDescription(inputs=("pixels",), layers=tuple(self.layers), outputs=(name,))
+        network = self.ending_in(name)
         output = shapes.analyse(network).of(name).output
         assert output is not None
         self.shapes[name] = output
         return name
+
+    def ending_in(self, last: str) -> r.ModelDescription:
+        """The layers that lead to ``last``."""
+        leading = {last}
+        for layer in reversed(self.layers):
+            leading |= set(layer.inbound) if layer.name in leading else set()
+        layers = tuple(layer for layer in self.layers if layer.name in leading)
+        return r.ModelDescription(inputs=("pixels",), layers=layers, outputs=(last,))
 
     def step(self, source: str) -> str:
         cls, settings = proposal(self.random, self.shapes[source])
@@ -119,7 +127,7 @@ def network(seed: int) -> r.ModelDescription:
     for _ in range(sketch.random.randint(4, 9)):
         branch = seed % 2 and sketch.random.random() < 0.4
         last = sketch.branches(last) if branch else sketch.step(last)
-    return r.ModelDescription(inputs=("pixels",), layers=tuple(sketch.layers), outputs=(last,))
+    return sketch.ending_in(last)
 
 
 def proposal(random: Random, shape: shapes.Shape) -> Proposal:

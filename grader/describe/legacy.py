@@ -126,7 +126,7 @@ GONE_LAYERS = ("LocallyConnected1D", "LocallyConnected2D", "ThresholdedReLU", "H
 def modern_optimizer(name: str, args: tuple[Any, ...], arguments: dict[str, Any]) -> dict[str, Any]:
     """Arguments of a Keras 2.2 optimizer -> those with which Keras 3 takes the same steps."""
     given = {**dict(zip(OPTIMIZER_ORDER[name], args, strict=False)), **arguments}
-    if given.get("epsilon") is None:
+    if "epsilon" in OPTIMIZER_ORDER[name] and given.get("epsilon") is None:
         given["epsilon"] = 1e-7
     if name in EPSILON_OUTSIDE_ROOT:
         given["epsilon"] = given["epsilon"] ** 2

@@ -265,7 +265,7 @@ def _mark_loaded_models(recorder: Recorder) -> None:
         return model
 
     tf_keras = keras._tf_keras.keras
-    for space in (keras.models, keras.saving, tf_keras.models, tf_keras.saving):
+    for space in (keras.models, keras.saving, tf_keras.models):
         space.load_model = load_model
 
 

@@ -207,7 +207,9 @@ def test_defaults_are_those_of_the_era(describe: Describe) -> None:
     assert nadam.optimizer == r.Nadam(schedule_decay=0.004)
     assert (nadam.learning_rates, more.epochs, more.continues) == ((0.002,), 3, True)
     adagrad = by_name["third"].training[0]
-    assert adagrad.optimizer == r.Adagrad(initial_accumulator_value=0.0)
+    assert isinstance(adagrad.optimizer, r.Adagrad)
+    assert adagrad.optimizer.initial_accumulator_value == 0.0
+    assert adagrad.optimizer.epsilon == pytest.approx(1e-14)  # outside the root in Keras 2
     assert adagrad.learning_rates == pytest.approx([0.01 / (1 + 0.5 * n) for n in range(20)])
     assert [m.name for m in pipeline.candidates(found, "last_fitted")] == ["first"]
     assert [m.name for m in pipeline.candidates(found, "variable:unused")] == ["unused"]
@@ -259,9 +261,11 @@ def test_test_labels_are_not_there(describe: Describe, mnist: datasets.Dataset, 
     )
     seen = found.models[0].network.layers[1].name
     real = mnist.y_test.astype(np.uint8)
-    given = _blinded_labels(mnist, tmp_path)
-    assert seen == f"labels_{hashlib.sha256(given.tobytes()).hexdigest()}"
+    given, again = (_blinded_labels(mnist, tmp_path) for _ in range(2))
+    assert seen.startswith("labels_")
+    assert seen != f"labels_{hashlib.sha256(real.tobytes()).hexdigest()}"
     assert (given == real).mean() < 0.2
+    assert (given == again).mean() < 0.2  # no seed that could be guessed
     np.testing.assert_array_equal(np.bincount(given), np.bincount(real))
 
 
@@ -277,7 +281,10 @@ def _blinded_labels(dataset: datasets.Dataset, folder: Path) -> Any:
     [
         (("import keras", "x = 1", "def f(:\n  pass"), "code cell 3, line 1: SyntaxError"),
         (("import keras", "x = 1"), "no cell builds a Keras model"),
-        ((MODEL, "model = net()\nraise RuntimeError('lost')\n"), "code cell 2, line 2: RuntimeError: lost"),
+        (
+            (MODEL, "model = Sequential(net().layers[:1])\nraise RuntimeError('lost')\n"),
+            "code cell 2, line 2: RuntimeError: lost",
+        ),
         (("import os\nos._exit(0)",), "ended its own process"),
         (("import keras\nraise SystemExit",), "code cell 1, line 2: SystemExit"),
         ((MODEL, "model = net()", "model.compile('sgd', 'mse')\nmodel.fit(nothing)"), "code cell 3, line 2"),
@@ -297,11 +304,11 @@ def test_time_runs_out_after_the_fit(describe: Describe) -> None:
     found = describe(
         DATA + MODEL,
         "model = net()\nmodel.compile('sgd', 'categorical_crossentropy')\nmodel.fit(X_train, Y_train)",
-        "while True: pass",
-        seconds=25,
+        "import time\nwhile True: time.sleep(1)",
+        seconds=40,
     )
     assert found.models[0].training[0].epochs == 1
-    assert "was stopped after its last fit" in _messages(found)
+    assert "was stopped after its last fit" in found.incomplete
 
 
 SEVEN = [

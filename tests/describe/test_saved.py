@@ -284,8 +284,8 @@ def test_a_saved_model_of_tensorflow_2_4_keeps_it_in_the_graph(tmp_path: Path) -
     [
         ([], "not a JSON object"),
         ({}, "neither Sequential nor functional"),
-        ({"class_name": "MyModel", "config": {}}, "'MyModel', which is neither"),
-        ({"class_name": "Functional", "config": {}}, "neither Sequential nor functional"),
+        ({"class_name": "MyModel", "config": {}}, "a model of the class 'MyModel'"),
+        ({"class_name": "Functional", "config": {}}, "a model of the class 'Functional'"),
         ({"class_name": "Sequential", "config": {}}, "no layers"),
         ({"class_name": "Sequential", "config": []}, "no layers"),
         ({"class_name": "Sequential", "config": {"layers": 3}}, "no layers"),
