@@ -24,7 +24,7 @@ def model(network: r.ModelDescription) -> keras.Model:
         built = _layer(layer, name)
         merges = isinstance(layer, r.Merge | r.Concatenate)
         outputs[layer.name] = built(taken if merges else taken[0])
-    return keras.Model(inputs, outputs[network.outputs[0]])
+    return keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs[network.outputs[0]])
 
 
 def _layer(layer: r.Layer, name: str) -> Any:
