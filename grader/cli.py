@@ -17,6 +17,7 @@ from grader import __version__
 from grader.errors import BrokenError, GraderError, InstructorError, Unsupported
 
 if TYPE_CHECKING:
+    from grader.isolation import Wanted
     from grader.report.interface import Screen
 
 app = typer.Typer(
@@ -35,6 +36,15 @@ Submission = Annotated[
 RubricName = Annotated[
     str, typer.Option("--rubric", "-r", help="A rubric's path, or the name of one that ships with grader.")
 ]
+Isolated = Annotated[
+    bool | None,
+    typer.Option(
+        "--isolation/--no-isolation",
+        help="Refuse to start without isolation, which the work of strangers needs; or run your own work "
+        "without. Without this option: with isolation where there is one.",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
@@ -45,6 +55,7 @@ def check(
     retrain: Annotated[
         bool, typer.Option("--retrain/--no-retrain", help="Retrain, or answer the structural criteria only.")
     ] = True,
+    isolation: Isolated = None,
     as_json: AsJson = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Also write the report to this file.")
@@ -59,8 +70,11 @@ def check(
     from grader.report import FORMATS
     from grader.rubric import load
 
-    with progress.watcher(Console(stderr=True), quiet) as watcher:
-        grading = pipeline.prepare(load(rubric), retrain, watcher)
+    wanted = _wanted(isolation)
+    with (
+        progress.watcher(Console(stderr=True), quiet) as watcher,
+        pipeline.prepare(load(rubric), retrain, watcher, wanted) as grading,
+    ):
         grade = pipeline.grade_one(submission, grading)
     text = FORMATS["json" if as_json else "terminal"](grade, _screen())
     if output is not None:
@@ -76,21 +90,43 @@ def check(
 def describe(
     submission: Submission,
     rubric: RubricName = "assignment4",
+    isolation: Isolated = None,
     as_json: AsJson = False,
 ) -> None:
     """Show every model of a submission as the grader sees it; nothing is trained."""
-    from grader import datasets, describing, load, pipeline
+    from grader import describing, load, pipeline, progress
     from grader.report import description as report
     from grader.rubric import load as load_rubric
 
-    loaded_rubric = load_rubric(rubric)
-    dataset = datasets.load(loaded_rubric.dataset)
-    with tempfile.TemporaryDirectory(prefix="grader-") as scratch:
+    rules = load_rubric(rubric)
+    with (
+        tempfile.TemporaryDirectory(prefix="grader-") as scratch,
+        progress.watcher(Console(stderr=True), True) as watcher,
+        pipeline.prepare(rules, False, watcher, _wanted(isolation)) as grading,
+    ):
         loaded = load.load(submission, Path(scratch))
-        found = describing.describe(loaded, dataset, loaded_rubric.rubric.describe_seconds)
-        graded = pipeline.candidates(found, loaded_rubric.rubric.graded_model)
+        found = describing.describe(loaded, grading.asker, rules.rubric.describe_seconds)
+        graded = pipeline.candidates(found, rules.rubric.graded_model)
     shown = report.as_dict(found, graded)
     _print(json.dumps(shown, indent=2) if as_json else report.as_text(shown, _screen()))
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say what this machine can do: isolation, fork server, device, data. Each is tried.
+
+    Exit code 0: ready for strangers' code. 3: something a class needs does not work; the remedy is shown.
+    """
+    from grader import doctor
+    from grader.report.doctor import as_text
+
+    findings = tuple(doctor.examine())
+    shown = (
+        json.dumps([f.model_dump() for f in findings], indent=2) if as_json else as_text(findings, _screen())
+    )
+    _print(shown)
+    needed = ("strangers' code", "limits of a box", "retraining", "data")
+    raise typer.Exit(3 if any(f.state == "fails" and f.subject in needed for f in findings) else 0)
 
 
 @rubric_app.command("validate")
@@ -143,6 +179,10 @@ def schema() -> None:
     from grader.records import Grade
 
     _print(json.dumps(Grade.model_json_schema(mode="serialization"), indent=2))
+
+
+def _wanted(isolation: bool | None) -> Wanted:
+    return {True: "required", False: "none", None: "preferred"}[isolation]  # type: ignore[return-value]
 
 
 @app.callback(invoke_without_command=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+import json
 import re
 import warnings
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from grader.records import Cell, Program
 MAX_BYTES = 64_000_000  # of one notebook, script or write-up
 MAX_OUTPUT = 1_000_000  # characters of saved output kept per cell
 MAX_CELLS = 5_000
+MAX_BRACKETS, MAX_COMMAS = 2_000_000, 10_000_000  # of a notebook's JSON
 
 MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".json")
 # What counts when a folder holds several kinds: code tells more than weights do.
@@ -160,37 +162,77 @@ Read = tuple[list[Cell], dict[str, Any]]
 
 def _notebook(text: str, path: Path) -> Read:
     """Any nbformat: version 1 to 3 are brought to 4 by nbformat itself."""
+    try:
+        notebook = _newest(_json(text), text)
+        raw = notebook.get("cells")
+        if not isinstance(raw, list):
+            raise ValueError("it has no list of cells")
+        if len(raw) > MAX_CELLS:
+            raise ValueError(f"it has {len(raw):,} cells; at most {MAX_CELLS:,} are read")
+        cells = [c for c in map(_notebook_cell, raw) if c is not None]
+    except (ValueError, RecursionError) as error:
+        raise StudentError(
+            f"{path.name} is not a readable notebook: {error or 'it is nested too deeply'}"[:300],
+            "Open it in Jupyter, save it again, and check that it is the .ipynb file itself.",
+        ) from None
+    language = _dict(_dict(notebook.get("metadata")).get("language_info"))
+    python = language.get("version")
+    return cells, {"python": str(python)[:40] if python else None}
+
+
+def _json(text: str) -> dict[str, Any]:
+    """A JSON object of bounded cost: memory goes with the number of values, not with the bytes."""
+    if text.count("{") + text.count("[") > MAX_BRACKETS or text.count(",") > MAX_COMMAS:
+        raise ValueError("it holds too many values; clear the outputs")
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not isinstance(value, dict):
+        raise ValueError("it is not a JSON object")
+    return value
+
+
+def _newest(raw: dict[str, Any], text: str) -> dict[str, Any]:
+    """The notebook as nbformat 4 would write it."""
+    if isinstance(version := raw.get("nbformat", 1), int) and version >= 4:
+        return raw
+    sheets = raw.get("worksheets")
+    parts = [raw, *map(_dict, sheets if isinstance(sheets, list) else ())]
+    if sum(len(c) for part in parts if isinstance(c := part.get("cells"), list)) > MAX_CELLS:
+        raise ValueError(f"at most {MAX_CELLS:,} cells are read")
     import nbformat
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # missing cell ids and the like are no one's problem
-            notebook = nbformat.convert(nbformat.reader.reads(text), 4)  # type: ignore[no-untyped-call]
-        cells = [c for c in map(_notebook_cell, notebook.cells) if c is not None]
-        language = notebook.metadata.get("language_info", {})
+            return dict(nbformat.convert(nbformat.reader.reads(text), 4))  # type: ignore[no-untyped-call]
     except Exception as error:  # nbformat raises whatever the file's shape makes it raise
-        raise StudentError(
-            f"{path.name} is not a readable notebook: {type(error).__name__}: {error}"[:300],
-            "Open it in Jupyter, save it again, and check that it is the .ipynb file itself.",
-        ) from None
-    python = language.get("version") if isinstance(language, dict) else None
-    return cells, {"python": str(python)[:40] if python else None}
+        raise ValueError(f"nbformat {raw.get('nbformat')!r}: {type(error).__name__}: {error}"[:200]) from None
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _notebook_cell(raw: Any) -> Cell | None:
-    source = raw.get("source", "")
-    source = "".join(source) if isinstance(source, list) else str(source)
-    if raw.get("cell_type") == "code":
-        output = "\n".join(_output_text(o) for o in raw.get("outputs", []))
+    if not isinstance(raw, dict):
+        raise ValueError(f"a cell of it is {raw!r}"[:100])
+    cell: dict[str, Any] = raw
+    source = _joined(cell.get("source"))
+    if cell.get("cell_type") == "code":
+        outputs = cell.get("outputs")
+        output = "\n".join(map(_output_text, outputs if isinstance(outputs, list) else ()))
         return Cell(kind="code", source=source, output=_clean(output))
-    if raw.get("cell_type") == "markdown":
+    if cell.get("cell_type") == "markdown":
         return Cell(kind="markdown", source=source)
     return None
 
 
 def _output_text(output: Any) -> str:
     """Printed text; of a rich display (Keras 3 summaries are one), the text within its HTML."""
-    data = output.get("data", {})
+    output = _dict(output)
+    data = _dict(output.get("data"))
     text = _joined(output.get("text") or data.get("text/plain"))
     markup = _joined(data.get("text/html"))
     return f"{text}\n{html.unescape(_TAG.sub('', markup))}" if "params:" in markup else text

@@ -9,12 +9,14 @@ import math
 import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from grader import __version__, claims, datasets, describing, isolation, load, retraining, score, shapes
 from grader import records as r
+from grader.asking import Asker
 from grader.checks import MEASURED
 from grader.checks.interface import Subject
 from grader.checks.validation_accuracy import ValidationAccuracy, settled
@@ -30,6 +32,7 @@ class Grading:
 
     loaded: LoadedRubric
     dataset: datasets.Dataset
+    asker: Asker
     retrain: bool
     watcher: retraining.Watcher
 
@@ -43,9 +46,17 @@ class Grading:
         return policy.seeds[: policy.attempts]
 
 
-def prepare(loaded: LoadedRubric, retrain: bool, watcher: retraining.Watcher) -> Grading:
-    """Raises `InstructorError` for whatever is wrong with the rubric's data, before any grading."""
-    return Grading(loaded, datasets.load(loaded.dataset), retrain, watcher)
+@contextmanager
+def prepare(
+    loaded: LoadedRubric, retrain: bool, watcher: retraining.Watcher, isolated: isolation.Wanted = "preferred"
+) -> Iterator[Grading]:
+    """Raises `InstructorError` for what is wrong with the rubric's data or this machine, before any
+    grading.
+    """
+    box = isolation.choose(isolated)
+    dataset = datasets.load(loaded.dataset)
+    with tempfile.TemporaryDirectory(prefix="grader-") as shared:
+        yield Grading(loaded, dataset, Asker(dataset, box, Path(shared)), retrain, watcher)
 
 
 def grade_one(path: Path, grading: Grading) -> r.Grade:
@@ -58,7 +69,7 @@ def grade_one(path: Path, grading: Grading) -> r.Grade:
         try:
             loaded = load.load(path, Path(scratch))
             program = loaded.program
-            description = describing.describe(loaded, grading.dataset, grading.rubric.describe_seconds)
+            description = describing.describe(loaded, grading.asker, grading.rubric.describe_seconds)
             return _grade_best(description, program, grading)
         except StudentError as error:
             return _without_model(path, program, grading, _problem("student", error))
@@ -231,9 +242,9 @@ def _retrain(subject: Subject, grading: Grading) -> tuple[tuple[r.TrainingRun, .
     try:
         return retraining.retrain(job, grading.seeds, is_settled, grading.watcher), None
     except retraining.Stopped as stopped:
+        if stopped.error is not None:
+            return stopped.runs, _problem("broken", stopped.error)
         return stopped.runs, r.Problem(kind="interrupted", message="stopped by ^C while retraining")
-    except BrokenError as error:
-        return (), _problem("broken", error)
 
 
 def _asked_for(subject: Subject, grading: Grading) -> bool:
@@ -380,7 +391,8 @@ def _grade(
             dataset=grading.dataset.spec.name,
             dataset_digest=grading.dataset.spec.sha256,
             seeds=grading.seeds,
-            isolation=isolation.box(Path()).name,
+            isolation=grading.asker.isolation.name,
+            isolated=grading.asker.isolation.closed,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         ),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,9 +21,13 @@ from grader.records import (
     TrainingRun,
     TrainJob,
 )
-from grader.sandbox import Limits, run_child
+from grader.sandbox import Limits, Spawned, environment, run
 
-ATTEMPT_SECONDS = 12 * 3600.0
+# The size of a network and of its batches is limited before (`pipeline`); this is for what nobody thought of.
+LIMITS = Limits(
+    seconds=12 * 3600.0, memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 8 // 10
+)
+_STOPPED = {"time": "took too long", "memory": "took too much memory", "flood": "said too much"}
 _EVENT: TypeAdapter[TrainEvent] = TypeAdapter(TrainEvent)
 
 
@@ -34,11 +40,13 @@ class Watcher(Protocol):
 
 
 class Stopped(Exception):
-    """^C while an attempt was running; ``runs`` holds all that is known."""
+    """An attempt did not come to its end; ``runs`` holds all that is known, ``error`` why unless it
+    was ^C.
+    """
 
-    def __init__(self, runs: tuple[TrainingRun, ...]) -> None:
+    def __init__(self, runs: tuple[TrainingRun, ...], error: BrokenError | None = None) -> None:
         super().__init__("interrupted")
-        self.runs = runs
+        self.runs, self.error = runs, error
 
 
 def retrain(
@@ -47,7 +55,7 @@ def retrain(
     settled: Callable[[Sequence[TrainingRun]], bool],
     watcher: Watcher,
 ) -> tuple[TrainingRun, ...]:
-    """One attempt per seed, in order, as long as ``settled`` says no. Raises `Stopped`, `BrokenError`."""
+    """One attempt per seed, in order, as long as ``settled`` says no. Raises `Stopped`."""
     runs: list[TrainingRun] = []
     epochs = min(job.max_epochs, sum(recipe.epochs for recipe in job.training))
     for number, seed in enumerate(seeds, 1):
@@ -57,6 +65,8 @@ def retrain(
             runs.append(attempt.run())
         except KeyboardInterrupt:
             raise Stopped((*runs, *attempt.so_far())) from None
+        except BrokenError as error:
+            raise Stopped(tuple(runs), error) from None
         if settled(runs):
             break
     return tuple(runs)
@@ -73,15 +83,11 @@ class _Attempt:
 
     def run(self) -> TrainingRun:
         with tempfile.TemporaryDirectory(prefix="grader-") as scratch:
-            ended = run_child(
-                ["-m", "grader.train"],
-                self.job.model_dump_json().encode(),
-                Path(scratch),
-                Limits(ATTEMPT_SECONDS),
-                self._event,
-            )
+            command = [sys.executable, "-I", "-m", "grader.train"]
+            child = Spawned(command, environment(scratch), Path(scratch))
+            ended = run(child, self.job.model_dump_json().encode(), LIMITS, self._event)
         if self.end is None or self.environment is None:
-            why = "took too long" if ended.timed_out else f"ended with status {ended.returncode}"
+            why = _STOPPED.get(ended.stopped) or f"ended with status {ended.returncode}"
             raise BrokenError(
                 f"retraining with seed {self.job.seed} {why}:\n{ended.log[-3_000:].strip()}",
                 "This is no fault of the submission. Grade it again, or report it.",

@@ -1,8 +1,8 @@
-"""Run one job in a fresh child process under limits, and read its answer as untrusted lines.
+"""Run one job in a child process under limits, and read its answer as untrusted lines.
 
-Both children are started here: the describing one, which runs a student's code, and the training
-one, which does not. Each gets its own process group, an empty environment, a job on standard
-input and a limited pipe back. Whatever happens in a child, this module returns.
+Both children are run here: the describing one, which runs a student's code, and the training
+one, which does not. Each gets a job on standard input and limited pipes back. Whatever happens in a child,
+this module returns.
 """
 
 from __future__ import annotations
@@ -11,73 +11,114 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Literal, Protocol, cast
+
+from grader import tree
 
 _CHUNK = 1 << 16
+_LOOK_EVERY = 0.1  # seconds between two looks at memory and processes
+
+Stopped = Literal["", "time", "memory", "processes", "flood"]
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Wall-clock seconds for the whole job, and bytes of its answer."""
+    """Wall-clock seconds for the whole job; bytes of its answer, of one line of it, and of its log kept.
+
+    ``memory`` (bytes) and ``processes`` (threads included) count over the child and all that it started.
+    """
 
     seconds: float
     answer_bytes: int = 128_000_000
+    line_bytes: int = 128_000_000
     log_bytes: int = 20_000
+    memory: int | None = None
+    processes: int | None = None
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a child ended: its exit status (negative for a signal), and the end of its log."""
+    """How a child ended: its exit status (negative for a signal), what it was stopped for, its log's end."""
 
     returncode: int
-    timed_out: bool
-    flooded: bool
+    stopped: Stopped
     log: str
 
 
-def run_child(
-    program: Sequence[str],
-    job: bytes,
-    cwd: Path,
-    limits: Limits,
-    on_line: Callable[[bytes], None],
-    environment: dict[str, str] | None = None,
-    box: Sequence[str] = (),
-) -> Ended:
-    """Run Python on ``program`` (a script, or -m and a module); its complete lines go to ``on_line``.
+class Child(Protocol):
+    """A started child: pipes, the process id of its root on this machine if there is one, and its end."""
 
-    ``box`` is a command that closes off what it runs. ^C, and anything that ``on_line`` raises, ends
-    the child first and is then passed on.
-    """
-    with tempfile.TemporaryFile() as job_file:
-        job_file.write(job)
-        job_file.seek(0)
-        process = subprocess.Popen(
-            [*box, sys.executable, "-I", *program],
-            stdin=job_file,
+    stdin: IO[bytes]
+    stdout: IO[bytes]
+    stderr: IO[bytes]
+
+    @property
+    def pid(self) -> int | None: ...
+
+    def wait(self, seconds: float) -> int | None:
+        """The exit status, or None if it has not ended by then."""
+
+    def kill(self) -> int:
+        """End it and all that it started; its exit status. May be called again."""
+
+
+class Spawned:
+    """A child that is a process of ours, in a group of its own."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        cwd: Path | None = None,
+        descriptors: Sequence[int] = (),
+        stop: Sequence[str] = (),
+    ) -> None:
+        """``stop`` is a command that ends what killing the process group would leave running."""
+        self._stop = stop
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=cwd,
-            env=_environment(cwd) | (environment or {}),
+            env=dict(environment),
+            pass_fds=tuple(descriptors),
             start_new_session=True,
         )
-    try:
-        return _Pump(process, limits, on_line).run()
-    finally:
-        _kill(process)
+        self.stdin = cast(IO[bytes], self._process.stdin)
+        self.stdout = cast(IO[bytes], self._process.stdout)
+        self.stderr = cast(IO[bytes], self._process.stderr)
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid
+
+    def wait(self, seconds: float) -> int | None:
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def kill(self) -> int:
+        if self._stop:
+            with suppress(OSError, subprocess.TimeoutExpired):
+                subprocess.run(self._stop, capture_output=True, timeout=30, check=False)
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        return self._process.wait()
 
 
-def _environment(home: Path) -> dict[str, str]:
+def environment(home: str) -> dict[str, str]:
     """Nothing of the user's own environment but where programs and GPU libraries are."""
     kept = {k: v for k, v in os.environ.items() if k in ("PATH", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")}
     return kept | {
-        "HOME": str(home),
-        "TMPDIR": str(home),
+        "HOME": home,
+        "TMPDIR": home,
         "LANG": "C.UTF-8",
         "KERAS_BACKEND": "tensorflow",
         "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -85,73 +126,105 @@ def _environment(home: Path) -> dict[str, str]:
     }
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End the whole process group, whether or not its leader still lives."""
+def run(child: Child, job: bytes, limits: Limits, on_line: Callable[[bytes], None]) -> Ended:
+    """Hand over the job and take complete lines until the child has ended, by itself or by a limit.
+
+    ^C, and anything that ``on_line`` raises, ends the child first and is then passed on.
+    """
     try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
-    process.wait()
-    for pipe in (process.stdout, process.stderr):
-        if pipe is not None:
-            pipe.close()
+        return _Pump(child, job, limits, on_line).run()
+    finally:
+        child.kill()
+        for pipe in (child.stdin, child.stdout, child.stderr):
+            with suppress(OSError):  # what could not be written is still in a buffer
+                pipe.close()
 
 
 class _Pump:
-    """Drains both pipes at once, so that no child can block on one that nobody reads."""
+    """Serves all three pipes at once, so that no child can block on one that nobody reads."""
 
-    def __init__(
-        self, process: subprocess.Popen[bytes], limits: Limits, on_line: Callable[[bytes], None]
-    ) -> None:
-        self.process, self.limits, self.on_line = process, limits, on_line
+    def __init__(self, child: Child, job: bytes, limits: Limits, on_line: Callable[[bytes], None]) -> None:
+        self.child, self.limits, self.on_line = child, limits, on_line
+        self.job = memoryview(job)
         self.received = 0
         self.partial = b""
         self.log = b""
+        self.flooded = False
 
     def run(self) -> Ended:
-        deadline = time.monotonic() + self.limits.seconds
         with selectors.DefaultSelector() as selector:
-            for pipe, take in ((self.process.stdout, self._answer), (self.process.stderr, self._log)):
-                assert pipe is not None
+            for pipe, event, serve in (
+                (self.child.stdin, selectors.EVENT_WRITE, self._give),
+                (self.child.stdout, selectors.EVENT_READ, self._answer),
+                (self.child.stderr, selectors.EVENT_READ, self._log),
+            ):
                 os.set_blocking(pipe.fileno(), False)
-                selector.register(pipe, selectors.EVENT_READ, take)
-            return self._loop(selector, deadline)
+                selector.register(pipe, event, serve)
+            return self._loop(selector, time.monotonic() + self.limits.seconds)
 
     def _loop(self, selector: selectors.BaseSelector, deadline: float) -> Ended:
         ended_at: float | None = None
+        looked_at = 0.0
         while selector.get_map():
-            for key, _ in selector.select(timeout=0.2):
-                chunk = os.read(key.fd, _CHUNK)
-                if chunk:
-                    key.data(chunk)
-                else:
+            for key, _ in selector.select(timeout=_LOOK_EVERY):
+                if not key.data(key.fd):
                     selector.unregister(key.fileobj)
+                    if key.data == self._give:
+                        self.child.stdin.close()
             now = time.monotonic()
-            if self.received > self.limits.answer_bytes:
-                return self._ended(flooded=True)
+            if self.flooded:
+                return self._ended("flood")
             if now > deadline:
-                return self._ended(timed_out=True)
+                return self._ended("time")
+            if now - looked_at > _LOOK_EVERY:
+                looked_at = now
+                if excess := self._excess():
+                    return self._ended(excess)
             # A grandchild may hold the pipes open after the child itself has gone.
-            if self.process.poll() is not None:
+            if self.child.wait(0) is not None:
                 ended_at = ended_at or now
                 if now - ended_at > 1.0:
                     break
-        try:
-            self.process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            return self._ended(timed_out=True)
-        return self._ended()
+        self.child.wait(max(0.0, min(5.0, deadline - time.monotonic())))
+        return self._ended("" if self.child.wait(0) is not None else "time")
 
-    def _answer(self, chunk: bytes) -> None:
+    def _excess(self) -> Stopped:
+        """The limit that the whole tree of processes exceeds, if it does."""
+        limits = self.limits
+        if self.child.pid is None or (limits.memory is None and limits.processes is None):
+            return ""
+        used = tree.measure(self.child.pid)
+        if limits.processes is not None and used.threads > limits.processes:
+            return "processes"
+        if limits.memory is not None and used.memory > limits.memory:
+            return "memory"
+        return ""
+
+    # Each serves one pipe, and says whether there may be more to do.
+
+    def _give(self, pipe: int) -> bool:
+        with suppress(BlockingIOError):
+            try:
+                self.job = self.job[os.write(pipe, self.job[:_CHUNK]) :]
+            except BrokenPipeError:  # it does not want to know
+                return False
+        return bool(self.job)
+
+    def _answer(self, pipe: int) -> bool:
+        chunk = os.read(pipe, _CHUNK)
         self.received += len(chunk)
         *lines, self.partial = (self.partial + chunk).split(b"\n")
-        if self.received <= self.limits.answer_bytes:
+        longest = max(map(len, (*lines, self.partial)))
+        self.flooded |= self.received > self.limits.answer_bytes or longest > self.limits.line_bytes
+        if not self.flooded:
             for line in lines:
                 self.on_line(line)
+        return bool(chunk)
 
-    def _log(self, chunk: bytes) -> None:
+    def _log(self, pipe: int) -> bool:
+        chunk = os.read(pipe, _CHUNK)
         self.log = (self.log + chunk)[-self.limits.log_bytes :]
+        return bool(chunk)
 
-    def _ended(self, *, timed_out: bool = False, flooded: bool = False) -> Ended:
-        _kill(self.process)
-        return Ended(self.process.returncode, timed_out, flooded, self.log.decode("utf-8", "replace"))
+    def _ended(self, stopped: Stopped) -> Ended:
+        return Ended(self.child.kill(), stopped, self.log.decode("utf-8", "replace"))

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from grader import datasets, isolation
 from grader import records as r
+from grader.asking import Asker
 from grader.checks.interface import Subject
 from grader.shapes import analyse
 
@@ -97,3 +99,10 @@ def run() -> Callable[..., r.TrainingRun]:
 def unsupported() -> r.UnsupportedLayer:
     """A layer that grader cannot describe."""
     return r.UnsupportedLayer(name="mystery", class_name="MyLayer", reason="a class of the student's own")
+
+
+@pytest.fixture(scope="session")
+def asker(tmp_path_factory: pytest.TempPathFactory) -> Asker:
+    """Describes submissions on MNIST, in the best box of this machine."""
+    box = isolation.choose("preferred")
+    return Asker(datasets.load(datasets.MNIST), box, tmp_path_factory.mktemp("shared"))

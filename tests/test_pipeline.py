@@ -98,8 +98,8 @@ def grade(course: Path, tmp_path: Path) -> GradeIt:
         )
         script = tmp_path / "submission.py"
         script.write_text(source)
-        grading = pipeline.prepare(rubric.load(str(toml)), retrain, watcher or Quiet())
-        return pipeline.grade_one(script, grading)
+        with pipeline.prepare(rubric.load(str(toml)), retrain, watcher or Quiet()) as grading:
+            return pipeline.grade_one(script, grading)
 
     return run
 
@@ -230,7 +230,8 @@ def test_the_claim_is_held_against_the_runs(course: Path, tmp_path: Path, grade:
     path = tmp_path / "claims.ipynb"
     path.write_text(json.dumps(notebook))
     loaded = rubric.load(str(course / f"{tmp_path.name}.toml"))
-    result = pipeline.grade_one(path, pipeline.prepare(loaded, True, Quiet()))
+    with pipeline.prepare(loaded, True, Quiet()) as grading:
+        result = pipeline.grade_one(path, grading)
     assert [c.agrees for c in result.claims] == [False, True, False]
     assert "100%" in result.claims[2].claim or "1.0000" in result.claims[2].claim
 
@@ -239,8 +240,11 @@ def test_a_missing_file_is_the_callers_error(course: Path, grade: GradeIt, tmp_p
     """No grade for a path that does not exist."""
     grade(retrain=False)
     loaded = rubric.load(str(course / f"{tmp_path.name}.toml"))
-    with pytest.raises(InstructorError, match="no such file"):
-        pipeline.grade_one(tmp_path / "nothing.ipynb", pipeline.prepare(loaded, True, Quiet()))
+    with (
+        pipeline.prepare(loaded, True, Quiet()) as grading,
+        pytest.raises(InstructorError, match="no such file"),
+    ):
+        pipeline.grade_one(tmp_path / "nothing.ipynb", grading)
 
 
 def test_the_data_set_ships_and_is_whole() -> None:

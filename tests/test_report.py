@@ -58,7 +58,8 @@ def make(recipe: Callable[..., r.TrainingRecipe]) -> Make:
     def build(**changes: Any) -> r.Grade:
         provenance = r.Provenance(
             grader_version="0.1", submission_digest="a" * 64, rubric_digest="b" * 64, dataset="mnist",
-            dataset_digest="c" * 64, seeds=(2019, 2020), isolation="separate process", created="2026-11-22",
+            dataset_digest="c" * 64, seeds=(2019, 2020), isolation="separate process", isolated=True,
+            created="2026-11-22",
         )  # fmt: skip
         given = {
             "submission": "alice.ipynb", "rubric": "Assignment 4", "status": "passed", "points": 97.5,

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.slow
 
 def test_submission_3_passes() -> None:
     """13,880 parameters, BatchNormalization, dropout and a schedule: 99.4 % within 20 epochs."""
-    grading = pipeline.prepare(rubric.load("assignment4"), True, Quiet())
-    grade = pipeline.grade_one(SUBMISSIONS / "3-bn-dropout-schedule", grading)
+    with pipeline.prepare(rubric.load("assignment4"), True, Quiet()) as grading:
+        grade = pipeline.grade_one(SUBMISSIONS / "3-bn-dropout-schedule", grading)
     accuracy = next(v for v in grade.verdicts if v.kind == "validation_accuracy")
     assert accuracy.outcome in ("pass", "borderline")
     assert max(run.best.correct for run in grade.runs if run.best) >= 9_940
@@ -26,8 +26,8 @@ def test_submission_3_passes() -> None:
 
 def test_submission_2_clearly_misses() -> None:
     """Plain SGD without BatchNormalization ends near 98 %: two attempts settle it."""
-    grading = pipeline.prepare(rubric.load("assignment3"), True, Quiet())
-    grade = pipeline.grade_one(SUBMISSIONS / "2-fewer-kernels", grading)
+    with pipeline.prepare(rubric.load("assignment3"), True, Quiet()) as grading:
+        grade = pipeline.grade_one(SUBMISSIONS / "2-fewer-kernels", grading)
     assert grade.status == "not_passed"
     assert len(grade.runs) == 2
     assert grade.runs[0].best is not None

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from grader.sandbox import Ended, Limits, run_child
+from grader import sandbox
+from grader.sandbox import Ended, Limits, Spawned
 
 Run = Callable[..., tuple[Ended, list[bytes]]]
 
@@ -24,8 +26,9 @@ def child(tmp_path: Path) -> Run:
         script = tmp_path / "child.py"
         script.write_text(source)
         lines: list[bytes] = []
-        ended = run_child([str(script)], b"the job", tmp_path, limits or Limits(30), listen or lines.append)
-        return ended, lines
+        command = [sys.executable, "-I", str(script)]
+        spawned = Spawned(command, sandbox.environment(str(tmp_path)), tmp_path)
+        return sandbox.run(spawned, b"the job", limits or Limits(30), listen or lines.append), lines
 
     return run
 
@@ -34,7 +37,7 @@ def test_lines_come_back_and_the_job_goes_in(child: Run) -> None:
     """A job on standard input, complete lines back, a log beside them."""
     ended, lines = child("import sys; print(sys.stdin.read()); print('two'); print('log', file=sys.stderr)")
     assert lines == [b"the job", b"two"]
-    assert ended == Ended(0, False, False, "log\n")
+    assert ended == Ended(0, "", "log\n")
 
 
 def test_an_incomplete_last_line_is_no_answer(child: Run) -> None:
@@ -58,14 +61,14 @@ def test_an_endless_child_is_stopped_even_if_it_ignores_signals(child: Run) -> N
         "print('begun', flush=True)\nwhile True: pass"
     )
     ended, lines = child(source, Limits(1.5))
-    assert ended.timed_out
+    assert ended.stopped == "time"
     assert lines == [b"begun"]
 
 
 def test_a_flood_of_answers_is_cut(child: Run) -> None:
     """More than the limit of bytes ends the child."""
     ended, _ = child("while True: print('x' * 1000)", Limits(30, answer_bytes=100_000))
-    assert ended.flooded
+    assert ended.stopped == "flood"
 
 
 def test_a_flood_of_errors_neither_blocks_nor_fills_memory(child: Run) -> None:
@@ -126,3 +129,46 @@ def test_interrupting_the_parent_ends_the_child(child: Run) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         child("import time\nprint(1, flush=True)\ntime.sleep(60)", listen=interrupt)
+
+
+def test_a_job_that_nobody_reads_blocks_nobody(tmp_path: Path) -> None:
+    """A child may answer without taking its job, however large that is."""
+    script = tmp_path / "child.py"
+    script.write_text("print('done')")
+    lines: list[bytes] = []
+    spawned = Spawned([sys.executable, "-I", str(script)], sandbox.environment(str(tmp_path)), tmp_path)
+    ended = sandbox.run(spawned, b"x" * 5_000_000, Limits(30), lines.append)
+    assert (ended.returncode, lines) == (0, [b"done"])
+
+
+def test_a_line_without_an_end_is_cut(child: Run) -> None:
+    """One line may be no longer than its limit, though the whole answer may be."""
+    ended, lines = child("while True: print('x' * 100, end='')", Limits(30, line_bytes=10_000))
+    assert (ended.stopped, lines) == ("flood", [])
+
+
+def test_memory_counts_over_the_whole_tree(child: Run) -> None:
+    """Four processes that stay below the limit each, but not together."""
+    source = (
+        "import os, time\n"
+        "for _ in range(4):\n"
+        "    if os.fork() == 0:\n"
+        "        held = bytearray(os.urandom(1)) * 100_000_000\n"
+        "        time.sleep(60)\n"
+        "print('begun', flush=True); time.sleep(60)"
+    )
+    ended, _ = child(source, Limits(60, memory=300_000_000))
+    assert ended.stopped == "memory"
+
+
+def test_processes_count_over_the_whole_tree(child: Run) -> None:
+    """Children of children are children."""
+    source = (
+        "import os, time\n"
+        "for _ in range(8):\n"
+        "    if os.fork() == 0: continue\n"
+        "    time.sleep(0.05)\n"
+        "time.sleep(60)"
+    )
+    ended, _ = child(source, Limits(60, processes=20))
+    assert ended.stopped == "processes"

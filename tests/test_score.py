@@ -332,7 +332,7 @@ def test_exit_codes(status: Any, code: int) -> None:
     """Every status has the exit code that the documentation promises."""
     provenance = r.Provenance(
         grader_version="", submission_digest="", rubric_digest="", dataset="", dataset_digest="",
-        seeds=(), isolation="", created="",
+        seeds=(), isolation="", isolated=True, created="",
     )  # fmt: skip
     grade = r.Grade(
         submission="", rubric="", status=status, points=0, max_points=0, needs_review=False, verdicts=(),

@@ -1,9 +1,10 @@
-"""The describing child: ``python -m grader.describe``, one job on standard input.
+"""The describing child: ``python -m grader.describe [USER]``, one job on standard input.
 
-The job is a JSON object (see `grader.records.DescribeJob`). The answer, `grader.records.Description`
-as one line of JSON, goes to what was standard output at the start, which the submission itself
-cannot print to. A new line is written after each recorded fit, so that whatever
-happens later does not lose what is known; the last complete line counts.
+With a USER (a number) it gives up all privileges before it reads the job, see `grader.describe.confine`.
+The job is a JSON object (`grader.records.DescribeJob`). Each answer (`DescribeAnswer`) is one line of JSON to
+what was standard output at the start, which the submission itself cannot print to. The first one is empty
+and says that the child is ready; one follows each recorded fit, so that whatever happens later does not
+lose what is known; the last complete line counts.
 """
 
 from __future__ import annotations
@@ -11,48 +12,66 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from grader import records as r
-from grader.describe import graph, limits, saved
+from grader.describe import confine, graph, saved
 from grader.errors import GraderError, StudentError, Unsupported
 
 
 def main() -> None:
+    user = int(sys.argv[1]) if len(sys.argv) > 1 else None
+    if user is not None:
+        confine.enter(user)
+    serve()
+
+
+def serve() -> NoReturn:
+    """Do the job on standard input. Where this runs has been decided by then."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # prints of the submission, and of TensorFlow, go with the errors
     job = r.DescribeJob.model_validate_json(sys.stdin.buffer.read())
-    limits.apply(job.seconds)
+    confine.limit(job.seconds)
     _lay_out(job)
-    sys.stdin = open(os.devnull)  # noqa: SIM115 - it stays open as long as the process
+    with open(os.devnull) as nothing:
+        os.dup2(nothing.fileno(), 0)
 
     def answer(result: r.DescribeAnswer) -> None:
         answers.write(result.model_dump_json() + "\n")
         answers.flush()
 
     try:
-        if job.program.model_file is not None:
-            answer(r.DescribeAnswer(description=_saved_model(Path(job.program.model_file), job)))
-        else:
-            from grader.describe import program  # costs the import of TensorFlow
-
-            program.describe(job, lambda d: answer(r.DescribeAnswer(description=d)))
+        _describe(job, answer)
     except GraderError as error:
-        answer(
-            r.DescribeAnswer(
-                problem=r.Problem(
-                    kind="unsupported" if isinstance(error, Unsupported) else "student",
-                    message=error.message,
-                    hint=error.hint,
-                )
-            )
-        )
+        kind = "unsupported" if isinstance(error, Unsupported) else "student"
+        answer(r.DescribeAnswer(problem=r.Problem(kind=kind, message=error.message, hint=error.hint)))
+    except Exception:  # a fault of ours, or of a student who made it look like one: for a person
+        problem = r.Problem(kind="broken", message=traceback.format_exc()[-3_000:])
+        answer(r.DescribeAnswer(problem=problem))
     os._exit(0)  # threads that the submission has left running do not keep this process alive
+
+
+def _describe(job: r.DescribeJob, answer: Callable[[r.DescribeAnswer], None]) -> None:
+    if job.program.model_file is not None:
+        answer(r.DescribeAnswer())
+        answer(r.DescribeAnswer(description=_saved_model(Path(job.program.model_file), job)))
+        return
+    from grader.describe import program  # costs the import of TensorFlow
+
+    answer(r.DescribeAnswer())
+    program.describe(job, lambda d: answer(r.DescribeAnswer(description=d)))
 
 
 def _lay_out(job: r.DescribeJob) -> None:
     """The submission's files in the working folder, and the data set under its own name."""
-    shutil.copytree(job.files, ".", dirs_exist_ok=True)
+    for folder, _, names in os.walk(job.files):
+        here = os.path.relpath(folder, job.files)
+        os.makedirs(here, exist_ok=True)
+        for name in names:
+            shutil.copyfile(os.path.join(folder, name), os.path.join(here, name))
     if job.data and not os.path.exists(name := os.path.basename(job.data)):
         os.symlink(job.data, name)
 

@@ -79,6 +79,7 @@ class Provenance(Record):
     dataset_digest: str
     seeds: tuple[int, ...]
     isolation: str
+    isolated: bool  # False: made without isolation, for its author's eyes and for no gradebook
     created: str
 
 

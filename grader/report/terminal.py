@@ -43,11 +43,11 @@ def render(grade: r.Grade, screen: Screen) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _paint(text: str, code: str, screen: Screen) -> str:
+def paint(text: str, code: str, screen: Screen) -> str:
     return f"\x1b[{code}m{text}\x1b[0m" if screen.colour and code else text
 
 
-def _wrap(text: str, screen: Screen, indent: str = "  ") -> str:
+def wrap(text: str, screen: Screen, indent: str = "  ") -> str:
     return "\n".join(
         textwrap.fill(part, max(40, screen.width), initial_indent=indent, subsequent_indent=indent + "  ")
         for part in plain(text).split("\n")
@@ -55,10 +55,15 @@ def _wrap(text: str, screen: Screen, indent: str = "  ") -> str:
 
 
 def _head(grade: r.Grade, screen: Screen) -> str:
-    status = _paint(_STATUS[grade.status], _STATUS_COLOUR.get(grade.status, "1;33"), screen)
+    status = paint(_STATUS[grade.status], _STATUS_COLOUR.get(grade.status, "1;33"), screen)
     points = f"{grade.points:g} of {grade.max_points:g} points"
     review = "  — a person should look at this one" if grade.needs_review else ""
-    return f"{line(grade.submission)}\n{line(grade.rubric)}\n{status}, {points}{review}"
+    head = f"{line(grade.submission)}\n{line(grade.rubric)}\n{status}, {points}{review}"
+    if not grade.provenance.isolated:
+        head += "\n" + paint(
+            "made without isolation: for the author's own eyes, not for a gradebook", "33", screen
+        )
+    return head
 
 
 def _problem(grade: r.Grade, screen: Screen) -> str:
@@ -70,12 +75,12 @@ def _problem(grade: r.Grade, screen: Screen) -> str:
         "broken": "grader failed; this costs the student nothing",
         "interrupted": "Interrupted",
     }[grade.problem.kind]
-    lines = [f"{whose}:", _wrap(grade.problem.message, screen)]
+    lines = [f"{whose}:", wrap(grade.problem.message, screen)]
     if grade.problem.excerpt:
         quoted = plain(grade.problem.excerpt).split("\n")
         lines += [f"    > {text[: max(40, screen.width)]}" for text in quoted]
     if grade.problem.hint:
-        lines.append(_wrap(grade.problem.hint, screen))
+        lines.append(wrap(grade.problem.hint, screen))
     return "\n".join(lines)
 
 
@@ -84,7 +89,7 @@ def _criteria(grade: r.Grade, screen: Screen) -> str:
     rows = [
         (
             line(v.title) + ("" if v.required else " (optional)"),
-            _paint(_MARK[v.outcome], _COLOUR[v.outcome], screen),
+            paint(_MARK[v.outcome], _COLOUR[v.outcome], screen),
             f"{v.points:g}/{v.max_points:g}",
             plain(v.message),
         )
@@ -106,9 +111,9 @@ def _hints(grade: r.Grade, screen: Screen) -> str:
         if v.outcome == "pass":
             continue
         if v.hint:
-            lines.append(_wrap(f"{v.title}: {v.hint}", screen))
+            lines.append(wrap(f"{v.title}: {v.hint}", screen))
         spots = [e.text for e in v.evidence if e.layer] if v.kind == "parameter_limit" else []
-        lines += [_wrap(text, screen, "    ") for text in spots]
+        lines += [wrap(text, screen, "    ") for text in spots]
     return "\n".join(["What would help:", *lines]) if lines else ""
 
 
@@ -161,10 +166,10 @@ def _claims(grade: r.Grade, screen: Screen) -> str:
     marks = {True: "agrees", False: "CONTRADICTED", None: "not compared"}
     lines = ["What the saved outputs claim (costs no points):"]
     for claim in grade.claims:
-        mark = _paint(marks[claim.agrees], "" if claim.agrees is not False else "33", screen)
-        lines.append(_wrap(f"{claim.claim}; {claim.found}: ", screen).rstrip() + f" {mark}")
+        mark = paint(marks[claim.agrees], "" if claim.agrees is not False else "33", screen)
+        lines.append(wrap(f"{claim.claim}; {claim.found}: ", screen).rstrip() + f" {mark}")
         if claim.remark:
-            lines.append(_wrap(claim.remark, screen, "    "))
+            lines.append(wrap(claim.remark, screen, "    "))
     return "\n".join(lines)
 
 
@@ -192,7 +197,7 @@ def _model(grade: r.Grade) -> str:
 
 def _notes(grade: r.Grade, screen: Screen, most: int = 12) -> str:
     lines: Iterator[str] = (
-        _wrap((f"cell {n.cell}: " if n.cell else "") + n.message, screen) for n in grade.notes[:most]
+        wrap((f"cell {n.cell}: " if n.cell else "") + n.message, screen) for n in grade.notes[:most]
     )
     shown = list(lines)
     if len(grade.notes) > most:
@@ -212,7 +217,7 @@ def _provenance(grade: r.Grade, screen: Screen) -> str:
     return "\n".join(
         [
             "Provenance:",
-            _wrap(f"SHA-256 {digests}", screen),
-            _wrap(f"seeds {seeds}; {tools}; isolation: {p.isolation}", screen),
+            wrap(f"SHA-256 {digests}", screen),
+            wrap(f"seeds {seeds}; {tools}; isolation: {p.isolation}", screen),
         ]
     )

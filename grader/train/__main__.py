@@ -1,7 +1,7 @@
 """The training child: ``python -m grader.train``, one `TrainJob` on standard input.
 
 Events go out as lines of JSON (`grader.records.TrainEvent`): the environment first, then batches
-and epochs, and at last how the run ended.
+and epochs, and at last how the run ended. With ``--environment`` that is all there is, and no job.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ def main() -> None:
         events.write(event.model_dump_json() + "\n")
         events.flush()
 
+    if sys.argv[1:] == ["--environment"]:
+        emit(_start())
+        return
     job = r.TrainJob.model_validate_json(sys.stdin.buffer.read())
     data = datasets.load(job.dataset)
     arrays: dict[str, Any] = {

@@ -13,6 +13,7 @@ import pytest
 
 from grader import datasets, describing, load, pipeline, shapes
 from grader import records as r
+from grader.asking import Asker
 from grader.errors import StudentError
 
 Describe = Callable[..., r.Description]
@@ -28,13 +29,8 @@ Y_test = np_utils.to_categorical(y_test, 10)
 """
 
 
-@pytest.fixture(scope="module")
-def mnist() -> datasets.Dataset:
-    return datasets.load(datasets.MNIST)
-
-
 @pytest.fixture
-def describe(tmp_path: Path, mnist: datasets.Dataset) -> Describe:
+def describe(tmp_path: Path, asker: Asker) -> Describe:
     """Writes code cells as a notebook and describes it."""
 
     def run(*cells: str, seconds: float = 120, outputs: str = "", python: str = "3.6.9") -> r.Description:
@@ -44,7 +40,7 @@ def describe(tmp_path: Path, mnist: datasets.Dataset) -> Describe:
             notebook.cells[-1].outputs = [nbformat.v4.new_output("stream", text=outputs)]
         path = tmp_path / "notebook.ipynb"
         nbformat.write(notebook, path)
-        return describing.describe(load.load(path, tmp_path), mnist, seconds)
+        return describing.describe(load.load(path, tmp_path), asker, seconds)
 
     return run
 
@@ -250,7 +246,7 @@ def test_what_cannot_be_retrained_is_said(describe: Describe) -> None:
     assert "loss" in by_name["custom"].training[0].unsupported[0]
 
 
-def test_test_labels_are_not_there(describe: Describe, mnist: datasets.Dataset, tmp_path: Path) -> None:
+def test_test_labels_are_not_there(describe: Describe, asker: Asker, tmp_path: Path) -> None:
     """What `load_data` gives for the test split are permuted labels, whoever looks."""
     found = describe(
         DATA + MODEL,
@@ -260,8 +256,8 @@ def test_test_labels_are_not_there(describe: Describe, mnist: datasets.Dataset, 
         "                    Flatten(), Activation('softmax')])",
     )
     seen = found.models[0].network.layers[1].name
-    real = mnist.y_test.astype(np.uint8)
-    given, again = (_blinded_labels(mnist, tmp_path) for _ in range(2))
+    real = asker.dataset.y_test.astype(np.uint8)
+    given, again = (_blinded_labels(asker.dataset, tmp_path) for _ in range(2))
     assert seen.startswith("labels_")
     assert seen != f"labels_{hashlib.sha256(real.tobytes()).hexdigest()}"
     assert (given == real).mean() < 0.2
@@ -325,10 +321,10 @@ SUBMISSIONS = Path(__file__).parents[2] / "submissions"
 
 @pytest.mark.parametrize(("name", "total", "trainable", "frozen"), SEVEN, ids=[s[0] for s in SEVEN])
 def test_the_seven_submissions(
-    name: str, total: int, trainable: int, frozen: int, tmp_path: Path, mnist: datasets.Dataset
+    name: str, total: int, trainable: int, frozen: int, tmp_path: Path, asker: Asker
 ) -> None:
     """The parameter counts of the real submissions, exactly."""
-    found = describing.describe(load.load(SUBMISSIONS / name, tmp_path), mnist, 120)
+    found = describing.describe(load.load(SUBMISSIONS / name, tmp_path), asker, 120)
     analysis = shapes.analyse(pipeline.candidates(found, "last_fitted")[0].network)
     assert (analysis.total, analysis.trainable, analysis.non_trainable) == (total, trainable, frozen)
     assert not found.failures

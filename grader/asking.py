@@ -1,0 +1,193 @@
+"""Ask the untrusted child for a description, and make nothing of it that is not validated.
+
+The child gets copies of the files that came with the submission, and the data set with permuted test
+labels. Its answer is parsed strictly and of limited size.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from grader import strict
+from grader.datasets import Dataset, write_blinded
+from grader.errors import BrokenError, StudentError, Unsupported
+from grader.isolation.interface import BOX_MEMORY, BOX_THREADS, Isolation, Places, Task, readable
+from grader.load import Loaded
+from grader.records import DescribeAnswer, DescribeJob, Description, Problem, Reading
+from grader.sandbox import Ended, Limits, run
+
+ANSWER_BYTES = 64_000_000  # of all answers of one child; the last one counts
+LINE_BYTES = 8_000_000
+MAX_COPIED = 300_000_000
+MAX_FILES = 2_000
+
+
+class Asker:
+    """Asks children in one kind of box; holds the blinded data set that they all read."""
+
+    def __init__(self, dataset: Dataset, isolation: Isolation, shared: Path) -> None:
+        """``shared`` is a new folder below which this may write."""
+        self.dataset, self.isolation = dataset, isolation
+        self._data = shared / "data"
+        self._data.mkdir()
+
+    def ask(self, loaded: Loaded, seconds: float, reading: Reading | None = None) -> Description:
+        """Start a child and read its answer. Raises `StudentError`, `Unsupported` or `BrokenError`."""
+        with tempfile.TemporaryDirectory(prefix="grader-") as scratch:
+            task = self._task(loaded, Path(scratch))
+            job = self._job(loaded, self.isolation.places(task), seconds, reading)
+            answers: list[bytes] = []
+
+            def keep_last(line: bytes) -> None:
+                answers[:] = [line]
+
+            limits = Limits(seconds, ANSWER_BYTES, LINE_BYTES, memory=BOX_MEMORY, processes=BOX_THREADS)
+            child = self.isolation.start(task)
+            ended = run(child, job.model_dump_json().encode(), limits, keep_last)
+        return _read_answer(answers[0] if answers else b"", ended, seconds)
+
+    def _task(self, loaded: Loaded, scratch: Path) -> Task:
+        inputs, home = scratch / "input", scratch / "home"
+        home.mkdir()
+        inputs.mkdir()
+        _copy(loaded.beside, inputs / "files")
+        model = loaded.program.model_file
+        if model is not None:
+            _copy_model(Path(model), inputs)
+        readable(inputs)
+        return Task("grader.describe", inputs, None if model is not None else self._blinded(), home)
+
+    def _blinded(self) -> Path:
+        """The folder with the data set that children see, written when it is first needed."""
+        file = self._data / Path(self.dataset.spec.path).name
+        if not file.exists():
+            write_blinded(self.dataset, file)
+            readable(self._data)
+        return self._data
+
+    def _job(self, loaded: Loaded, places: Places, seconds: float, reading: Reading | None) -> DescribeJob:
+        """The job, with every path as the child sees it."""
+        program, spec = loaded.program, self.dataset.spec
+        model = f"{places.inputs}/{_inside(Path(program.model_file))}" if program.model_file else None
+        return DescribeJob(
+            program=program.model_copy(update={"model_file": model, "path": ""}),
+            files=f"{places.inputs}/files",
+            data=f"{places.data}/{Path(spec.path).name}" if places.data else "",
+            dataset=spec.served_as,
+            image_shape=self.dataset.image_shape,
+            seconds=int(seconds),
+            reading=reading,
+        )
+
+
+# --- what the child may read --------------------------------------------------------------------
+
+
+def _copy(beside: Path | None, folder: Path) -> None:
+    """The submission's own files, without links and within bounds."""
+    folder.mkdir(parents=True)
+    left = MAX_COPIED
+    plain = (f for f in sorted(beside.rglob("*")) if f.is_file() and not f.is_symlink()) if beside else ()
+    for count, file in enumerate(plain):
+        if count < MAX_FILES and (left := left - file.stat().st_size) > 0:
+            target = folder / file.relative_to(beside or file)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+
+
+def _inside(model: Path) -> str:
+    """The name of a model among the inputs: its own, but never that of the folder of files."""
+    return f"model/{model.name}"
+
+
+def _copy_model(model: Path, inputs: Path) -> None:
+    if model.is_dir():
+        _copy(model, inputs / "model" / model.name)
+    elif (size := model.stat().st_size) > MAX_COPIED:
+        raise StudentError(f"{model.name} has {size:,} bytes; at most {MAX_COPIED:,} are read")
+    else:
+        (inputs / "model").mkdir()
+        shutil.copyfile(model, inputs / _inside(model))
+
+
+# --- what it says -------------------------------------------------------------------------------
+
+
+def _read_answer(line: bytes, ended: Ended, seconds: float) -> Description:
+    try:
+        answer = strict.parse(line, DescribeAnswer, LINE_BYTES) if line else None
+    except ValueError as error:
+        raise Unsupported(
+            f"the description of this submission is not valid: {error}",
+            "A person should look at the submission.",
+        ) from None
+    if answer is None:
+        raise _never_began(ended, seconds)
+    if answer.description is not None:
+        return answer.description.model_copy(update={"incomplete": _cut_short(ended, seconds)})
+    if answer.problem is None:
+        raise _silent(ended, seconds)
+    raise _raised(answer.problem)
+
+
+def _raised(problem: Problem) -> StudentError | Unsupported | BrokenError:
+    if problem.kind == "unsupported":
+        return Unsupported(problem.message, problem.hint)
+    if problem.kind == "broken":
+        return BrokenError(problem.message, problem.hint)
+    return StudentError(problem.message, problem.hint)
+
+
+def _cut_short(ended: Ended, seconds: float) -> str:
+    match ended.stopped:
+        case "time":
+            return f"the submission ran longer than {seconds:.0f} s and was stopped after its last fit"
+        case "flood":
+            return "the description grew too large and was cut"
+        case "memory" | "processes":
+            return f"the submission took too {_MUCH[ended.stopped]} and was stopped after its last fit"
+    if ended.returncode != 0:
+        return f"the submission ended its own process ({_how(ended)}) after its last fit"
+    return ""
+
+
+_MUCH = {"memory": "much memory", "processes": "many processes"}
+
+
+def _silent(ended: Ended, seconds: float) -> StudentError:
+    """It began, and then said nothing more: whatever happened, the submission's code did it."""
+    match ended.stopped:
+        case "time":
+            return StudentError(
+                f"the submission ran longer than {seconds:.0f} s before any fit",
+                "grader does not train while it reads a submission: look for a loop that never ends.",
+            )
+        case "flood":
+            return StudentError("the submission floods the answer of its process")
+        case "memory" | "processes":
+            most = f"{BOX_MEMORY >> 30} GB" if ended.stopped == "memory" else f"{BOX_THREADS} threads"
+            return StudentError(
+                f"the submission took too {_MUCH[ended.stopped]} before any model was built (limit: {most})",
+                "Nothing is trained while a submission is read, and MNIST takes 50 MB.",
+            )
+    return StudentError(
+        f"the submission ended its own process ({_how(ended)}) before any model was built",
+        "Remove exit() and os._exit(); a signal 9 or 11 means that memory ran out or a library crashed.",
+    )
+
+
+def _never_began(ended: Ended, seconds: float) -> BrokenError:
+    """Not even the line with which a child reports that it is ready: no code of the student's has run."""
+    how = f"was not ready after {seconds:.0f} s" if ended.stopped == "time" else f"ended by {_how(ended)}"
+    return BrokenError(
+        f"the process that describes submissions {how}:\n{ended.log[-3_000:].strip()}",
+        "This is no fault of the submission. `grader doctor` tests this machine.",
+    )
+
+
+def _how(ended: Ended) -> str:
+    """A shell, and so a box, reports a signal as 128 and its number."""
+    signal = -ended.returncode if ended.returncode < 0 else ended.returncode - 128
+    return f"signal {signal}" if 0 < signal < 65 else f"status {ended.returncode}"

@@ -1,0 +1,128 @@
+"""Bubblewrap with a fork server in it: one import of TensorFlow for a whole class.
+
+The server's own box holds what all submissions share. Each child leaves it for fresh namespaces, sees its
+own inputs only, and confines itself like any other (`grader.describe.server`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import select
+import shutil
+import signal
+import socket
+import tempfile
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import IO
+
+from grader.isolation.bubblewrap import Bubblewrap
+from grader.isolation.interface import DATA, HOME, INPUTS, SECONDS_TO_START, Places, Task, stranger
+from grader.sandbox import Child
+
+_READY = b"ready"
+
+
+class ForkServer:
+    """A running server. Close it, and every child of it is gone."""
+
+    closed = True
+    absent = ""
+
+    def __init__(self, box: Bubblewrap, data: Path) -> None:
+        """Start it with the folder of data that all its children see, and wait until it is ready.
+
+        Raises `OSError` with the reason why it cannot be had.
+        """
+        self.kind = box.kind
+        self.name = f"{box.name}; one fork server"
+        self._spool = tempfile.TemporaryDirectory(prefix="grader-")
+        Path(self._spool.name).chmod(0o711)
+        self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._server = box.serve(Path(self._spool.name), data, theirs.fileno())
+        try:
+            self._await_ready()
+        except OSError:
+            self.close()
+            raise
+
+    def _await_ready(self) -> None:
+        self._requests.settimeout(SECONDS_TO_START)
+        said = self._requests.recv(10_000)
+        if said != _READY:
+            log = said or os.read(self._server.stderr.fileno(), 10_000)
+            raise OSError(" ".join(log.decode("utf-8", "replace").split())[-300:] or "it ended at once")
+
+    def places(self, task: Task) -> Places:
+        return Places(INPUTS, DATA if task.data else "", HOME)
+
+    def start(self, task: Task) -> Child:
+        folder = Path(self._spool.name) / secrets.token_hex(16)
+        shutil.copytree(task.inputs, folder)
+        request = {"module": task.module, "inputs": folder.name, "user": str(stranger())}
+        return _Forked(self._requests, request, folder)
+
+    def close(self) -> None:
+        self._requests.close()
+        self._server.kill()
+        for pipe in (self._server.stdin, self._server.stdout, self._server.stderr):
+            pipe.close()
+        self._spool.cleanup()
+
+
+class _Forked:
+    """A child of the server's, seen from outside through a descriptor of its process."""
+
+    def __init__(self, requests: socket.socket, request: dict[str, str], folder: Path) -> None:
+        self._folder = folder
+        self._status: int | None = None
+        with ExitStack() as theirs:
+            pipes = [os.pipe() for _ in range(3)]
+            self._fate, fate = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            given = [pipes[0][0], pipes[1][1], pipes[2][1], fate.fileno()]
+            for descriptor in given[:3]:
+                theirs.callback(os.close, descriptor)
+            theirs.enter_context(fate)
+            socket.send_fds(requests, [json.dumps(request).encode()], given)
+        self.stdin: IO[bytes] = os.fdopen(pipes[0][1], "wb", buffering=0)
+        self.stdout: IO[bytes] = os.fdopen(pipes[1][0], "rb", buffering=0)
+        self.stderr: IO[bytes] = os.fdopen(pipes[2][0], "rb", buffering=0)
+        self._process = self._begin()
+        self.pid = _pid(self._process)
+
+    def _begin(self) -> int | None:
+        """The descriptor of the process, or None if it could not be started: its log says why."""
+        self._fate.settimeout(SECONDS_TO_START)
+        said, descriptors, _, _ = socket.recv_fds(self._fate, 100, 1)
+        if not said:
+            self._status = 1
+        return descriptors[0] if descriptors else None
+
+    def wait(self, seconds: float) -> int | None:
+        if self._status is None and select.select([self._fate], [], [], seconds)[0]:
+            said = self._fate.recv(100)
+            self._status = int(said) if said else -signal.SIGKILL
+        return self._status
+
+    def kill(self) -> int:
+        if self._process is not None:
+            with suppress(OSError):
+                signal.pidfd_send_signal(self._process, signal.SIGKILL)
+            os.close(self._process)
+            self._process = None
+        status = self.wait(SECONDS_TO_START)
+        self._fate.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        return -signal.SIGKILL if status is None else status
+
+
+def _pid(process: int | None) -> int | None:
+    """The number that a process has on this side; None once it has ended."""
+    if process is None:
+        return None
+    lines = Path(f"/proc/self/fdinfo/{process}").read_text().splitlines()
+    number = next((int(line.split()[1]) for line in lines if line.startswith("Pid:")), -1)
+    return number if number > 0 else None
