@@ -13,10 +13,13 @@ from pathlib import Path
 from grader import strict
 from grader.datasets import Dataset, write_blinded
 from grader.errors import BrokenError, StudentError, Unsupported
-from grader.isolation.interface import BOX_MEMORY, BOX_THREADS, Isolation, Places, Task, readable
+from grader.isolation import Isolation, Places, Task, self_test
+from grader.isolation.bubblewrap import Bubblewrap
+from grader.isolation.interface import BOX_MEMORY, BOX_THREADS, readable
+from grader.isolation.server import ForkServer
 from grader.load import Loaded
 from grader.records import DescribeAnswer, DescribeJob, Description, Problem, Reading
-from grader.sandbox import Ended, Limits, run
+from grader.sandbox import Child, Ended, Limits, run
 
 ANSWER_BYTES = 64_000_000  # of all answers of one child; the last one counts
 LINE_BYTES = 8_000_000
@@ -32,6 +35,35 @@ class Asker:
         self.dataset, self.isolation = dataset, isolation
         self._data = shared / "data"
         self._data.mkdir()
+        self._server: ForkServer | None = None
+
+    def serve(self) -> str:
+        """Start a fork server, for a class; the reason why every child starts cold, where none is to be had."""
+        if not isinstance(self.isolation, Bubblewrap):
+            return "it needs bubblewrap"
+        try:
+            server = ForkServer(self.isolation, self._blinded())
+        except OSError as error:
+            return str(error)
+        if reason := self_test(server):
+            server.close()
+            return reason
+        self._server = server
+        return ""
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def _start(self, task: Task) -> Child:
+        """From the fork server while it lives, which gives the same answers as a cold start."""
+        if self._server is not None:
+            try:
+                return self._server.start(task)
+            except OSError:
+                self.close()
+        return self.isolation.start(task)
 
     def ask(self, loaded: Loaded, seconds: float, reading: Reading | None = None) -> Description:
         """Start a child and read its answer. Raises `StudentError`, `Unsupported` or `BrokenError`."""
@@ -44,7 +76,7 @@ class Asker:
                 answers[:] = [line]
 
             limits = Limits(seconds, ANSWER_BYTES, LINE_BYTES, memory=BOX_MEMORY, processes=BOX_THREADS)
-            child = self.isolation.start(task)
+            child = self._start(task)
             ended = run(child, job.model_dump_json().encode(), limits, keep_last)
         return _read_answer(answers[0] if answers else b"", ended, seconds)
 

@@ -48,15 +48,27 @@ class Grading:
 
 @contextmanager
 def prepare(
-    loaded: LoadedRubric, retrain: bool, watcher: retraining.Watcher, isolated: isolation.Wanted = "preferred"
+    loaded: LoadedRubric,
+    retrain: bool,
+    watcher: retraining.Watcher,
+    isolated: isolation.Wanted = "preferred",
+    many: bool = False,
 ) -> Iterator[Grading]:
-    """Raises `InstructorError` for what is wrong with the rubric's data or this machine, before any
+    """What one or ``many`` submissions need; many get a fork server where there can be one.
+
+    Raises `InstructorError` for what is wrong with the rubric's data or this machine, before any
     grading.
     """
     box = isolation.choose(isolated)
     dataset = datasets.load(loaded.dataset)
     with tempfile.TemporaryDirectory(prefix="grader-") as shared:
-        yield Grading(loaded, dataset, Asker(dataset, box, Path(shared)), retrain, watcher)
+        asker = Asker(dataset, box, Path(shared))
+        if many:
+            asker.serve()
+        try:
+            yield Grading(loaded, dataset, asker, retrain, watcher)
+        finally:
+            asker.close()
 
 
 def grade_one(path: Path, grading: Grading) -> r.Grade:
