@@ -15,7 +15,7 @@ from grader.datasets import Dataset, write_blinded
 from grader.errors import BrokenError, StudentError, Unsupported
 from grader.isolation import Isolation, Places, Task, self_test
 from grader.isolation.bubblewrap import Bubblewrap
-from grader.isolation.interface import BOX_MEMORY, BOX_THREADS, readable
+from grader.isolation.interface import BOX_MEMORY, BOX_PROCESSES, readable
 from grader.isolation.server import ForkServer
 from grader.load import Loaded
 from grader.records import DescribeAnswer, DescribeJob, Description, Problem, Reading
@@ -38,7 +38,9 @@ class Asker:
         self._server: ForkServer | None = None
 
     def serve(self) -> str:
-        """Start a fork server, for a class; the reason why every child starts cold, where none is to be had."""
+        """Start a fork server, for a class; the reason why every child starts cold, where none is to
+        be had.
+        """
         if not isinstance(self.isolation, Bubblewrap):
             return "it needs bubblewrap"
         try:
@@ -75,7 +77,7 @@ class Asker:
             def keep_last(line: bytes) -> None:
                 answers[:] = [line]
 
-            limits = Limits(seconds, ANSWER_BYTES, LINE_BYTES, memory=BOX_MEMORY, processes=BOX_THREADS)
+            limits = Limits(seconds, ANSWER_BYTES, LINE_BYTES, memory=BOX_MEMORY, processes=BOX_PROCESSES)
             child = self._start(task)
             ended = run(child, job.model_dump_json().encode(), limits, keep_last)
         return _read_answer(answers[0] if answers else b"", ended, seconds)
@@ -151,6 +153,8 @@ def _read_answer(line: bytes, ended: Ended, seconds: float) -> Description:
     try:
         answer = strict.parse(line, DescribeAnswer, LINE_BYTES) if line else None
     except ValueError as error:
+        if ended.stopped == "flood":
+            raise _silent(ended, seconds) from None
         raise Unsupported(
             f"the description of this submission is not valid: {error}",
             "A person should look at the submission.",
@@ -199,7 +203,7 @@ def _silent(ended: Ended, seconds: float) -> StudentError:
         case "flood":
             return StudentError("the submission floods the answer of its process")
         case "memory" | "processes":
-            most = f"{BOX_MEMORY >> 30} GB" if ended.stopped == "memory" else f"{BOX_THREADS} threads"
+            most = f"{BOX_MEMORY >> 30} GB" if ended.stopped == "memory" else f"{BOX_PROCESSES} processes"
             return StudentError(
                 f"the submission took too {_MUCH[ended.stopped]} before any model was built (limit: {most})",
                 "Nothing is trained while a submission is read, and MNIST takes 50 MB.",

@@ -14,7 +14,7 @@ from typing import Literal
 from grader import __version__, datasets, isolation, tree
 from grader.errors import GraderError
 from grader.isolation.bubblewrap import Bubblewrap
-from grader.isolation.interface import BOX_MEMORY, BOX_THREADS, SECONDS_TO_START
+from grader.isolation.interface import BOX_MEMORY, BOX_PROCESSES, SECONDS_TO_START
 from grader.isolation.server import ForkServer
 from grader.records import Environment
 from grader.records.base import Record
@@ -93,7 +93,7 @@ def _fork_server(best: isolation.Isolation | None) -> Finding:
 
 
 def _limits() -> Finding:
-    box = f"{BOX_MEMORY >> 30} GB of memory, {BOX_THREADS} threads"
+    box = f"{BOX_MEMORY >> 30} GB of memory, {BOX_PROCESSES} processes"
     if tree.works():
         return Finding(subject="limits of a box", state="works", detail=f"{box}, over all its processes")
     return Finding(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _MEMORY = re.compile(r"^(?:RssAnon|RssShmem|VmSwap):\s+(\d+) kB", re.MULTILINE)
-_THREADS = re.compile(r"^Threads:\s+(\d+)", re.MULTILINE)
+_SHARE = re.compile(r"^(?:Pss_Anon|Pss_Shmem|SwapPss):\s+(\d+) kB", re.MULTILINE)
 
 
 def works() -> bool:
@@ -24,21 +24,39 @@ def works() -> bool:
 
 @dataclass(frozen=True)
 class Usage:
-    """Bytes in memory or swapped out, libraries on disk not counted; and the number of threads."""
+    """Bytes in memory or swapped out, libraries on disk not counted; and the number of processes."""
 
     memory: int = 0
-    threads: int = 0
+    processes: int = 0
 
 
-def measure(root: int) -> Usage:
-    """The usage of ``root`` and its descendants. What ends meanwhile counts for nothing."""
-    memory = threads = 0
-    for process in descendants(root):
+def measure(root: int, most: int | None = None) -> Usage:
+    """The usage of ``root`` and its descendants. What ends meanwhile counts for nothing.
+
+    What forked processes share is counted for each of them, which is quick; if that comes to more than
+    ``most`` bytes, each is asked again for its share, which is exact.
+    """
+    memory = 0
+    processes = list(descendants(root))
+    for process in processes:
         with suppress(OSError):
             status = Path(f"/proc/{process}/status").read_text()
             memory += 1024 * sum(map(int, _MEMORY.findall(status)))
-            threads += sum(map(int, _THREADS.findall(status)))
-    return Usage(memory, threads)
+    return Usage(memory if most is None or memory <= most else _shares(processes, memory), len(processes))
+
+
+def _shares(processes: list[int], otherwise: int) -> int:
+    """Bytes, with what is shared divided among those who share it; ``otherwise`` where that is not told."""
+    total = 0
+    for process in processes:
+        try:
+            told = Path(f"/proc/{process}/smaps_rollup").read_text()
+        except (FileNotFoundError, ProcessLookupError):  # it has ended
+            continue
+        except OSError:
+            return otherwise
+        total += 1024 * sum(map(int, _SHARE.findall(told)))
+    return total
 
 
 def descendants(root: int) -> Iterator[int]:

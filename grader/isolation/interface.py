@@ -16,7 +16,8 @@ SECONDS_TO_START = 300.0  # for a machine that imports TensorFlow from a slow di
 SPOOL = "/spool"  # in a fork server's: the inputs of all its children
 BOX_BYTES = 512 << 20  # of the only writable place in it
 BOX_MEMORY = 4 << 30  # of all its processes together
-BOX_THREADS = 512
+BOX_PROCESSES = 64
+BOX_THREADS = 200  # of all its processes; see also `grader.describe.confine`
 PACKAGE = Path(__file__).parents[1]
 # A user of its own for every box that root opens: far above what systems and containers hand out.
 _STRANGERS, _MANY = 3_000_000_000, 1 << 24

@@ -65,6 +65,10 @@ class ForkServer:
         request = {"module": task.module, "inputs": folder.name, "user": str(stranger())}
         return _Forked(self._requests, request, folder)
 
+    @property
+    def pid(self) -> int | None:
+        return self._server.pid
+
     def close(self) -> None:
         self._requests.close()
         self._server.kill()
@@ -90,16 +94,22 @@ class _Forked:
         self.stdin: IO[bytes] = os.fdopen(pipes[0][1], "wb", buffering=0)
         self.stdout: IO[bytes] = os.fdopen(pipes[1][0], "rb", buffering=0)
         self.stderr: IO[bytes] = os.fdopen(pipes[2][0], "rb", buffering=0)
-        self._process = self._begin()
-        self.pid = _pid(self._process)
+        process = self._begin()
+        self.pid = _pid(process)
+        self._process: int | None = process
 
-    def _begin(self) -> int | None:
-        """The descriptor of the process, or None if it could not be started: its log says why."""
+    def _begin(self) -> int:
+        """The descriptor of the process. Raises `OSError` if it has not been started."""
         self._fate.settimeout(SECONDS_TO_START)
         said, descriptors, _, _ = socket.recv_fds(self._fate, 100, 1)
-        if not said:
-            self._status = 1
-        return descriptors[0] if descriptors else None
+        if said:
+            return descriptors[0]
+        os.set_blocking(self.stderr.fileno(), False)
+        log = self.stderr.read(10_000) or b"the fork server is gone"
+        for pipe in (self.stdin, self.stdout, self.stderr, self._fate):
+            pipe.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        raise OSError(log.decode("utf-8", "replace").strip())
 
     def wait(self, seconds: float) -> int | None:
         if self._status is None and select.select([self._fate], [], [], seconds)[0]:
@@ -119,10 +129,8 @@ class _Forked:
         return -signal.SIGKILL if status is None else status
 
 
-def _pid(process: int | None) -> int | None:
+def _pid(process: int) -> int | None:
     """The number that a process has on this side; None once it has ended."""
-    if process is None:
-        return None
     lines = Path(f"/proc/self/fdinfo/{process}").read_text().splitlines()
     number = next((int(line.split()[1]) for line in lines if line.startswith("Pid:")), -1)
     return number if number > 0 else None

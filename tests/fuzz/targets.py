@@ -1,0 +1,222 @@
+"""What grader promises of every reader of untrusted input, one function per reader.
+
+Each takes the bytes of a file and swallows the errors that its reader documents, and no others. Whatever
+else comes out is a finding; so are a hang and memory without bound. Needs neither atheris nor TensorFlow.
+"""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from grader import claims, describing, rubric, shapes, strict
+from grader import load as loading
+from grader import records as r
+from grader.asking import LINE_BYTES
+from grader.checks import explanation
+from grader.checks.interface import Subject
+from grader.describe.__main__ import _saved_model as read_model
+from grader.errors import GraderError, InstructorError, StudentError, Unsupported
+
+IMAGE_SHAPE, CLASSES = (28, 28, 1), 10
+
+_MEMORY = Path("/dev/shm")
+_SCRATCH = Path(tempfile.mkdtemp(prefix="grader-fuzz-", dir=_MEMORY if _MEMORY.is_dir() else None))
+atexit.register(shutil.rmtree, _SCRATCH, ignore_errors=True)
+
+_NETWORK = r.ModelDescription(
+    inputs=("input",), layers=(r.InputLayer(name="input", shape=IMAGE_SHAPE),), outputs=("input",)
+)
+_SUBJECT = Subject(_NETWORK, shapes.analyse(_NETWORK), (), False, (), r.TrainingPolicy())
+
+
+def scratch() -> Path:
+    """Where the inputs of this process lie; whoever ends it by force removes the folder."""
+    return _SCRATCH
+
+
+def _file(data: bytes, name: str) -> Path:
+    file = _SCRATCH / name
+    file.write_bytes(data)
+    return file
+
+
+# --- submissions as text ------------------------------------------------------------------------
+
+
+def notebook(data: bytes) -> None:
+    """A notebook of any nbformat."""
+    _submission(_file(data, "submission.ipynb"))
+
+
+def script(data: bytes) -> None:
+    """A Python file."""
+    _submission(_file(data, "submission.py"))
+
+
+def markdown(data: bytes) -> None:
+    """A write-up with fenced code."""
+    _submission(_file(data, "submission.md"))
+
+
+def zipped(data: bytes) -> None:
+    """A zip with any submission in it, a saved model too."""
+    folder = _SCRATCH / "zip"
+    try:
+        _submission(_file(data, "submission.zip"), folder)
+    finally:
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Also what lies too deep for `shutil`."""
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    except RecursionError:
+        pass
+    if folder.exists():
+        subprocess.run(["rm", "-rf", str(folder)], check=True)
+
+
+def _submission(path: Path, folder: Path = _SCRATCH) -> None:
+    """Load it, and read what the parent reads of its text by itself."""
+    try:
+        program = loading.load(path, folder).program
+    except StudentError as error:
+        _problem(error)
+        return
+    if r.Program.model_validate_json(program.model_dump_json()) != program:
+        raise AssertionError("the program changes on its way to the child")
+    if program.model_file is not None:
+        _model(Path(program.model_file))
+        return
+    claims.read(program)
+    subject = Subject(**{**vars(_SUBJECT), "cells": program.cells})
+    explanation.check(explanation.Explanation(id="words", kind="explanation", points=1, min_words=10), subject)
+
+
+def outputs(data: bytes) -> None:
+    """The saved output of a cell, and prose, that claim something."""
+    text = data.decode("utf-8", "replace")
+    cells = (
+        r.Cell(kind="code", source="pass", output=loading._clean(text)),
+        r.Cell(kind="markdown", source=text),
+    )
+    claimed = claims.read(r.Program(name="x", path="x", digest="x", cells=cells))
+    claims.compare(claimed, 10, 20, ())
+
+
+# --- saved models -------------------------------------------------------------------------------
+
+
+def keras(data: bytes) -> None:
+    """A `.keras` file, as the describing child reads it."""
+    _model(_file(data, "model.keras"))
+
+
+def hdf5(data: bytes) -> None:
+    """An HDF5 file."""
+    _model(_file(data, "model.h5"))
+
+
+def architecture(data: bytes) -> None:
+    """The JSON of a network."""
+    _model(_file(data, "model.json"))
+
+
+def savedmodel(data: bytes) -> None:
+    """The protocol buffer of a SavedModel folder."""
+    folder = _SCRATCH / "savedmodel"
+    folder.mkdir(exist_ok=True)
+    (folder / "saved_model.pb").write_bytes(data)
+    _model(folder)
+
+
+def _model(path: Path) -> None:
+    """From the child's own boundary to the parent, which believes what the child has said and no more."""
+    program = r.Program(name=path.name, path="", digest="x", model_file=str(path))
+    job = r.DescribeJob(
+        program=program, files="files", data="", dataset=("mnist",), image_shape=IMAGE_SHAPE, seconds=60
+    )
+    try:
+        description = read_model(path, job)
+    except GraderError as error:
+        _problem(error)
+        return
+    _returns(r.DescribeAnswer(description=description))
+    _analyse(description)
+
+
+def _problem(error: GraderError) -> None:
+    """An error travels as a record too."""
+    kind = "unsupported" if isinstance(error, Unsupported) else "student"
+    _returns(r.DescribeAnswer(problem=r.Problem(kind=kind, message=error.message, hint=error.hint)))
+
+
+def _returns(answer: r.DescribeAnswer) -> None:
+    """What an honest child says arrives as it was, unless it is too long."""
+    line = answer.model_dump_json().encode()
+    if len(line) <= LINE_BYTES and strict.parse(line, r.DescribeAnswer, LINE_BYTES) != answer:
+        raise AssertionError("the answer changes on its way to the parent")
+
+
+def _analyse(description: r.Description) -> None:
+    for model in description.models:
+        try:
+            analysis = shapes.analyse(model.network)
+        except StudentError:
+            continue
+        for layer in analysis.layers:
+            _ = layer.parameters, layer.multiplications, layer.activations
+            _ = layer.field and layer.field.rounded()
+        _ = analysis.total, analysis.non_trainable
+    try:
+        describing._checked(description, _TEXT, CLASSES)
+    except (StudentError, Unsupported):
+        pass
+
+
+_TEXT = r.Program(name="x", path="x", digest="x", cells=(r.Cell(kind="code", source="model.fit(x)"),))
+
+
+# --- records ------------------------------------------------------------------------------------
+
+
+def description(data: bytes) -> None:
+    """The answer of a child that a submission has taken over."""
+    try:
+        answer = strict.parse(data, r.DescribeAnswer, LINE_BYTES)
+    except ValueError:
+        return
+    _returns(answer)
+    if answer.description is not None:
+        _analyse(answer.description)
+
+
+def toml(data: bytes) -> None:
+    """A rubric."""
+    try:
+        loaded = rubric.load(str(_file(data, "rubric.toml")))
+    except InstructorError:
+        return
+    _ = loaded.dataset, loaded.rubric.max_points
+    loaded.rubric.default_recipe.recipe(loaded.rubric.training.epochs)
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "notebook": notebook,
+    "script": script,
+    "markdown": markdown,
+    "zip": zipped,
+    "claims": outputs,
+    "keras": keras,
+    "hdf5": hdf5,
+    "architecture": architecture,
+    "savedmodel": savedmodel,
+    "description": description,
+    "rubric": toml,
+}
