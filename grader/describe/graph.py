@@ -6,6 +6,7 @@ This module never imports Keras: live models are walked through their own attrib
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -223,7 +224,7 @@ def _live_node(layer: Any, name: str, inbound: list[str]) -> Node:
         return _operation_node(kind, layer, name, inbound)
     if module.startswith("grader."):
         return Node(name, kind, {}, inbound, "a layer that Keras 3 no longer has")
-    if not module.startswith("keras."):
+    if not module.startswith("keras.") or vars(sys.modules.get(module, object)).get(kind) is not type(layer):
         return Node(name, kind, {}, inbound, "a layer class of the student's own")
     if kind == "ReversibleEmbedding" or not hasattr(layer, "get_config"):
         return Node(name, kind, {}, inbound, "grader has no record for this kind of layer")
@@ -233,7 +234,20 @@ def _live_node(layer: Any, name: str, inbound: list[str]) -> Node:
         return Node(name, kind, {}, inbound, f"its settings cannot be read: {error}"[:500])
     if _own_function(getattr(layer, "activation", None)):
         return Node(name, kind, config, inbound, "its activation is a function of the student's own")
+    if not _built_as_configured(kind, layer, config):
+        return Node(name, kind, config, inbound, "its weights are not those of its configuration")
     return Node(name, kind, config, inbound)
+
+
+def _built_as_configured(kind: str, layer: Any, config: dict[str, Any]) -> bool:
+    """Whether the kernel that Keras made has the size that `get_config` tells, for the layers that count."""
+    size = {"Dense": "units", "Conv2D": "filters"}.get(kind)
+    kernel = vars(layer).get("_kernel")
+    if size is None or kernel is None:
+        return True
+    shape = tuple(kernel.shape)
+    window = shape[:2] == tuple(config.get("kernel_size", ())) if kind == "Conv2D" else True
+    return window and shape[-1] == config.get(size)
 
 
 def _own_function(activation: Any) -> bool:

@@ -153,7 +153,7 @@ def _left() -> dict[int, bytes]:
     """Processes of boxes that should be gone, with their command lines."""
     found = {p for p in tree.descendants(os.getpid()) if _is_box(p)} - set(SERVERS)
     for server in SERVERS:
-        box, python, *more = tree.descendants(server)
+        _box, _python, *more = tree.descendants(server)
         found |= set(more)
     return {p: _command(p) for p in found}
 
