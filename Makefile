@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test slow lint lock schema clean
+.PHONY: demo test slow fuzz bench lint lock schema image clean
 
 demo: $(INSTALLED)
 	@echo "Grading submission 3 by retraining it: 5 to 20 minutes on a CPU, less on a GPU."
@@ -16,6 +16,14 @@ test: $(INSTALLED)
 # Real retraining to 99.4 %: about an hour on two cores.
 slow: $(INSTALLED)
 	$(BIN)/pytest -m slow
+
+# Coverage-guided fuzzing of everything that parses, SECONDS for each target.
+SECONDS ?= 360
+fuzz: $(INSTALLED)
+	$(BIN)/python tests/fuzz/run.py all --seconds $(SECONDS)
+
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks/describe_class.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -39,6 +47,11 @@ lock:
 schema: $(INSTALLED)
 	$(BIN)/grader schema > docs/report-schema.json
 	$(BIN)/grader rubric schema > docs/rubric-schema.json
+
+# The box for machines without bubblewrap, in Docker or Podman.
+ENGINE ?= docker
+image: $(INSTALLED)
+	$(ENGINE) build --tag grader:$$($(BIN)/python -c 'import grader; print(grader.__version__)') .
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

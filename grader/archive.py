@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import lzma
 import stat
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
 from grader.errors import StudentError
+from grader.zips import open_zip
 
 MAX_MEMBERS = 2_000
 MAX_MEMBER = 200_000_000
@@ -21,7 +21,7 @@ def extract(path: Path, target: Path) -> None:
     """Unpack ``path`` into the new folder ``target``. Raises `StudentError` for anything odd."""
     target.mkdir(parents=True)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             members = archive.infolist()
             _check(path.name, members)
             for member in members:
@@ -31,7 +31,6 @@ def extract(path: Path, target: Path) -> None:
         zipfile.BadZipFile,
         zipfile.LargeZipFile,
         zlib.error,
-        lzma.LZMAError,
         EOFError,
         OSError,
         RuntimeError,

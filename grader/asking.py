@@ -15,7 +15,14 @@ from grader.datasets import Dataset, write_blinded
 from grader.errors import BrokenError, StudentError, Unsupported
 from grader.isolation import Isolation, Places, Task, self_test
 from grader.isolation.bubblewrap import Bubblewrap
-from grader.isolation.interface import BOX_MEMORY, BOX_PROCESSES, readable
+from grader.isolation.interface import (
+    BOX_FILES,
+    BOX_MEMORY,
+    BOX_PROCESSES,
+    HOME,
+    MACHINE_RESERVE,
+    readable,
+)
 from grader.isolation.server import ForkServer
 from grader.load import Loaded
 from grader.records import DescribeAnswer, DescribeJob, Description, Problem, Reading
@@ -77,10 +84,21 @@ class Asker:
             def keep_last(line: bytes) -> None:
                 answers[:] = [line]
 
-            limits = Limits(seconds, ANSWER_BYTES, LINE_BYTES, memory=BOX_MEMORY, processes=BOX_PROCESSES)
             child = self._start(task)
-            ended = run(child, job.model_dump_json().encode(), limits, keep_last)
+            ended = run(child, job.model_dump_json().encode(), self._limits(seconds), keep_last)
         return _read_answer(answers[0] if answers else b"", ended, seconds)
+
+    def _limits(self, seconds: float) -> Limits:
+        return Limits(
+            seconds,
+            answer_bytes=ANSWER_BYTES,
+            line_bytes=LINE_BYTES,
+            memory=BOX_MEMORY,
+            processes=BOX_PROCESSES,
+            files=BOX_FILES if self.isolation.closed else None,
+            home=HOME,
+            reserve=MACHINE_RESERVE,
+        )
 
     def _task(self, loaded: Loaded, scratch: Path) -> Task:
         inputs, home = scratch / "input", scratch / "home"
@@ -182,17 +200,23 @@ def _cut_short(ended: Ended, seconds: float) -> str:
             return f"the submission ran longer than {seconds:.0f} s and was stopped after its last fit"
         case "flood":
             return "the description grew too large and was cut"
-        case "memory" | "processes":
+        case "memory" | "processes" | "files":
             return f"the submission took too {_MUCH[ended.stopped]} and was stopped after its last fit"
+        case "machine":
+            return "the machine ran out of memory, and the submission was stopped after its last fit"
     if ended.returncode != 0:
         return f"the submission ended its own process ({_how(ended)}) after its last fit"
     return ""
 
 
-_MUCH = {"memory": "much memory", "processes": "many processes"}
+_MUCH = {
+    "memory": f"much memory (limit: {BOX_MEMORY >> 30} GB)",
+    "processes": f"many processes (limit: {BOX_PROCESSES})",
+    "files": f"many files (limit: {BOX_FILES:,})",
+}
 
 
-def _silent(ended: Ended, seconds: float) -> StudentError:
+def _silent(ended: Ended, seconds: float) -> StudentError | BrokenError:
     """It began, and then said nothing more: whatever happened, the submission's code did it."""
     match ended.stopped:
         case "time":
@@ -202,11 +226,15 @@ def _silent(ended: Ended, seconds: float) -> StudentError:
             )
         case "flood":
             return StudentError("the submission floods the answer of its process")
-        case "memory" | "processes":
-            most = f"{BOX_MEMORY >> 30} GB" if ended.stopped == "memory" else f"{BOX_PROCESSES} processes"
+        case "memory" | "processes" | "files":
             return StudentError(
-                f"the submission took too {_MUCH[ended.stopped]} before any model was built (limit: {most})",
+                f"the submission took too {_MUCH[ended.stopped]} before any model was built",
                 "Nothing is trained while a submission is read, and MNIST takes 50 MB.",
+            )
+        case "machine":
+            return BrokenError(
+                "the machine ran out of memory while the submission was described",
+                "Grade it again with less running beside it, or by itself.",
             )
     return StudentError(
         f"the submission ended its own process ({_how(ended)}) before any model was built",

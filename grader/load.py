@@ -22,6 +22,7 @@ from grader.records import Cell, Program
 
 MAX_BYTES = 64_000_000  # of one notebook, script or write-up
 MAX_OUTPUT = 1_000_000  # characters of saved output kept per cell
+MAX_SUBMISSION, MAX_FILES = 1_000_000_000, 20_000  # of a file, or of a folder with all in it
 MAX_CELLS = 5_000
 MAX_BRACKETS, MAX_COMMAS = 2_000_000, 10_000_000  # of a notebook's JSON
 
@@ -51,6 +52,7 @@ def load(path: Path, scratch: Path) -> Loaded:
         raise InstructorError(f"{path}: no such file or folder", "Check the path.")
     if not path.is_file() and not path.is_dir():
         raise StudentError(f"{path.name} is neither a file nor a folder", "Hand in a plain file.")
+    _check_size(path)
     digest = _digest(path)
     if path.is_file() and path.suffix.lower() == ".zip":
         folder = scratch / "unpacked"
@@ -59,6 +61,19 @@ def load(path: Path, scratch: Path) -> Loaded:
     if path.is_dir() and not _is_saved_model(path):
         return _load_folder(path, path.name, digest)
     return Loaded(_program(path, path.name, digest))
+
+
+def _check_size(path: Path) -> None:
+    """Nothing is read of what is larger than any submission."""
+    size = count = 0
+    for file in [path] if path.is_file() else _files(path):
+        size, count = size + file.stat().st_size, count + 1
+        if size > MAX_SUBMISSION or count > MAX_FILES:
+            most = f"{MAX_SUBMISSION:,} bytes and {MAX_FILES:,} files"
+            raise StudentError(
+                f"{path.name} is larger than any submission: at most {most} are read",
+                "Hand in the notebook and what it needs, without data sets and environments.",
+            )
 
 
 def _digest(path: Path) -> str:

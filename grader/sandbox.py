@@ -23,14 +23,16 @@ from grader import tree
 _CHUNK = 1 << 16
 _LOOK_EVERY = 0.1  # seconds between two looks at memory and processes
 
-Stopped = Literal["", "time", "memory", "processes", "flood"]
+Stopped = Literal["", "time", "memory", "processes", "files", "machine", "flood"]
 
 
 @dataclass(frozen=True)
 class Limits:
     """Wall-clock seconds for the whole job; bytes of its answer, of one line of it, and of its log kept.
 
-    ``memory`` (bytes) and ``processes`` count over the child and all that it started.
+    ``memory`` (bytes) and ``processes`` count over the child and all that it started, ``files`` in the
+    memory file system at ``home``, as the child sees it. A child is also stopped, by no fault of its own,
+    when the machine has no more than ``reserve`` bytes of memory left.
     """
 
     seconds: float
@@ -39,6 +41,9 @@ class Limits:
     log_bytes: int = 20_000
     memory: int | None = None
     processes: int | None = None
+    files: int | None = None
+    home: str = ""
+    reserve: int = 0
 
 
 @dataclass(frozen=True)
@@ -108,6 +113,10 @@ class Spawned:
         if self._stop:
             with suppress(OSError, subprocess.TimeoutExpired):
                 subprocess.run(self._stop, capture_output=True, timeout=30, check=False)
+        # What has left the group first, while it can still be found below its root.
+        for process in reversed(list(tree.descendants(self._process.pid))):
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(process, signal.SIGKILL)
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         return self._process.wait()
@@ -138,6 +147,14 @@ def run(child: Child, job: bytes, limits: Limits, on_line: Callable[[bytes], Non
         for pipe in (child.stdin, child.stdout, child.stderr):
             with suppress(OSError):  # what could not be written is still in a buffer
                 pipe.close()
+
+
+def _read(pipe: int) -> bytes | None:
+    """What there is; None if nothing is, because the child has read its own output in the meantime."""
+    try:
+        return os.read(pipe, _CHUNK)
+    except BlockingIOError:
+        return None
 
 
 class _Pump:
@@ -192,8 +209,12 @@ class _Pump:
     def _excess(self) -> Stopped:
         """The limit that the whole tree of processes exceeds, if it does."""
         limits = self.limits
+        if limits.reserve and tree.available() < limits.reserve:
+            return "machine"
         if self.child.pid is None or (limits.memory is None and limits.processes is None):
             return ""
+        if limits.files is not None and tree.files(self.child.pid, limits.home) > limits.files:
+            return "files"
         used = tree.measure(self.child.pid, limits.memory)
         if limits.processes is not None and used.processes > limits.processes:
             return "processes"
@@ -212,7 +233,8 @@ class _Pump:
         return bool(self.job)
 
     def _answer(self, pipe: int) -> bool:
-        chunk = os.read(pipe, _CHUNK)
+        if (chunk := _read(pipe)) is None:
+            return True
         self.received += len(chunk)
         *lines, self.partial = (self.partial + chunk).split(b"\n")
         longest = max(map(len, (*lines, self.partial)))
@@ -223,7 +245,8 @@ class _Pump:
         return bool(chunk)
 
     def _log(self, pipe: int) -> bool:
-        chunk = os.read(pipe, _CHUNK)
+        if (chunk := _read(pipe)) is None:
+            return True
         self.log = (self.log + chunk)[-self.limits.log_bytes :]
         return bool(chunk)
 

@@ -12,6 +12,8 @@ from typing import Any, NoReturn, TypeVar
 import pydantic_core
 from pydantic import BaseModel, ValidationError
 
+MAX_BRACKETS, MAX_COMMAS = 300_000, 2_000_000  # what values cost in memory goes with their number
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -19,6 +21,8 @@ def parse(data: bytes, record: type[Model], most: int) -> Model:
     """The record in ``data``, at most ``most`` bytes of UTF-8. Raises `ValueError` with a short reason."""
     if len(data) > most:
         raise ValueError(f"{len(data):,} bytes are more than {most:,}")
+    if data.count(b"{") + data.count(b"[") > MAX_BRACKETS or data.count(b",") > MAX_COMMAS:
+        raise ValueError("it holds too many values")
     pydantic_core.from_json(data, allow_inf_nan=False, cache_strings=False)  # depth, digits, UTF-8
     try:
         json.loads(data, object_pairs_hook=_once, parse_constant=_no_number)

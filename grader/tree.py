@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-_MEMORY = re.compile(r"^(?:RssAnon|RssShmem|VmSwap):\s+(\d+) kB", re.MULTILINE)
+_MEMORY = re.compile(r"^(?:RssAnon|RssShmem|VmSwap|VmPTE):\s+(\d+) kB", re.MULTILINE)
+_TABLES = re.compile(r"^VmPTE:\s+(\d+) kB", re.MULTILINE)
+_AVAILABLE = re.compile(r"^MemAvailable:\s+(\d+) kB", re.MULTILINE)
 _SHARE = re.compile(r"^(?:Pss_Anon|Pss_Shmem|SwapPss):\s+(\d+) kB", re.MULTILINE)
 
 
@@ -24,7 +27,7 @@ def works() -> bool:
 
 @dataclass(frozen=True)
 class Usage:
-    """Bytes in memory or swapped out, libraries on disk not counted; and the number of processes."""
+    """Bytes in memory or swapped out, page tables included and libraries on disk not; and processes."""
 
     memory: int = 0
     processes: int = 0
@@ -51,12 +54,31 @@ def _shares(processes: list[int], otherwise: int) -> int:
     for process in processes:
         try:
             told = Path(f"/proc/{process}/smaps_rollup").read_text()
+            tables = Path(f"/proc/{process}/status").read_text()
         except (FileNotFoundError, ProcessLookupError):  # it has ended
             continue
         except OSError:
             return otherwise
-        total += 1024 * sum(map(int, _SHARE.findall(told)))
+        total += 1024 * sum(map(int, (*_SHARE.findall(told), *_TABLES.findall(tables))))
     return total
+
+
+def available() -> int:
+    """Bytes that programs may still take on this machine; without limit where that is not told."""
+    try:
+        found = _AVAILABLE.search(Path("/proc/meminfo").read_text())
+    except OSError:
+        found = None
+    return int(found[1]) * 1024 if found else sys.maxsize
+
+
+def files(root: int, home: str) -> int:
+    """Files and folders in the file system that the descendants of ``root`` see at ``home``."""
+    for process in descendants(root):
+        with suppress(OSError):
+            found = os.statvfs(f"/proc/{process}/root{home}")
+            return found.f_files - found.f_ffree
+    return 0
 
 
 def descendants(root: int) -> Iterator[int]:

@@ -142,4 +142,5 @@ def named(layers: Sequence[r.Layer], most: int = 3) -> str:
 def unseen(subject: Subject) -> str:
     """What to say where an unsupported layer might hide the answer."""
     names = sorted({layer.class_name for layer in subject.network.unsupported})
-    return f"the network has layers grader cannot describe: {', '.join(names)}"
+    shown = ", ".join(name[:60] for name in names[:5]) + (", …" if len(names) > 5 else "")
+    return f"the network has layers grader cannot describe: {shown}"

@@ -301,6 +301,7 @@ def _saved_sequential(config: Any, default_shape: tuple[int, ...] | None) -> Gra
     layers = config if isinstance(config, list) else config.get("layers")
     if not isinstance(layers, list) or not layers:
         raise NotAModel("the saved model has no layers")
+    _check_count(len(layers))
     graph = Graph()
     for raw in layers:
         kind, settings = _class_and_config(raw)
@@ -316,6 +317,11 @@ def _saved_sequential(config: Any, default_shape: tuple[int, ...] | None) -> Gra
         graph.nodes.append(Node(name, kind, settings, [graph.nodes[-1].name]))
     graph.inputs, graph.outputs = [graph.nodes[0].name], [graph.nodes[-1].name]
     return graph
+
+
+def _check_count(layers: int) -> None:
+    if layers > r.MAX_LAYERS:
+        raise NotAModel(f"it has {layers:,} layers; at most {r.MAX_LAYERS:,} are read")
 
 
 def _free_name(name: str, graph: Graph) -> str:
@@ -338,6 +344,7 @@ def _saved_functional(config: dict[str, Any]) -> Graph:
         kind, settings = _class_and_config(raw)
         name = str(raw.get("name") or settings.get("name"))
         calls = raw.get("inbound_nodes") or [None]
+        _check_count(len(pending) + len(calls))
         for index, call in enumerate(calls):
             node = Node(_call_name(name, index), kind, settings, list(_inbound(call)))
             if index:

@@ -36,13 +36,15 @@ def leave() -> None:
         Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
 
 
-def furnish(inputs: str, shown_at: str, all_inputs: str, home: str, size: int) -> None:
-    """Lay out what this process may see: its own inputs, an empty home of ``size`` bytes, its own /proc."""
+def furnish(inputs: str, shown_at: str, all_inputs: str, home: str, size: int, files: int) -> None:
+    """Lay out what this process may see: its own inputs, an empty home of ``size`` bytes and
+    so many ``files``, its own /proc.
+    """
     _mount(None, "/", None, _PRIVATE | _RECURSIVE)
     _mount(inputs, shown_at, None, _BIND)
     _mount(None, shown_at, None, _BIND | _REMOUNT | _READ_ONLY | _NO_SUID | _NO_DEVICES)
     _mount("none", all_inputs, "tmpfs", _READ_ONLY | _NO_SUID | _NO_DEVICES | _NO_EXEC, "size=4096")
-    _mount("home", home, "tmpfs", _NO_SUID | _NO_DEVICES, f"size={size},mode=1777")
+    _mount("home", home, "tmpfs", _NO_SUID | _NO_DEVICES, f"size={size},nr_inodes={files},mode=1777")
     _mount("proc", "/proc", "proc", _NO_SUID | _NO_DEVICES | _NO_EXEC)
     os.chdir(home)
 

@@ -10,12 +10,16 @@ import json
 import zipfile
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from grader.errors import StudentError, Unsupported
+from grader.zips import open_zip
 
 MAX_CONFIG = 8_000_000  # bytes; a network of 1,000 layers needs about 1.5 MB
+# Of a SavedModel: bytes, fields and texts that look like JSON. Real ones have some 10,000 fields.
+MAX_PROTOCOL_BUFFER, MAX_FIELDS, MAX_TEXTS = 64_000_000, 500_000, 20_000
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -52,7 +56,7 @@ def _untagged(value: Any) -> Any:
 def _keras(path: Path) -> dict[str, Any]:
     hint = "Save the model again with model.save('model.keras')."
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             info = archive.getinfo("config.json")
             if info.file_size > MAX_CONFIG:
                 raise StudentError(
@@ -102,16 +106,34 @@ def _hdf5_attribute(path: Path, name: str) -> str | None:
 
     try:
         with h5py.File(path, "r") as file:
-            value = file.attrs.get(name)
+            value = _text_attribute(file.attrs, name)
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         raise StudentError(
             f"{path.name} is not a readable HDF5 file: {error}"[:500],
             "Save the model again with model.save('model.h5').",
         ) from None
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-    if text is not None and not isinstance(text, str):
+    if value is not None and not isinstance(value, bytes | str):
         raise StudentError(f"{path.name}: its {name} is not text", "Save the model again with model.save().")
-    return text
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def _text_attribute(attributes: Any, name: str) -> Any:
+    """One text, None if there is no such attribute, or its type if it is something else.
+
+    It is looked at before it is read: 3,000 references to one text of a megabyte are three gigabytes.
+    """
+    import h5py
+
+    if name not in attributes:
+        return None
+    stored = attributes.get_id(name)
+    if (
+        stored.shape != ()
+        or h5py.check_string_dtype(stored.dtype) is None
+        or stored.dtype.itemsize > MAX_CONFIG
+    ):
+        return stored.dtype
+    return attributes[name]
 
 
 # --- SavedModel ---------------------------------------------------------------------------------
@@ -124,8 +146,8 @@ def _saved_model(folder: Path) -> dict[str, Any]:
     """
     for name in ("keras_metadata.pb", "saved_model.pb"):
         file = folder / name
-        if file.is_file() and file.stat().st_size <= 64_000_000:
-            for text in _json_strings(file.read_bytes()):
+        if file.is_file() and file.stat().st_size <= MAX_PROTOCOL_BUFFER:
+            for text in islice(_json_strings(file.read_bytes(), [MAX_FIELDS]), MAX_TEXTS):
                 if (config := _model_in(text)) is not None:
                     return config
     raise Unsupported(
@@ -135,6 +157,8 @@ def _saved_model(folder: Path) -> dict[str, Any]:
 
 
 def _model_in(text: bytes) -> dict[str, Any] | None:
+    if len(text) > MAX_CONFIG:
+        return None
     try:
         value = _untagged(json.loads(text))
     except (ValueError, RecursionError):
@@ -148,13 +172,14 @@ def _model_in(text: bytes) -> dict[str, Any] | None:
     return config if is_model and isinstance(config.get("config"), dict) else None
 
 
-def _json_strings(data: bytes, depth: int = 0) -> Iterator[bytes]:
-    """Length-delimited fields that look like JSON objects, at any depth.
+def _json_strings(data: bytes, left: list[int], depth: int = 0) -> Iterator[bytes]:
+    """Length-delimited fields that look like JSON objects, at any depth, among the first ``left`` fields.
 
     The wire format of https://protobuf.dev/programming-guides/encoding/, without a schema.
     """
     position = 0
-    while position < len(data):
+    while position < len(data) and left[0] > 0:
+        left[0] -= 1
         key, position = _varint(data, position)
         match key & 7:
             case 0:
@@ -170,7 +195,7 @@ def _json_strings(data: bytes, depth: int = 0) -> Iterator[bytes]:
                 if field[:1] == b"{" and field[-1:] == b"}":
                     yield field
                 elif depth < 8 and len(field) > 16:
-                    yield from _json_strings(field, depth + 1)
+                    yield from _json_strings(field, left, depth + 1)
             case _:
                 return  # not a message after all
 

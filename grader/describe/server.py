@@ -24,7 +24,7 @@ from grader.describe import __main__ as child
 from grader.describe import confine, namespaces, seccomp
 
 HOME, INPUTS, SPOOL = "/box", "/input", "/spool"
-SIZE = 512 << 20
+SIZE, FILES = 512 << 20, 20_000
 READY = b"ready"
 _SET_DUMPABLE, _DIE_WITH_PARENT = 4, 1
 
@@ -97,7 +97,7 @@ def _become(request: dict[str, str], standard: list[int]) -> NoReturn:
             os.dup2(descriptor, number)
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
         os.setsid()
-        namespaces.furnish(f"{SPOOL}/{request['inputs']}", INPUTS, SPOOL, HOME, SIZE)
+        namespaces.furnish(f"{SPOOL}/{request['inputs']}", INPUTS, SPOOL, HOME, SIZE, FILES)
         confine.enter(int(request["user"]))
         {"grader.describe": child.serve, "grader.describe.confine": confine.report}[request["module"]]()
     except BaseException as error:

@@ -1,8 +1,8 @@
 """The system calls of the box: each name with its number on x86-64 and on AArch64 (`-`: has none).
 
 Everything that Python, NumPy, TensorFlow and HDF5 were seen to need, and what their C library may use
-instead. What is not here does not exist in the box: no sockets but connected pairs, no namespaces, no
-mounts, no tracing, no io_uring, no keys, no memory that belongs to no process. The numbers are the kernel's,
+instead. What is not here does not exist in the box: no sockets, no namespaces, no mounts, no tracing, no
+io_uring, no keys, no memory that belongs to no process. The numbers are the kernel's,
 from `asm/unistd_64.h` and `asm-generic/unistd.h`.
 """
 
@@ -19,9 +19,9 @@ openat:257:56 openat2:437:437 creat:85:- lseek:8:62 stat:4:- fstat:5:80 lstat:6:
 statx:332:291 access:21:- faccessat:269:48 faccessat2:439:439 readlink:89:- readlinkat:267:78
 dup:32:23 dup2:33:- dup3:292:24 pipe:22:- pipe2:293:59 poll:7:- ppoll:271:73 select:23:-
 pselect6:270:72 epoll_create:213:- epoll_create1:291:20 epoll_ctl:233:21 epoll_wait:232:-
-epoll_pwait:281:22 epoll_pwait2:441:441 eventfd:284:- eventfd2:290:19 fcntl:72:25 flock:73:32
+epoll_pwait:281:22 epoll_pwait2:441:441 eventfd:284:- eventfd2:290:19 flock:73:32
 fsync:74:82 fdatasync:75:83 truncate:76:45 ftruncate:77:46 fallocate:285:47 fadvise64:221:223
-readahead:187:213 sendfile:40:71 splice:275:76 tee:276:77 vmsplice:278:75 copy_file_range:326:285
+readahead:187:213 sendfile:40:71 copy_file_range:326:285
 getdents:78:- getdents64:217:61 getcwd:79:17 chdir:80:49 fchdir:81:50 mkdir:83:- mkdirat:258:34
 rmdir:84:- rename:82:- renameat:264:38 renameat2:316:276 unlink:87:- unlinkat:263:35 link:86:-
 linkat:265:37 symlink:88:- symlinkat:266:36 chmod:90:- fchmod:91:52 fchmodat:268:53 chown:92:-
@@ -30,7 +30,7 @@ umask:95:166 statfs:137:43 fstatfs:138:44 getxattr:191:8 lgetxattr:192:9 fgetxat
 listxattr:194:11 llistxattr:195:12 flistxattr:196:13
 """
 MEMORY = """
-mmap:9:222 munmap:11:215 mremap:25:216 mprotect:10:226 madvise:28:233 brk:12:214 msync:26:227
+munmap:11:215 mremap:25:216 mprotect:10:226 madvise:28:233 brk:12:214 msync:26:227
 mincore:27:232 membarrier:324:283 mbind:237:235 set_mempolicy:238:237 get_mempolicy:239:236
 """
 PROCESSES = """
@@ -42,7 +42,7 @@ set_tid_address:218:96 set_robust_list:273:99 get_robust_list:274:100 futex:202:
 futex_waitv:449:449 rseq:334:293 sched_yield:24:124 sched_getaffinity:204:123
 sched_setaffinity:203:122 sched_getparam:143:121 sched_getscheduler:145:120
 sched_get_priority_max:146:125 sched_get_priority_min:147:126 getpriority:140:141
-setpriority:141:140 prctl:157:167 arch_prctl:158:- prlimit64:302:261 getrlimit:97:163
+setpriority:141:140 arch_prctl:158:- prlimit64:302:261 getrlimit:97:163
 setrlimit:160:164 getrusage:98:165 times:100:153 sysinfo:99:179 uname:63:160 getrandom:318:278
 capget:125:90 getcpu:309:168 restart_syscall:219:128 pidfd_open:434:434 pidfd_send_signal:424:424
 """
@@ -54,14 +54,9 @@ timerfd_create:283:85 timerfd_settime:286:86 timerfd_gettime:287:87 rt_sigaction
 rt_sigprocmask:14:135 rt_sigreturn:15:139 rt_sigsuspend:130:133 rt_sigtimedwait:128:137
 rt_sigpending:127:136 rt_sigqueueinfo:129:138 rt_tgsigqueueinfo:297:240 sigaltstack:131:132
 """
-# On a connected pair; `socket` itself is missing on purpose.
-SOCKETS = """
-sendto:44:206 sendmsg:46:211 sendmmsg:307:269 recvfrom:45:207 recvmsg:47:212 recvmmsg:299:243
-shutdown:48:210 getsockopt:55:209 setsockopt:54:208 getsockname:51:204 getpeername:52:205
-"""
 # These are allowed by what they are asked, see `grader.describe.seccomp`.
 JUDGED = """
-clone:56:220 clone3:435:435 ioctl:16:29 socketpair:53:199
+clone:56:220 clone3:435:435 fcntl:72:25 ioctl:16:29 mmap:9:222 prctl:157:167
 """
 
 

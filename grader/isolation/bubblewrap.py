@@ -89,16 +89,19 @@ class Bubblewrap:
 
 def _namespaces() -> Iterator[str]:
     yield from ("--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try")
-    yield from ("--die-with-parent", "--new-session", "--as-pid-1", "--hostname", "box", "--cap-drop", "ALL")
+    yield from ("--die-with-parent", "--new-session", "--hostname", "box", "--cap-drop", "ALL")
     if os.geteuid() != 0:
-        yield from ("--unshare-user", "--uid", str(NOBODY), "--gid", str(NOBODY))
+        # The child is the first process itself, or it could write into the memory of the one that is.
+        # Where root starts it, that one is root's; and a child that changes its user would not end with its
+        # parent by itself.
+        yield from ("--unshare-user", "--uid", str(NOBODY), "--gid", str(NOBODY), "--as-pid-1")
 
 
 def _privileges(program: str) -> Iterator[str]:
     """Fresh namespaces, and only what a child of root's needs to become someone else."""
     yield from _namespaces()
     if os.geteuid() == 0:
-        yield from _capabilities("SETUID", "SETGID", "SETPCAP")
+        yield from _capabilities("SETUID", "SETGID", "SETPCAP", "SYS_RESOURCE")
     elif "--disable-userns" in _options(program):
         yield "--disable-userns"
 
@@ -107,7 +110,7 @@ def _server_privileges() -> Iterator[str]:
     """What it takes to make namespaces again: root's own right to, or an ordinary user's."""
     yield from _namespaces()
     if os.geteuid() == 0:
-        yield from _capabilities("SETUID", "SETGID", "SETPCAP", "SYS_ADMIN")
+        yield from _capabilities("SETUID", "SETGID", "SETPCAP", "SYS_RESOURCE", "SYS_ADMIN")
 
 
 def _capabilities(*names: str) -> Iterator[str]:
@@ -139,6 +142,9 @@ def _view(shown: Sequence[str]) -> Iterator[str]:
                 str(hidden),
             )
     yield from ("--proc", "/proc", "--dev", "/dev")
+    # Shared memory by way of /dev/zero is counted for nobody, and terminals are the whole machine's.
+    yield from ("--dev-bind", "/dev/null", "/dev/zero", "--size", "4096", "--tmpfs", "/dev/pts")
+    yield from ("--remount-ro", "/dev/pts")
     yield from ("--size", str(BOX_BYTES), "--perms", "1777", "--tmpfs", HOME)
     yield from ("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", HOME)
 

@@ -62,7 +62,14 @@ def _walls() -> Iterator[str]:
     yield from ("--network", "none", "--ipc", "none", "--read-only", "--user", f"{NOBODY}:{NOBODY}")
     yield from ("--cap-drop", "ALL", "--security-opt", "no-new-privileges")
     yield from ("--memory", str(BOX_MEMORY), "--memory-swap", str(BOX_MEMORY))
-    yield from ("--pids-limit", str(BOX_THREADS))
+    yield from (
+        "--pids-limit",
+        str(BOX_THREADS),
+        "--ulimit",
+        "nofile=256",
+        "--ulimit",
+        f"nproc={BOX_THREADS}",
+    )
 
 
 def _view(task: Task) -> Iterator[str]:

@@ -12,10 +12,12 @@ from grader.sandbox import Child, environment
 
 NOBODY = 65534
 HOME, INPUTS, DATA = "/box", "/input", "/data"  # in every box
+MACHINE_RESERVE = 512 << 20  # bytes that are left to the machine itself
 SECONDS_TO_START = 300.0  # for a machine that imports TensorFlow from a slow disk
 SPOOL = "/spool"  # in a fork server's: the inputs of all its children
 BOX_BYTES = 512 << 20  # of the only writable place in it
 BOX_MEMORY = 4 << 30  # of all its processes together
+BOX_FILES = 20_000
 BOX_PROCESSES = 64
 BOX_THREADS = 200  # of all its processes; see also `grader.describe.confine`
 PACKAGE = Path(__file__).parents[1]

@@ -12,6 +12,11 @@ def writable(value: Any) -> Any:
     return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value
 
 
+def cut(value: Any) -> Any:
+    """Text of no more than 20,000 characters."""
+    return value[:20_000] if isinstance(value, str) else value
+
+
 class Record(BaseModel):
     """Base of all records: immutable, no unknown fields, no NaN, text that UTF-8 can write."""
 
@@ -25,6 +30,7 @@ class Record(BaseModel):
 
 Name = Annotated[str, Field(min_length=1, max_length=200), BeforeValidator(writable)]
 Text = Annotated[str, Field(max_length=20_000), BeforeValidator(writable)]
+CutText = Annotated[str, BeforeValidator(cut)]  # ours or a child's, of any length
 Size = Annotated[int, Field(ge=1, le=1_000_000)]
 Pair = tuple[Size, Size]
 # Numbers that float32 can hold with room to spare: what exceeds them would only break training.

@@ -90,7 +90,7 @@ class BaseLayer(Record):
     """What every layer has: a name, the layers whose outputs it takes, and whether it trains."""
 
     name: Name
-    inbound: Annotated[tuple[Name, ...], Field(max_length=64)] = ()
+    inbound: Annotated[tuple[Name, ...], Field(fail_fast=True, max_length=64)] = ()
     trainable: bool = True
 
 
@@ -98,7 +98,7 @@ class InputLayer(BaseLayer):
     """``shape`` without the batch axis, e.g. ``(28, 28, 1)``."""
 
     type: Literal["InputLayer"] = "InputLayer"
-    shape: Annotated[tuple[Size, ...], Field(min_length=1, max_length=6)]
+    shape: Annotated[tuple[Size, ...], Field(fail_fast=True, min_length=1, max_length=6)]
 
 
 class ConvolutionLayer(BaseLayer):
@@ -297,14 +297,16 @@ class Reshape(BaseLayer):
     """``target_shape`` without the batch axis; one entry may be -1."""
 
     type: Literal["Reshape"] = "Reshape"
-    target_shape: Annotated[tuple[Annotated[int, Field(ge=-1, le=1_000_000)], ...], Field(max_length=6)]
+    target_shape: Annotated[
+        tuple[Annotated[int, Field(ge=-1, le=1_000_000)], ...], Field(fail_fast=True, max_length=6)
+    ]
 
 
 class Permute(BaseLayer):
     """``dims`` count from 1, the batch axis stays (as in Keras)."""
 
     type: Literal["Permute"] = "Permute"
-    dims: Annotated[tuple[Annotated[int, Field(ge=1, le=6)], ...], Field(max_length=6)]
+    dims: Annotated[tuple[Annotated[int, Field(ge=1, le=6)], ...], Field(fail_fast=True, max_length=6)]
 
 
 class Rescaling(BaseLayer):
@@ -353,9 +355,9 @@ class ModelDescription(Record):
     A Sequential model is the special case in which every layer has one inbound layer.
     """
 
-    inputs: Annotated[tuple[Name, ...], Field(min_length=1, max_length=16)]
-    layers: Annotated[tuple[Layer, ...], Field(min_length=1, max_length=MAX_LAYERS)]
-    outputs: Annotated[tuple[Name, ...], Field(min_length=1, max_length=16)]
+    inputs: Annotated[tuple[Name, ...], Field(fail_fast=True, min_length=1, max_length=16)]
+    layers: Annotated[tuple[Layer, ...], Field(fail_fast=True, min_length=1, max_length=MAX_LAYERS)]
+    outputs: Annotated[tuple[Name, ...], Field(fail_fast=True, min_length=1, max_length=16)]
 
     @model_validator(mode="after")
     def _is_a_graph(self) -> ModelDescription:

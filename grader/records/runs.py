@@ -75,7 +75,7 @@ class TrainJob(Record):
     """What the trusted child is asked: one attempt. ``stop_at`` correct images end it early."""
 
     network: ModelDescription
-    training: Annotated[tuple[TrainingRecipe, ...], Field(min_length=1)]
+    training: Annotated[tuple[TrainingRecipe, ...], Field(fail_fast=True, min_length=1)]
     dataset: DatasetSpec
     seed: int
     max_epochs: Annotated[int, Field(ge=1)]

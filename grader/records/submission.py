@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from grader.records.base import Name, Record, Text
+from grader.records.base import CutText, Name, Record, Text
 from grader.records.network import ModelDescription
 from grader.records.training import TrainingRecipe
 
@@ -32,7 +32,7 @@ class DescribedModel(Record):
 
     name: Name
     network: ModelDescription
-    training: Annotated[tuple[TrainingRecipe, ...], Field(max_length=2_000)] = ()
+    training: Annotated[tuple[TrainingRecipe, ...], Field(fail_fast=True, max_length=2_000)] = ()
     fit_order: Annotated[int, Field(ge=0)] = 0  # 0: never fitted; else the rank of its last fit
     cell: int | None = None  # where it was first seen
     compiled: TrainingRecipe | None = None  # of a model compiled but never fitted; epochs are void
@@ -44,9 +44,9 @@ Reading = Literal["rows_columns", "strides"]
 class Description(Record):
     """All that the untrusted child reports about a submission."""
 
-    models: Annotated[tuple[DescribedModel, ...], Field(max_length=200)] = ()
-    notes: Annotated[tuple[Note, ...], Field(max_length=1_000)] = ()
-    failures: Annotated[tuple[CellFailure, ...], Field(max_length=200)] = ()
+    models: Annotated[tuple[DescribedModel, ...], Field(fail_fast=True, max_length=200)] = ()
+    notes: Annotated[tuple[Note, ...], Field(fail_fast=True, max_length=1_000)] = ()
+    failures: Annotated[tuple[CellFailure, ...], Field(fail_fast=True, max_length=200)] = ()
     keras_era: Literal["keras2", "keras3"] = "keras3"
     ambiguous_calls: Annotated[int, Field(ge=0)] = 0
     reading: Reading | None = None
@@ -86,10 +86,10 @@ class Problem(Record):
     """Why a submission could not be graded in full, and by whose fault."""
 
     kind: Literal["student", "unsupported", "broken", "interrupted"]
-    message: str
-    hint: str = ""
+    message: CutText
+    hint: CutText = ""
     cell: int | None = None
-    excerpt: str = ""
+    excerpt: CutText = ""
 
 
 class DescribeJob(Record):

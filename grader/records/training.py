@@ -155,15 +155,17 @@ class TrainingRecipe(Record):
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 32
     epochs: Annotated[int, Field(ge=1, le=1_000_000)]
     shuffle: bool = True
-    learning_rates: Annotated[tuple[NonNegative, ...], Field(min_length=1, max_length=MAX_SAMPLES)]
+    learning_rates: Annotated[
+        tuple[NonNegative, ...], Field(fail_fast=True, min_length=1, max_length=MAX_SAMPLES)
+    ]
     rates_per: Literal["epoch", "step"] = "epoch"
-    callbacks: Annotated[tuple[Callback, ...], Field(max_length=50)] = ()
+    callbacks: Annotated[tuple[Callback, ...], Field(fail_fast=True, max_length=50)] = ()
     scaling: InputScaling = InputScaling()
     trained_on: DataUse = DataUse(split="unrecognised")
     validated_on: DataUse = DataUse(split="none")
     continues: bool = False
     cell: int | None = None
-    unsupported: Annotated[tuple[Text, ...], Field(max_length=100)] = ()
+    unsupported: Annotated[tuple[Text, ...], Field(fail_fast=True, max_length=100)] = ()
 
 
 PUBLISHED_SEEDS = (2019, 2020, 2021, 2022, 2023, 2024, 2025)
@@ -178,7 +180,9 @@ class TrainingPolicy(Record):
 
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 20
     attempts: Annotated[int, Field(ge=1, le=100)] = 3
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)] = PUBLISHED_SEEDS
+    seeds: Annotated[
+        tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(fail_fast=True, min_length=1)
+    ] = PUBLISHED_SEEDS
     metric: Literal["best_epoch", "final", "mean_last_k"] = "best_epoch"
     last_k: Annotated[int, Field(ge=1)] = 3
     decide: Literal["majority", "any", "all"] = "majority"
