@@ -94,7 +94,7 @@ def test_the_environment_is_not_inherited(attack: Attack, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("mode", ["warm", "cold"])
 def test_nothing_else_is_in_sight(mode: str, attack: Attack, warm: Asker, cold: Asker) -> None:
-    """One process, three descriptors and the pipe of the answer, no other user, no privileges."""
+    """One process (and that of bubblewrap, root's own), pipes only, no other user, no privileges."""
     outcome = attack(
         TRY + "status = open('/proc/self/status').read()\n"
         "fields = dict(line.split(':\\t') for line in status.splitlines() if ':\\t' in line)\n"
@@ -107,15 +107,15 @@ def test_nothing_else_is_in_sight(mode: str, attack: Attack, warm: Asker, cold: 
         asker={"warm": warm, "cold": cold}[mode],
     )
     found = json.loads(outcome.said.strip("'"))
-    assert found["processes"] == ["1"]
-    assert set(found["descriptors"]) <= {"/dev/null", "pipe", "/proc/1/fd"}
-    assert (found["caps"], found["seccomp"], found["root"], found["pid"]) == (True, "2", False, 1)
+    assert found["processes"] in (["1"], ["1", "2"])
+    assert set(found["descriptors"]) <= {"/dev/null", "pipe", f"/proc/{found['pid']}/fd"}
+    assert (found["caps"], found["seccomp"], found["root"]) == (True, "2", False)
 
 
 def test_the_command_line_shows_no_paths_of_the_host(attack: Attack, cold: Asker, tmp_path: Path) -> None:
     """What was bound from where stays between grader and bubblewrap."""
     outcome = attack("say(open('/proc/1/cmdline').read())", asker=cold)
-    assert "grader.describe" in outcome.said
+    assert "python" in outcome.said
     assert str(tmp_path) not in outcome.said
     assert "/input" not in outcome.said
 
@@ -202,7 +202,7 @@ def test_a_fork_bomb_ends_at_the_limit(attack: Attack) -> None:
 def test_an_exponential_fork_bomb_dies_with_the_box(attack: Attack) -> None:
     """Every process forks for ever."""
     outcome = attack(
-        "import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass", seconds=15
+        "import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass", seconds=8
     )
     assert isinstance(outcome.error, StudentError)
 
@@ -315,10 +315,13 @@ def test_killing_everyone_kills_nobody_else(mode: str, attack: Attack, warm: Ask
     """There is nobody in sight but the attacker, and the first process of a box cannot be killed from inside."""
     outcome = attack(
         TRY + "say([attempt(lambda: os.kill(1, 9)), attempt(lambda: os.kill(-1, 9)),\n"
-        "     attempt(lambda: os.kill(2, 9)), attempt(lambda: os.killpg(0, 0))])",
+        "     attempt(lambda: os.kill(3, 9)), attempt(lambda: os.kill(99, 9))])",
         asker={"warm": warm, "cold": cold}[mode],
     )
-    assert outcome.said == "[None, 'ProcessLookupError', 'ProcessLookupError', None]", outcome
+    assert outcome.said in (
+        "[None, 'ProcessLookupError', 'ProcessLookupError', 'ProcessLookupError']",  # it is the first itself
+        "['PermissionError', 'ProcessLookupError', 'ProcessLookupError', 'ProcessLookupError']",  # root's is
+    )
 
 
 @pytest.mark.parametrize(
@@ -410,6 +413,8 @@ def _judge(
             return operand
         if code == 0x20:
             loaded = data[operand]
+        elif code == 0x54:
+            loaded &= operand
         else:
             holds = {0x15: loaded == operand, 0x35: loaded >= operand, 0x45: bool(loaded & operand)}[code]
             place += if_true if holds else if_false
@@ -424,9 +429,16 @@ def _judge(
         (16, (0, 0x5401), True),  # ioctl: isatty
         (16, (0, 0x5412), False),  # ioctl: put characters into the terminal
         (16, (0, 0x541C), False),  # ioctl: paste into the console
-        (53, (1,), True),  # socketpair, local
-        (53, (2,), False),
+        (53, (1,), False),  # socketpair
         (41, (1,), False),  # socket
+        (72, (3, 2), True),  # fcntl: close on exec
+        (72, (3, 1024), False),  # fcntl: a lease
+        (9, (0, 4096, 3, 0x22), True),  # mmap: private memory
+        (9, (0, 4096, 3, 0x01), True),  # mmap: a file, shared
+        (9, (0, 4096, 3, 0x21), False),  # mmap: shared memory of no file
+        (9, (0, 4096, 3, 0x23), False),
+        (157, (15,), True),  # prctl: the name of a thread
+        (157, (1, 0), False),  # prctl: the signal on the parent's end
         (0, (), True),  # read
         (1000, (), False),  # what later kernels may bring
     ],
@@ -457,10 +469,14 @@ def test_both_machines_have_the_same_filter() -> None:
     assert len(seccomp.assemble(seccomp.program("aarch64"))) % 8 == 0
 
 
-def test_memory_of_other_processes_is_closed(attack: Attack) -> None:
-    """Only its own, which is its own."""
-    outcome = attack(TRY + "say([attempt(lambda: open(f'/proc/{p}/mem', 'rb')) for p in (2, 3, 1000)])")
-    assert outcome.said == "['FileNotFoundError', 'FileNotFoundError', 'FileNotFoundError']"
+def test_memory_of_other_processes_is_closed(attack: Attack, cold: Asker) -> None:
+    """That of bubblewrap's first process, where there is one, belongs to root."""
+    outcome = attack(
+        TRY + "others = [p for p in os.listdir('/proc') if p.isdigit() and int(p) != os.getpid()]\n"
+        "say({attempt(lambda: open(f'/proc/{p}/mem', 'rb')) for p in others})",
+        asker=cold,
+    )
+    assert outcome.said in ("set()", "{'PermissionError'}")
 
 
 def test_limits_cannot_be_raised(attack: Attack) -> None:
