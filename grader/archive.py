@@ -11,6 +11,7 @@ from grader.errors import StudentError
 from grader.zips import open_zip
 
 MAX_MEMBERS = 2_000
+MAX_DEPTH = 50  # folders in one another
 MAX_MEMBER = 200_000_000
 MAX_TOTAL = 500_000_000
 _CHUNK = 1 << 20
@@ -49,7 +50,12 @@ def _check(name: str, members: list[zipfile.ZipInfo]) -> None:
         parts = PurePosixPath(member.filename.replace("\\", "/")).parts
         kind = stat.S_IFMT(member.external_attr >> 16)
         outside = ".." in parts or not parts or parts[0].startswith("/") or ":" in parts[0]
-        if outside or "\0" in member.orig_filename or kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        if (
+            outside
+            or len(parts) > MAX_DEPTH
+            or "\0" in member.orig_filename
+            or kind not in (0, stat.S_IFREG, stat.S_IFDIR)
+        ):
             raise StudentError(
                 f"{name}: the member {member.orig_filename[:80]!r} is no plain file inside the archive", _HINT
             )

@@ -30,6 +30,7 @@ from grader.sandbox import Child, Ended, Limits, run
 
 ANSWER_BYTES = 64_000_000  # of all answers of one child; the last one counts
 LINE_BYTES = 8_000_000
+MODEL_SECONDS = 60.0  # for a saved model: nothing of it is run, but HDF5 can loop over a damaged file
 MAX_COPIED = 300_000_000
 MAX_FILES = 2_000
 
@@ -76,6 +77,8 @@ class Asker:
 
     def ask(self, loaded: Loaded, seconds: float, reading: Reading | None = None) -> Description:
         """Start a child and read its answer. Raises `StudentError`, `Unsupported` or `BrokenError`."""
+        if loaded.program.model_file is not None:
+            seconds = min(seconds, MODEL_SECONDS)
         with tempfile.TemporaryDirectory(prefix="grader-") as scratch:
             task = self._task(loaded, Path(scratch))
             job = self._job(loaded, self.isolation.places(task), seconds, reading)
@@ -86,6 +89,11 @@ class Asker:
 
             child = self._start(task)
             ended = run(child, job.model_dump_json().encode(), self._limits(seconds), keep_last)
+        if ended.stopped == "time" and loaded.program.model_file is not None:
+            raise StudentError(
+                f"{loaded.program.name}: the file could not be read within {seconds:.0f} s",
+                "Save the model again with model.save('model.keras').",
+            )
         return _read_answer(answers[0] if answers else b"", ended, seconds)
 
     def _limits(self, seconds: float) -> Limits:

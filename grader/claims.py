@@ -16,8 +16,13 @@ _VALIDATION = re.compile(
     r"\bval_(?:acc|accuracy|categorical_accuracy|sparse_categorical_accuracy)\w*:\s*"
     r"(\d*\.?\d+(?:e-?\d+)?)"
 )
-_EPOCH = re.compile(r"^\s*Epoch (\d{1,9})/(\d{1,9})", re.MULTILINE)
-_SCORE = re.compile(r"^\s*\[\s*\d*\.?\d+(?:e-?\d+)?\s*,\s*(\d*\.\d+)\s*\]\s*$", re.MULTILINE)
+_EPOCH = re.compile(r"^[^\S\n]*Epoch (\d{1,9})/(\d{1,9})", re.MULTILINE)
+# Spaces, but no line feeds: across lines these would take time with the square of their number.
+_SCORE = re.compile(
+    r"^[^\S\n]*\[[^\S\n]*(?:\d+(?:\.\d*)?|\.\d+)(?:e-?\d+)?[^\S\n]*,"
+    r"[^\S\n]*(\d*\.\d+)[^\S\n]*\][^\S\n]*$",
+    re.MULTILINE,
+)
 _PROSE = re.compile(r"(?<![\d.])(?:0?\.(99\d{1,3}|98\d{1,3}|97\d{1,3})|(9[5-9]\.\d{1,3})\s*%?)(?!\.?\d)")
 
 # Runs of one network differ by about this much (assignment facts): less is no contradiction.

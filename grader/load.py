@@ -52,7 +52,12 @@ def load(path: Path, scratch: Path) -> Loaded:
         raise InstructorError(f"{path}: no such file or folder", "Check the path.")
     if not path.is_file() and not path.is_dir():
         raise StudentError(f"{path.name} is neither a file nor a folder", "Hand in a plain file.")
-    _check_size(path)
+    try:
+        _check_size(path)
+    except RecursionError:
+        raise StudentError(
+            f"{path.name}: its folders are nested too deeply", "Hand in a flat folder."
+        ) from None
     digest = _digest(path)
     if path.is_file() and path.suffix.lower() == ".zip":
         folder = scratch / "unpacked"
@@ -266,7 +271,7 @@ def _clean(output: str) -> str:
 
 def _script(text: str, path: Path) -> Read:
     """A script is one cell, unless `# %%` lines divide it."""
-    parts = re.split(r"(?m)^(?=#\s*%%)", text)
+    parts = re.split(r"(?m)^(?=#[^\S\n]*%%)", text, maxsplit=MAX_CELLS + 1)
     return [Cell(kind="code", source=part) for part in parts if part.strip()], {}
 
 
@@ -278,8 +283,12 @@ def _markdown(text: str, path: Path) -> Read:
     """Fenced blocks as in CommonMark; see the module docstring of `grader.load`."""
     cells: list[Cell] = []
     prose: list[str] = []
+    printed: dict[int, list[str]] = {}  # index of a cell of code -> the blocks of text behind it
+    code = -1  # index of the last cell of code
     lines = iter(text.split("\n"))
     for line in lines:
+        if len(cells) > MAX_CELLS:
+            break  # the caller says so
         opening = _FENCE.match(line)
         info = line[opening.end() :] if opening else ""
         if opening is None or "`" in info:
@@ -292,26 +301,22 @@ def _markdown(text: str, path: Path) -> Read:
             if said:
                 cells.append(Cell(kind="markdown", source=said))
             cells.append(Cell(kind="code", source=body))
-            prose = []
-        elif language in ("", "text", "txt", "output", "console", "plain", "plaintext") and cells:
-            _add_output(cells, body)
+            code, prose = len(cells) - 1, []
+        elif language in ("", "text", "txt", "output", "console", "plain", "plaintext") and code >= 0:
+            printed.setdefault(code, []).append(body)
     if said := "\n".join(prose).strip():
         cells.append(Cell(kind="markdown", source=said))
+    for index, blocks in printed.items():
+        cells[index] = cells[index].model_copy(update={"output": _clean("\n".join(blocks).strip())})
     return cells, {}
 
 
 def _until_closed(lines: Iterator[str], fence: str) -> Iterator[str]:
-    closing = re.compile(rf" {{0,3}}{re.escape(fence)}{re.escape(fence[0])}*\s*")
+    """The lines before one that holds nothing but at least as many of the same mark, indented by up to
+    three.
+    """
     for line in lines:
-        if closing.fullmatch(line):
+        closing = line.strip()
+        if len(closing) >= len(fence) and not closing.strip(fence[0]) and line.find(fence[0]) <= 3:
             return
         yield line
-
-
-def _add_output(cells: list[Cell], text: str) -> None:
-    """A text block belongs to the last cell of code."""
-    for index in range(len(cells) - 1, -1, -1):
-        if cells[index].kind == "code":
-            output = f"{cells[index].output}\n{text}".strip()
-            cells[index] = cells[index].model_copy(update={"output": _clean(output)})
-            return

@@ -135,10 +135,11 @@ def load(name: str) -> LoadedRubric:
     try:
         raw = path.read_bytes()
         data = tomllib.loads(raw.decode("utf-8"))
+        repr(data)  # what cannot be shown, a number of 5,000 digits, cannot be a setting
     except OSError:
         known = ", ".join(p.stem for p in shipped())
         raise InstructorError(f"{name}: no such rubric", f"Give a path, or one of: {known}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise InstructorError(
             f"{path}: not valid TOML: {error}", "See https://toml.io; strings need quotes."
         ) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -102,7 +102,10 @@ def unsupported() -> r.UnsupportedLayer:
 
 
 @pytest.fixture(scope="session")
-def asker(tmp_path_factory: pytest.TempPathFactory) -> Asker:
+def asker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asker]:
     """Describes submissions on MNIST, in the best box of this machine."""
     box = isolation.choose("preferred")
-    return Asker(datasets.load(datasets.MNIST), box, tmp_path_factory.mktemp("shared"))
+    asker = Asker(datasets.load(datasets.MNIST), box, tmp_path_factory.mktemp("shared"))
+    asker.serve()
+    yield asker
+    asker.close()

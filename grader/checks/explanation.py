@@ -35,13 +35,17 @@ def check(criterion: Explanation, subject: Subject) -> Finding:
 
 def _commentary(source: str) -> str:
     """Comments and string statements of a script."""
-    said = []
+    said, row = [], 0
     try:
         for token in tokenize.generate_tokens(io.StringIO(source).readline):
             if token.type == tokenize.COMMENT or (
-                token.type == tokenize.STRING and token.line.strip().startswith(("'''", '"""'))
+                token.type == tokenize.STRING
+                and token.start[0] != row
+                and token.string.startswith(("'''", '"""'))
             ):
                 said.append(token.string)
+            if token.type not in (tokenize.INDENT, tokenize.DEDENT):
+                row = token.end[0]
     except (tokenize.TokenError, SyntaxError):
         pass  # what was read so far counts
     return "\n".join(said)

@@ -26,7 +26,7 @@ _VALUES: tuple[Any, ...] = (
 )  # fmt: skip
 _NAMES = (
     "", "/", "a", "..", "../a.py", "/etc/a.py", "C:a.py", "a\\b.py", "a/" * 100 + "b.py", "a.py", "b.ipynb",
-    "README.md", "model.keras", "model.h5", "model.json", "saved_model.pb", "keras_metadata.pb", "config.json",
+    "README.md", "model.keras", "model.h5", "model.json", "saved_model.pb", "config.json",
     "__MACOSX/a.py", ".hidden/a.py", "a" * 300 + ".py", "ü.py", "a\x00b.py", "a\nb.py", "CON", "dir/",
 )  # fmt: skip
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)

@@ -23,25 +23,27 @@ ROOT = Path(__file__).parents[2]
 SUBMISSIONS, FIXTURES = ROOT / "submissions", ROOT / "tests" / "fixtures"
 
 WORDS = (
-    "class_name", "config", "layers", "name", "inbound_nodes", "input_layers", "output_layers", "batch_shape",
-    "batch_input_shape", "keras_history", "__keras_tensor__", "__tuple__", "TensorShape", "items", "args",
-    "kwargs", "Sequential", "Functional", "Model", "InputLayer", "Conv2D", "Convolution2D", "Conv2DTranspose",
-    "DepthwiseConv2D", "SeparableConv2D", "Dense", "BatchNormalization", "LayerNormalization", "Dropout",
-    "Activation", "Softmax", "ReLU", "LeakyReLU", "PReLU", "MaxPooling2D", "GlobalAveragePooling2D",
-    "ZeroPadding2D", "Cropping2D", "UpSampling2D", "Flatten", "Reshape", "Permute", "Rescaling", "Concatenate",
-    "Add", "Subtract", "Lambda", "filters", "kernel_size", "strides", "padding", "dilation_rate", "groups",
-    "units", "axis", "rate", "target_shape", "dims", "shared_axes", "size", "cropping", "pool_size", "same",
-    "valid", "data_format", "channels_first", "dim_ordering", "th", "activation", "relu", "softmax",
-    "kernel_initializer", "kernel_regularizer", "Constant", "value", "VarianceScaling", "L1L2", "trainable",
-    "function", "registered_name", "module", "nb_filter", "nb_row", "nb_col", "border_mode", "subsample",
-    "model_config", "nbformat", "worksheets", "cells", "cell_type", "code", "markdown", "heading", "source",
-    "input", "outputs", "output_type", "text", "data", "text/plain", "text/html", "metadata", "language_info",
-    "version", "type", "inbound", "inputs", "models", "network", "training", "description", "problem", "kind",
-    "optimizer", "learning_rates", "failures", "notes", "UnsupportedLayer", "reason", "```python", "```", "~~~",
-    "# %%", "Total params: 1,234", "Optimizer params: 2", "val_acc: 0.99", "Epoch 1/20", "[0.02, 0.994]",
-    "params:", "99.41%", "0.9941", "&#xD800;", "\x1b[1m", "[[criterion]]", "[training]", "[dataset]", "id",
-    "parameter_limit", "required_layer", "layer_order", "limit", "points", "needs", "properties", "nan", "inf",
-    "1979-05-27T07:32:00Z", "0xff", '"""', "'''", "\\",
+    "class_name", "config", "layers", "name", "inbound_nodes", "input_layers", "output_layers",
+    "batch_shape", "batch_input_shape", "keras_history", "__keras_tensor__", "__tuple__", "TensorShape",
+    "items", "args", "kwargs", "Sequential", "Functional", "Model", "InputLayer", "Conv2D",
+    "Convolution2D", "Conv2DTranspose", "DepthwiseConv2D", "SeparableConv2D", "Dense",
+    "BatchNormalization", "LayerNormalization", "Dropout", "Activation", "Softmax", "ReLU", "LeakyReLU",
+    "PReLU", "MaxPooling2D", "GlobalAveragePooling2D", "ZeroPadding2D", "Cropping2D", "UpSampling2D",
+    "Flatten", "Reshape", "Permute", "Rescaling", "Concatenate", "Add", "Subtract", "Lambda", "filters",
+    "kernel_size", "strides", "padding", "dilation_rate", "groups", "units", "axis", "rate",
+    "target_shape", "dims", "shared_axes", "size", "cropping", "pool_size", "same", "valid",
+    "data_format", "channels_first", "dim_ordering", "th", "activation", "relu", "softmax",
+    "kernel_initializer", "kernel_regularizer", "Constant", "value", "VarianceScaling", "L1L2",
+    "trainable", "function", "registered_name", "module", "nb_filter", "nb_row", "nb_col", "border_mode",
+    "subsample", "model_config", "nbformat", "worksheets", "cells", "cell_type", "code", "markdown",
+    "heading", "source", "input", "outputs", "output_type", "text", "data", "text/plain", "text/html",
+    "metadata", "language_info", "version", "type", "inbound", "inputs", "models", "network", "training",
+    "description", "problem", "kind", "optimizer", "learning_rates", "failures", "notes",
+    "UnsupportedLayer", "reason", "```python", "```", "~~~", "# %%", "Total params: 1,234",
+    "Optimizer params: 2", "val_acc: 0.99", "Epoch 1/20", "[0.02, 0.994]", "params:", "99.41%", "0.9941",
+    "&#xD800;", "\x1b[1m", "[[criterion]]", "[training]", "[dataset]", "id", "parameter_limit",
+    "required_layer", "layer_order", "limit", "points", "needs", "properties", "nan", "inf",
+    "1979-05-27T07:32:00Z", "0xff", "\"\"\"", "'''", "\\",
 )  # fmt: skip
 
 
@@ -96,7 +98,9 @@ def _notebooks() -> Iterator[bytes]:
     old = {"cell_type": "code", "language": "python", "input": "x = 1", "outputs": [], "metadata": {}}
     sheet = {"cells": [old, {"cell_type": "heading", "level": 1, "source": "A"}], "metadata": {}}
     for version in (1, 2, 3):
-        yield json.dumps({"nbformat": version, "metadata": {"name": ""}, "worksheets": [sheet], **sheet}).encode()
+        yield json.dumps(
+            {"nbformat": version, "metadata": {"name": ""}, "worksheets": [sheet], **sheet}
+        ).encode()
 
 
 def _programs() -> Iterator[r.Program]:
@@ -209,7 +213,7 @@ criterion = [
   { id = "c", kind = "accuracy_gap", points = 1, at_most = 0.01 },
   { id = "d", kind = "explanation", points = 1, min_words = 10 },
   { id = "e", kind = "manual", points = 1, question = "Is it nice?", needs = ["a"] },
-  { id = "f", kind = "required_layer", points = 1, layer = ["Conv2D"], properties = { kernel_size = [1, 1] } },
+  { id = "f", kind = "required_layer", points = 1, layer = "Conv2D", properties = { filters = 4 } },
 ]
 """ % (b"0" * 64)
 
@@ -253,9 +257,13 @@ def _deep_json(depth: int = 100_000) -> Iterator[tuple[str, bytes]]:
 def _hard_notebooks() -> Iterator[tuple[str, bytes]]:
     yield from _deep_json()
     for depth in range(100, 1_000, 60):
-        value = "[" * depth + "]" * depth
-        yield f"a version {depth} deep", f'{{"metadata": {{"language_info": {{"version": {value}}}}}, "nbformat": 4,
-            "cells": [{{"cell_type": "code", "source": ["x", {value}]}}]}}'.encode()
+        value = b"[" * depth + b"]" * depth
+        yield (
+            f"a source {depth} deep",
+            b'{"nbformat": 4, "cells": [{"cell_type": "code", "source": [%s]}]}' % value,
+        )
+        said = b'{"nbformat": 4, "metadata": {"language_info": {"version": %s}}, "cells": []}'
+        yield f"a version {depth} deep", said % value
     yield "lines without text", notebook_of("\n" * 1_000_000)
     yield "half characters", notebook_of("\ud800 Total params: 1 \udfff")
     yield "a character without end", notebook_of("params: &#" + "1" * 5_000 + ";")
@@ -272,7 +280,7 @@ def _hard_scripts() -> Iterator[tuple[str, bytes]]:
     yield "a million cells", b"#%%\nx\n" * 1_000_000
     yield "lines without text", b"#" + b"\n" * 1_000_000 + b"x"
     yield "a string never closed", b'"""' + b"\n" * 500_000
-    yield "strings on one line", b"x = (" + b'"" ' * 300_000 + b")"
+    yield "strings on one line", b"x = (" + b'"" ' * 400_000 + b")\n"
     yield "deep brackets", b"(" * 300_000
     yield "deeper and deeper", b"\n".join(b" " * depth + b"if x:" for depth in range(1_000))
     yield "half of UTF-16", b"\xff\xfe" + b"x\x00=\x001\x00\xd8"
@@ -303,9 +311,10 @@ def _hard_claims() -> Iterator[tuple[str, bytes]]:
 def _hard_configurations() -> Iterator[tuple[str, bytes]]:
     yield from _deep_json()
     for depth in range(100, 1_000, 60):
-        value = "[" * depth + "]" * depth
-        yield f"a name {depth} deep", f'{{"class_name": "Sequential", "config": {{"name": {value}, "layers":
-            [{{"class_name": "Dense", "config": {{"units": {value}}}}}]}}}}'.encode()
+        value = b"[" * depth + b"]" * depth
+        layer = b'{"class_name": "Dense", "config": {"units": %s}}' % value
+        model = b'{"class_name": "Sequential", "config": {"name": %s, "layers": [%s]}}'
+        yield f"a name {depth} deep", model % (value, layer)
     one = b'{"config":{}}'
     yield "layers of one name", b'{"class_name":"Sequential","config":[%s]}' % b",".join([one] * 200_000)
     names = [json.dumps({"name": f"{n}", "inbound_nodes": [[[f"{n + 1}", 0, 0]]]}) for n in range(20_000)]
@@ -338,7 +347,7 @@ def _hard_savedmodels() -> Iterator[tuple[str, bytes]]:
     yield "deep fields", deep
     for name, config in _deep_json():
         yield name, field(1, config)
-    yield "many documents", field(1, b"{}") * 200_000
+    yield "many documents", field(1, b"{}") * 50_000
 
 
 def _hard_zips() -> Iterator[tuple[str, bytes]]:
@@ -365,10 +374,11 @@ def _chain(*layers: dict[str, Any]) -> bytes:
 
 def _hard_descriptions() -> Iterator[tuple[str, bytes]]:
     yield from _deep_json()
-    yield "fractions", _chain({"type": "UpSampling2D", "size": [3, 7]}, {"type": "MaxPooling2D", "strides": [3, 7],
-                                                                       "pool_size": [2, 5], "padding": "same"})  # fmt: skip
+    pool = {"type": "MaxPooling2D", "strides": [3, 7], "pool_size": [2, 5], "padding": "same"}
+    yield "fractions", _chain({"type": "UpSampling2D", "size": [3, 7]}, pool)
     yield "ever larger", _chain({"type": "ZeroPadding2D", "padding": [[10_000, 10_000], [0, 0]]})
-    yield "wide kernels", _chain({"type": "Conv2D", "filters": 1, "kernel_size": [10**6, 10**6], "padding": "same"})
+    kernel = {"kernel_size": [10**6, 10**6], "padding": "same"}
+    yield "wide kernels", _chain({"type": "Conv2D", "filters": 1, **kernel})
     number = b'{"description": {"ambiguous_calls": %s}}'
     yield "many digits", number % (b"9" * 4_000)
     yield "too many digits", number % (b"9" * 5_000)

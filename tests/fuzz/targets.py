@@ -6,7 +6,8 @@ else comes out is a finding; so are a hang and memory without bound. Needs neith
 
 from __future__ import annotations
 
-import atexit
+import os
+import resource
 import shutil
 import subprocess
 import tempfile
@@ -19,24 +20,19 @@ from grader import records as r
 from grader.asking import LINE_BYTES
 from grader.checks import explanation
 from grader.checks.interface import Subject
+from grader.describe import confine, saved
 from grader.describe.__main__ import _saved_model as read_model
 from grader.errors import GraderError, InstructorError, StudentError, Unsupported
 
 IMAGE_SHAPE, CLASSES = (28, 28, 1), 10
 
-_MEMORY = Path("/dev/shm")
-_SCRATCH = Path(tempfile.mkdtemp(prefix="grader-fuzz-", dir=_MEMORY if _MEMORY.is_dir() else None))
-atexit.register(shutil.rmtree, _SCRATCH, ignore_errors=True)
+# The fuzzer ends without cleaning up: whoever starts it names a folder and removes it.
+_SCRATCH = Path(tempfile.mkdtemp(prefix="grader-fuzz-", dir=os.environ.get("GRADER_FUZZ_SCRATCH")))
 
 _NETWORK = r.ModelDescription(
     inputs=("input",), layers=(r.InputLayer(name="input", shape=IMAGE_SHAPE),), outputs=("input",)
 )
 _SUBJECT = Subject(_NETWORK, shapes.analyse(_NETWORK), (), False, (), r.TrainingPolicy())
-
-
-def scratch() -> Path:
-    """Where the inputs of this process lie; whoever ends it by force removes the folder."""
-    return _SCRATCH
 
 
 def _file(data: bytes, name: str) -> Path:
@@ -96,7 +92,9 @@ def _submission(path: Path, folder: Path = _SCRATCH) -> None:
         return
     claims.read(program)
     subject = Subject(**{**vars(_SUBJECT), "cells": program.cells})
-    explanation.check(explanation.Explanation(id="words", kind="explanation", points=1, min_words=10), subject)
+    explanation.check(
+        explanation.Explanation(id="words", kind="explanation", points=1, min_words=10), subject
+    )
 
 
 def outputs(data: bytes) -> None:
@@ -119,8 +117,25 @@ def keras(data: bytes) -> None:
 
 
 def hdf5(data: bytes) -> None:
-    """An HDF5 file."""
-    _model(_file(data, "model.h5"))
+    """An HDF5 file; not one on which libhdf5 itself loops or crashes, for that ends a child of grader's."""
+    file = _file(data, "model.h5")
+    if _survives(file):
+        _model(file)
+
+
+def _survives(file: Path) -> bool:
+    """Whether a process can read it at all, within the limits that a describing child has."""
+    if (child := os.fork()) == 0:
+        resource.setrlimit(resource.RLIMIT_CPU, (1, 1))
+        resource.setrlimit(resource.RLIMIT_AS, (confine.ADDRESS_SPACE, confine.ADDRESS_SPACE))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        try:
+            saved.read_config(file)
+        except BaseException:  # what it raises is tried again, where it counts
+            pass
+        finally:
+            os._exit(0)
+    return os.waitpid(child, 0)[1] == 0
 
 
 def architecture(data: bytes) -> None:
