@@ -15,6 +15,8 @@ RUN /opt/grader/bin/pip install --no-cache-dir --disable-pip-version-check --no-
 FROM python:3.12-slim
 COPY --from=build /opt/grader /opt/grader
 ENV PATH=/opt/grader/bin:$PATH
+# Where a memory file system is mounted; Podman gives it the mode of what lies below.
+RUN install --directory --mode 1777 /box
 USER 65534:65534
 WORKDIR /box
 CMD ["python3", "-I", "-m", "grader.describe.confine", "65534"]

@@ -18,7 +18,8 @@ import numpy as np
 from grader import records as r
 from grader.describe.recognise import Recognised
 
-MAX_STEPS = 2_000_000
+MAX_STEPS = r.MAX_SAMPLES
+MAX_EPOCHS = 10_000  # no rubric trains longer
 
 
 @dataclass
@@ -158,7 +159,7 @@ def _sample_rates(fit: Fit) -> tuple[tuple[float, ...], Any]:
     rates: list[float] = []
     step = int(getattr(optimizer, "grader_steps", 0))
     _call(fit, fit.callbacks, "on_train_begin", {})
-    for epoch in range(fit.initial_epoch, fit.initial_epoch + fit.epochs):
+    for epoch in range(fit.initial_epoch, fit.initial_epoch + min(fit.epochs, MAX_EPOCHS)):
         rate = _begin_epoch(fit, epoch)
         for batch in range(steps if per_step else 1):
             if by_step:

@@ -101,6 +101,7 @@ from grader.records.submission import (
     Reading,
 )
 from grader.records.training import (
+    MAX_SAMPLES,
     PUBLISHED_SEEDS,
     SGD,
     Adadelta,
@@ -125,6 +126,7 @@ __all__ = [
     "GLOROT_UNIFORM",
     "L1L2",
     "MAX_LAYERS",
+    "MAX_SAMPLES",
     "ONES",
     "PUBLISHED_SEEDS",
     "SGD",
