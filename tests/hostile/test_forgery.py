@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Attack, Grade, notebook
+from attacks import Attack, Grade, notebook
 
 from grader import pipeline, shapes
 from grader import records as r

@@ -8,8 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Attack, notebook
-from test_walls import TRY
+from attacks import TRY, Attack, notebook
 
 from grader import isolation, tree
 from grader.asking import Asker

@@ -25,7 +25,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from conftest import MARK, Grade, host
+from attacks import MARK, Grade, host
 
 from grader import records as r
 from grader import rubric, tree

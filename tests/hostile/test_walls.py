@@ -9,27 +9,13 @@ import socket
 from pathlib import Path
 
 import pytest
-from conftest import MARK, Attack, Outcome, ask, assert_nothing_runs, host, notebook
+from attacks import MARK, TRY, Attack, Outcome, ask, assert_only, boxes, host, notebook
 
 from grader import isolation
 from grader import records as r
 from grader.asking import Asker
 from grader.errors import BrokenError, InstructorError, StudentError
 from grader.isolation.interface import PACKAGE
-
-# Prints what an expression gives, or the kind of error it raises.
-TRY = """
-import ctypes, os, socket, subprocess, sys
-libc = ctypes.CDLL(None, use_errno=True)
-def attempt(action):
-    try:
-        return action()
-    except BaseException as error:
-        return type(error).__name__
-def syscall(number, *arguments):
-    result = libc.syscall(number, *arguments)
-    return os.strerror(ctypes.get_errno()) if result < 0 else f"allowed: {result}"
-"""
 
 DENIED = ("PermissionError", "FileNotFoundError", "OSError", "ProcessLookupError", "NotADirectoryError")
 
@@ -565,12 +551,12 @@ def test_a_dead_fork_server_is_replaced_by_cold_starts(
         pytest.skip(reason)
     assert asker._server is not None
     asker._server._server.kill()
-    before = host()
+    before, running = host(), boxes()
     outcome = ask(asker, notebook(tmp_path, "x = 1"), tmp_path)
     assert isinstance(outcome.error, StudentError)
     assert asker._server is None
     assert host() == before
-    assert_nothing_runs()
+    assert_only(running)
 
 
 def test_cold_and_warm_give_the_same(cold: Asker, warm: Asker) -> None:
