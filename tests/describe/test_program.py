@@ -295,13 +295,14 @@ def test_what_does_not_run_is_the_students_error(
         describe(*cells)
 
 
-def test_time_runs_out_after_the_fit(describe: Describe) -> None:
+def test_time_runs_out_after_the_fit(describe: Describe, asker: Asker) -> None:
     """An endless loop behind the recorded fit costs a note, not the submission."""
+    warm = asker._server is not None  # the time counts from before the import of TensorFlow
     found = describe(
         DATA + MODEL,
         "model = net()\nmodel.compile('sgd', 'categorical_crossentropy')\nmodel.fit(X_train, Y_train)",
         "import time\nwhile True: time.sleep(1)",
-        seconds=40,
+        seconds=15 if warm else 40,
     )
     assert found.models[0].training[0].epochs == 1
     assert "was stopped after its last fit" in found.incomplete
