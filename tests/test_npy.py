@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from grader import npy
+from grader import datasets, npy
+from grader.errors import InstructorError
+from grader.records import DatasetSpec
 
 
 def _saved(array: Any, **options: Any) -> bytes:
@@ -90,3 +94,25 @@ def test_nonsense_is_a_value_error(data: bytes) -> None:
             assert isinstance(npy.read(raw), np.ndarray)
         except ValueError:
             pass
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.array([{"a": 1}] * 3, dtype=object), "it holds object"),
+        (np.zeros(3, "V4"), "it holds"),
+        (np.array([0.0, 1.0, np.nan]), "class numbers"),
+        (np.array([0, 1, -1]), "class numbers"),
+        (np.zeros(4, int), "class numbers"),
+    ],
+)
+def test_a_data_set_of_something_else_is_the_instructors_error(
+    labels: Any, message: str, tmp_path: Path
+) -> None:
+    """Read without unpickling, and with the reason."""
+    images = np.zeros((3, 4, 4), np.uint8)
+    file = tmp_path / "own.npz"
+    np.savez(file, x_train=images, y_train=labels, x_test=images, y_test=np.arange(3))
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    with pytest.raises(InstructorError, match=message):
+        datasets.load(DatasetSpec(name="own", path=str(file), sha256=digest))

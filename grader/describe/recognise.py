@@ -55,7 +55,7 @@ class RawData:
         """One 64-bit key per image (a random linear hash; unsigned arithmetic wraps)."""
         flat = images.reshape(len(images), -1)
         return np.concatenate(
-            [c.astype(np.uint64) @ self._mixer for c in np.array_split(flat, max(1, len(flat) // 4096))]
+            [c.astype(np.uint64) @ self._mixer for c in np.array_split(flat, max(1, len(flat) // _IN_CACHE))]
         )
 
     @cached_property
@@ -147,15 +147,20 @@ def _candidates(x: Array) -> list[InputScaling]:
     return chosen
 
 
+_IN_CACHE = 128  # images at a time, so that what is computed of them stays near the processor
+
+
 def _unscale(x: Array, scaling: InputScaling) -> Array | None:
     """Pixels that ``scaling`` would turn into ``x``, or None where it is not that map."""
     flat = x.reshape(len(x), -1)
     pixels = np.empty(flat.shape, np.uint8)
-    for start in range(0, len(flat), 8192):
-        part = flat[start : start + 8192].astype(np.float64)
-        exact = (part - scaling.offset) / scaling.scale
+    for start in range(0, len(flat), _IN_CACHE):
+        exact = flat[start : start + _IN_CACHE].astype(np.float64)
+        exact -= scaling.offset
+        exact *= 1 / scaling.scale
         rounded = np.rint(exact)
-        if np.abs(exact - rounded).max() > 0.02 or rounded.min() < 0 or rounded.max() > 255:
+        exact -= rounded
+        if max(exact.max(), -exact.min()) > 0.02 or rounded.min() < 0 or rounded.max() > 255:
             return None
-        pixels[start : start + 8192] = rounded.astype(np.uint8)
+        pixels[start : start + _IN_CACHE] = rounded
     return pixels
