@@ -11,7 +11,7 @@ from grader.errors import StudentError
 from grader.zips import open_zip
 
 MAX_MEMBERS = 2_000
-MAX_DEPTH = 50  # folders in one another
+MAX_DEPTH, MAX_FOLDERS, MAX_PATH = 15, 2_000, 1_000  # folders in one another, in all; characters of a name
 MAX_MEMBER = 200_000_000
 MAX_TOTAL = 500_000_000
 _CHUNK = 1 << 20
@@ -46,6 +46,8 @@ def _check(name: str, members: list[zipfile.ZipInfo]) -> None:
         raise StudentError(f"{name} holds {len(members):,} files; at most {MAX_MEMBERS:,} are read", _HINT)
     if (total := sum(m.file_size for m in members)) > MAX_TOTAL:
         raise StudentError(f"{name} unpacks to {total:,} bytes; at most {MAX_TOTAL:,} are read", _HINT)
+    if len(_folders(members)) > MAX_FOLDERS:
+        raise StudentError(f"{name} holds more than {MAX_FOLDERS:,} folders", _HINT)
     for member in members:
         parts = PurePosixPath(member.filename.replace("\\", "/")).parts
         kind = stat.S_IFMT(member.external_attr >> 16)
@@ -53,6 +55,7 @@ def _check(name: str, members: list[zipfile.ZipInfo]) -> None:
         if (
             outside
             or len(parts) > MAX_DEPTH
+            or len(member.filename) > MAX_PATH
             or "\0" in member.orig_filename
             or kind not in (0, stat.S_IFREG, stat.S_IFDIR)
         ):
@@ -65,6 +68,11 @@ def _check(name: str, members: list[zipfile.ZipInfo]) -> None:
                 f"at most {MAX_MEMBER:,} are read",
                 _HINT,
             )
+
+
+def _folders(members: list[zipfile.ZipInfo]) -> set[PurePosixPath]:
+    paths = (PurePosixPath(m.filename.replace("\\", "/")) for m in members if len(m.filename) <= MAX_PATH)
+    return {folder for path in paths for folder in path.parents[:MAX_DEPTH]}
 
 
 def _write(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:

@@ -23,7 +23,7 @@ from grader.isolation.interface import (
     MACHINE_RESERVE,
     readable,
 )
-from grader.isolation.server import ForkServer
+from grader.isolation.server import ForkServer, ServerGone
 from grader.load import Loaded
 from grader.records import DescribeAnswer, DescribeJob, Description, Problem, Reading
 from grader.sandbox import Child, Ended, Limits, run
@@ -32,7 +32,7 @@ ANSWER_BYTES = 64_000_000  # of all answers of one child; the last one counts
 LINE_BYTES = 8_000_000
 MODEL_SECONDS = 60.0  # for a saved model: nothing of it is run, but HDF5 can loop over a damaged file
 MAX_COPIED = 300_000_000
-MAX_FILES = 2_000
+MAX_FILES, MAX_FILE = 2_000, 200_000_000  # no larger than the child may write
 
 
 class Asker:
@@ -71,7 +71,7 @@ class Asker:
         if self._server is not None:
             try:
                 return self._server.start(task)
-            except OSError:
+            except ServerGone:
                 self.close()
         return self.isolation.start(task)
 
@@ -151,7 +151,8 @@ def _copy(beside: Path | None, folder: Path) -> None:
     left = MAX_COPIED
     plain = (f for f in sorted(beside.rglob("*")) if f.is_file() and not f.is_symlink()) if beside else ()
     for count, file in enumerate(plain):
-        if count < MAX_FILES and (left := left - file.stat().st_size) > 0:
+        size = file.stat().st_size
+        if count < MAX_FILES and size <= MAX_FILE and (left := left - size) > 0:
             target = folder / file.relative_to(beside or file)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, target)

@@ -23,6 +23,7 @@ from grader.records import Cell, Program
 MAX_BYTES = 64_000_000  # of one notebook, script or write-up
 MAX_OUTPUT = 1_000_000  # characters of saved output kept per cell
 MAX_SUBMISSION, MAX_FILES = 1_000_000_000, 20_000  # of a file, or of a folder with all in it
+MAX_PATH = 1_000  # characters of a name within a folder
 MAX_CELLS = 5_000
 MAX_BRACKETS, MAX_COMMAS = 2_000_000, 10_000_000  # of a notebook's JSON
 
@@ -71,8 +72,10 @@ def load(path: Path, scratch: Path) -> Loaded:
 def _check_size(path: Path) -> None:
     """Nothing is read of what is larger than any submission."""
     size = count = 0
-    for file in [path] if path.is_file() else _files(path):
-        size, count = size + file.stat().st_size, count + 1
+    for file in [path] if path.is_file() else path.rglob("*"):
+        if len(str(file)) - len(str(path)) > MAX_PATH:
+            raise StudentError(f"{path.name}: a name in it is too long", "Hand in a flat folder.")
+        size, count = size + (file.stat().st_size if file.is_file() else 0), count + 1
         if size > MAX_SUBMISSION or count > MAX_FILES:
             most = f"{MAX_SUBMISSION:,} bytes and {MAX_FILES:,} files"
             raise StudentError(

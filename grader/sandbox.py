@@ -169,7 +169,7 @@ class _Pump:
         self.flooded = False
 
     def run(self) -> Ended:
-        with selectors.DefaultSelector() as selector:
+        with selectors.PollSelector() as selector:  # epoll has a limit that all programs of a user share
             for pipe, event, serve in (
                 (self.child.stdin, selectors.EVENT_WRITE, self._give),
                 (self.child.stdout, selectors.EVENT_READ, self._answer),

@@ -43,9 +43,18 @@ def measure(root: int, most: int | None = None) -> Usage:
     processes = list(descendants(root))
     for process in processes:
         with suppress(OSError):
-            status = Path(f"/proc/{process}/status").read_text()
-            memory += 1024 * sum(map(int, _MEMORY.findall(status)))
+            memory += 1024 * sum(map(int, _MEMORY.findall(_of_a_thread(process, "status", "RssAnon"))))
     return Usage(memory if most is None or memory <= most else _shares(processes, memory), len(processes))
+
+
+def _of_a_thread(process: int, file: str, sign: str) -> str:
+    """What is told of a process; by one of its other threads where its first one has ended."""
+    for place in (Path(f"/proc/{process}"), *Path(f"/proc/{process}/task").iterdir()):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            told = (place / file).read_text()
+            if sign in told:
+                return told
+    return ""
 
 
 def _shares(processes: list[int], otherwise: int) -> int:
@@ -53,8 +62,8 @@ def _shares(processes: list[int], otherwise: int) -> int:
     total = 0
     for process in processes:
         try:
-            told = Path(f"/proc/{process}/smaps_rollup").read_text()
-            tables = Path(f"/proc/{process}/status").read_text()
+            told = _of_a_thread(process, "smaps_rollup", "Pss_Anon")
+            tables = _of_a_thread(process, "status", "RssAnon")
         except (FileNotFoundError, ProcessLookupError):  # it has ended
             continue
         except OSError:
@@ -76,8 +85,10 @@ def files(root: int, home: str) -> int:
     """Files and folders in the file system that the descendants of ``root`` see at ``home``."""
     for process in descendants(root):
         with suppress(OSError):
-            found = os.statvfs(f"/proc/{process}/root{home}")
-            return found.f_files - found.f_ffree
+            for thread in Path(f"/proc/{process}/task").iterdir():
+                with suppress(OSError):
+                    found = os.statvfs(f"{thread}/root{home}")
+                    return found.f_files - found.f_ffree
     return 0
 
 

@@ -242,3 +242,18 @@ def test_hostile_name_in_the_message(sealed: Path) -> None:
     error = refused(make(sealed, lambda archive: archive.writestr(name, "")), "no plain file")
     assert "\x1b" not in error.message
     assert len(error.message) < 200
+
+
+@pytest.mark.parametrize(
+    ("names", "why"),
+    [
+        (["a/" * 16 + "b.py"], "no plain file"),
+        (["x" * 200 + "/" + "y" * 200 + "/" + "z" * 700], "no plain file"),
+        ([f"{n}/{n}/b.py" for n in range(1_100)], "more than 2,000 folders"),
+    ],
+    ids=["deep", "long", "wide"],
+)
+def test_a_forest_of_folders_is_refused(sealed: Path, names: list[str], why: str) -> None:
+    """Folders cost more than the bytes that name them."""
+    path = make(sealed, lambda archive: [archive.writestr(name, "x") for name in names] and None)
+    refused(path, why)

@@ -27,11 +27,12 @@ from grader.describe import seccomp
 ADDRESS_SPACE = 8 << 30
 FILE_SIZE = 200 << 20
 OPEN_FILES = 256
+SIGNALS = 1_000  # that wait, and timers
 PROCESSES = 200  # and threads; TensorFlow starts some twenty
 NOBODY = 65534  # what an ordinary user is in a box; root makes a new user for each
 CORES = 4  # of processor time, for as long as the wall clock allows
 
-_SET_DUMPABLE, _DROP_FROM_BOUNDING_SET, _AMBIENT, _CLEAR_ALL = 4, 24, 47, 4
+_DROP_FROM_BOUNDING_SET, _NO_HUGE_PAGES, _AMBIENT, _CLEAR_ALL = 24, 41, 47, 4
 _CAPABILITY_VERSION = 0x20080522
 _LAST_CAPABILITY = 63
 _CLOSED = ("/", "/tmp", "/etc", "/dev", "/dev/shm", "/usr", "/input")
@@ -45,6 +46,7 @@ def limit(seconds: int) -> None:
         (resource.RLIMIT_NOFILE, OPEN_FILES),
         (resource.RLIMIT_CPU, seconds * CORES),
         (resource.RLIMIT_CORE, 0),
+        *([(resource.RLIMIT_SIGPENDING, SIGNALS)] if sys.platform == "linux" else []),
     ):
         _set(kind, value)
 
@@ -59,6 +61,8 @@ def enter(user: int | None = None) -> None:
         os.setresuid(user, user, user)
     if os.getuid() != 0 and _counted_here():
         _set(resource.RLIMIT_NPROC, PROCESSES)
+    with suppress(OSError):  # a page of 2 MB stays whole for the sake of one small page of it
+        seccomp.prctl(_NO_HUGE_PAGES, 1)
     _drop_capabilities()
     seccomp.install()
     os.umask(0o077)

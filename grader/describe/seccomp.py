@@ -29,12 +29,12 @@ _NEWER = 451  # later calls than this do not exist, so that libraries fall back 
 NEW_NAMESPACE = 0x7E020000  # CLONE_NEWNS, CGROUP, UTS, IPC, USER, PID, NET
 # isatty (two forms), window size, process group of the terminal, bytes to read, non-blocking, close on exec.
 HARMLESS_IOCTLS = (0x5401, 0x802C542A, 0x5413, 0x540F, 0x541B, 0x5421, 0x5450, 0x5451)
-# Duplicates, flags of descriptors and files, record locks of both kinds; no leases, no signals, no pipe
-# sizes.
-HARMLESS_FCNTLS = (0, 1030, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38)
+# Duplicates, flags of descriptors and files, a look at locks; no locks, leases, signals or pipe sizes.
+HARMLESS_FCNTLS = (0, 1030, 1, 2, 3, 4, 5)
 # Dumpable (get, set), name (set, get), seccomp, bounding set, no_new_privs (set, get), names of memory. Not
 # the signal on a parent's death, by which a box ends with its grader.
 HARMLESS_PRCTLS = (3, 4, 15, 16, 21, 23, 38, 39, 0x53564D41)
+_SAME_MEMORY, _VFORK, _THREAD = 0x100, 0x4000, 0x10000  # flags of clone(2)
 _SHARED_AND_ANONYMOUS = 0x21  # memory that stays when a process lets go of it, and is counted for none
 
 _SET_NO_NEW_PRIVS, _SET_SECCOMP, _FILTER_MODE = 38, 22, 2
@@ -85,9 +85,11 @@ def _argument(index: int) -> Instruction:
 
 
 def _clone() -> Iterator[Instruction]:
-    """Threads and processes, but no new namespaces."""
+    """Threads and processes, but no new namespaces, and no process that takes its parent's memory over."""
     yield _argument(0)
     yield from _if(_ANY_BIT, NEW_NAMESPACE, _returning(ERRNO | errno.EPERM))
+    yield (_AND, 0, 0, _THREAD | _VFORK | _SAME_MEMORY)
+    yield from _if(_EQUAL, _SAME_MEMORY, _returning(ERRNO | errno.EPERM))
     yield from _returning(ALLOW)
 
 

@@ -18,8 +18,8 @@ pwritev:296:70 preadv2:327:286 pwritev2:328:287 close:3:57 close_range:436:436 o
 openat:257:56 openat2:437:437 creat:85:- lseek:8:62 stat:4:- fstat:5:80 lstat:6:- newfstatat:262:79
 statx:332:291 access:21:- faccessat:269:48 faccessat2:439:439 readlink:89:- readlinkat:267:78
 dup:32:23 dup2:33:- dup3:292:24 pipe:22:- pipe2:293:59 poll:7:- ppoll:271:73 select:23:-
-pselect6:270:72 epoll_create:213:- epoll_create1:291:20 epoll_ctl:233:21 epoll_wait:232:-
-epoll_pwait:281:22 epoll_pwait2:441:441 eventfd:284:- eventfd2:290:19 flock:73:32
+pselect6:270:72
+eventfd:284:- eventfd2:290:19
 fsync:74:82 fdatasync:75:83 truncate:76:45 ftruncate:77:46 fallocate:285:47 fadvise64:221:223
 readahead:187:213 sendfile:40:71 copy_file_range:326:285
 getdents:78:- getdents64:217:61 getcwd:79:17 chdir:80:49 fchdir:81:50 mkdir:83:- mkdirat:258:34

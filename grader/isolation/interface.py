@@ -76,4 +76,6 @@ def box_environment() -> dict[str, str]:
     kept = {name: value for name, value in environment(HOME).items() if name != "LD_LIBRARY_PATH"}
     few = dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "2")
     # OpenBLAS starts its threads on import, and a process with threads cannot be forked.
+    # Locks on files are closed off in a box, as they would reach whoever else uses the file.
+    kept["HDF5_USE_FILE_LOCKING"] = "FALSE"
     return kept | few | {"OPENBLAS_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1", "PATH": "/usr/bin:/bin"}

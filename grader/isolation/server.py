@@ -25,6 +25,10 @@ from grader.sandbox import Child
 _READY = b"ready"
 
 
+class ServerGone(OSError):
+    """It does not answer any more, and no child was started."""
+
+
 class ForkServer:
     """A running server. Close it, and every child of it is gone."""
 
@@ -61,9 +65,13 @@ class ForkServer:
 
     def start(self, task: Task) -> Child:
         folder = Path(self._spool.name) / secrets.token_hex(16)
-        shutil.copytree(task.inputs, folder)
+        shutil.move(task.inputs, folder)  # they are a copy already
         request = {"module": task.module, "inputs": folder.name, "user": str(stranger())}
-        return _Forked(self._requests, request, folder)
+        try:
+            return _Forked(self._requests, request, folder)
+        except ServerGone:
+            shutil.move(folder, task.inputs)  # for a cold start
+            raise
 
     @property
     def pid(self) -> int | None:
@@ -90,7 +98,10 @@ class _Forked:
             for descriptor in given[:3]:
                 theirs.callback(os.close, descriptor)
             theirs.enter_context(fate)
-            socket.send_fds(requests, [json.dumps(request).encode()], given)
+            try:
+                socket.send_fds(requests, [json.dumps(request).encode()], given)
+            except OSError as error:
+                raise ServerGone(str(error)) from None
         self.stdin: IO[bytes] = os.fdopen(pipes[0][1], "wb", buffering=0)
         self.stdout: IO[bytes] = os.fdopen(pipes[1][0], "rb", buffering=0)
         self.stderr: IO[bytes] = os.fdopen(pipes[2][0], "rb", buffering=0)
@@ -99,7 +110,7 @@ class _Forked:
         self._process: int | None = process
 
     def _begin(self) -> int:
-        """The descriptor of the process. Raises `OSError` if it has not been started."""
+        """The descriptor of the process. Raises `ServerGone` if it has not been started."""
         self._fate.settimeout(SECONDS_TO_START)
         said, descriptors, _, _ = socket.recv_fds(self._fate, 100, 1)
         if said:
@@ -108,8 +119,7 @@ class _Forked:
         log = self.stderr.read(10_000) or b"the fork server is gone"
         for pipe in (self.stdin, self.stdout, self.stderr, self._fate):
             pipe.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
-        raise OSError(log.decode("utf-8", "replace").strip())
+        raise ServerGone(log.decode("utf-8", "replace").strip())
 
     def wait(self, seconds: float) -> int | None:
         if self._status is None and select.select([self._fate], [], [], seconds)[0]:

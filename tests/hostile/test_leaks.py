@@ -136,3 +136,54 @@ def test_reading_ones_own_output_confuses_nobody(attack: Attack, cold: Asker) ->
         asker=cold,
     )
     assert outcome.said == "'done'"
+
+
+def test_memory_behind_a_dead_first_thread_counts(attack: Attack) -> None:
+    """The first thread ends and another goes on: the kernel tells of the process through that one only."""
+    outcome = attack(
+        "import ctypes, threading, time\n"
+        "def hold():\n"
+        "    held = []\n"
+        "    while True: held.append(bytearray(b'x') * (64 << 20))\n"
+        "threading.Thread(target=hold).start()\n"
+        "ctypes.CDLL(None).syscall(60, 0)",
+        seconds=40,
+    )
+    assert isinstance(outcome.error, StudentError)
+    assert "memory" in outcome.error.message.lower() or "status" in outcome.error.message
+
+
+def test_the_dead_first_thread_is_measured_from_outside() -> None:
+    """The same, of a process without a box."""
+    source = (
+        "import ctypes, threading, time\n"
+        "def hold():\n"
+        "    held = bytearray(b'x') * (200 << 20)\n    print('ready', flush=True)\n    time.sleep(60)\n"
+        "threading.Thread(target=hold).start()\nctypes.CDLL(None).syscall(60, 0)"
+    )
+    with subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        used = tree.measure(process.pid)
+        exact = tree.measure(process.pid, 1)
+        process.kill()
+    assert used.memory > 200 << 20
+    assert exact.memory > 200 << 20
+
+
+def test_processes_do_not_hand_their_memory_on(attack: Attack) -> None:
+    """A clone that shares its parent's memory without being its thread could hop on for ever, unseen."""
+    outcome = attack(TRY + "say([syscall(56, flags | 17, 0, 0, 0, 0) for flags in (0x100, 0x300)])")
+    assert outcome.said == "['Operation not permitted', 'Operation not permitted']"
+
+
+def test_huge_pages_and_queues_are_off(attack: Attack) -> None:
+    """What would hold two megabytes for four kilobytes, or wait in the kernel, uncounted."""
+    outcome = attack(
+        TRY + "import resource\n"
+        "status = open('/proc/self/status').read()\n"
+        "say(['THP_enabled:\\t0' in status, resource.getrlimit(resource.RLIMIT_SIGPENDING)[1] <= 1000,\n"
+        "     syscall(291, 0), attempt(lambda: __import__('fcntl').flock(open('/data/mnist.npz'), 2)),\n"
+        "     attempt(lambda: __import__('fcntl').lockf(open('x', 'w'), 2))])"
+    )
+    assert outcome.said == "[True, True, 'Operation not permitted', 'PermissionError', 'PermissionError']"
