@@ -155,10 +155,10 @@ def test_a_whole_matrix_in_an_initializer_is_not_taken(attack: Attack) -> None:
         "model = keras.Sequential([keras.Input((28, 28, 1)), layers.Flatten(),\n"
         "    layers.Dense(10, kernel_initializer=keras.initializers.Constant(np.ones((784, 10)).tolist()))])"
     )
-    assert "1.0, 1.0" not in outcome.description.model_dump_json() if outcome.description else True
-    if outcome.description is not None:
-        (model,) = outcome.description.models
-        assert [u.class_name for u in model.network.unsupported] == ["Dense"]
+    assert outcome.description is not None
+    (model,) = outcome.description.models
+    assert [u.class_name for u in model.network.unsupported] == ["Dense"]
+    assert "1.0, 1.0" not in outcome.description.model_dump_json()
 
 
 def test_set_weights_hands_in_no_weights(attack: Attack) -> None:
@@ -166,8 +166,7 @@ def test_set_weights_hands_in_no_weights(attack: Attack) -> None:
     outcome = attack(LARGE, "model.set_weights([w + 1 for w in model.get_weights()])", FIT)
     assert outcome.description is not None
     (fit,) = outcome.description.models[0].training
-    assert fit.continues or fit.unsupported or not hasattr(fit, "weights")
-    assert "weights" not in r.ModelDescription.model_fields
+    assert any("starts from weights" in reason for reason in fit.unsupported)
 
 
 def test_training_on_test_images_is_recognised(attack: Attack) -> None:
@@ -221,10 +220,9 @@ def test_test_labels_cannot_be_told_from_the_data(attack: Attack) -> None:
 def test_a_million_epochs_are_cut(attack: Attack) -> None:
     """Describing takes no longer, and the rubric's limit counts when it is retrained."""
     outcome = attack(LARGE, FIT.replace("epochs=2", "epochs=10**6"))
-    assert outcome.description is not None or isinstance(outcome.error, StudentError | Unsupported)
-    if outcome.description is not None:
-        (fit,) = outcome.description.models[0].training
-        assert len(fit.learning_rates) <= 100_000
+    assert outcome.description is not None
+    (fit,) = outcome.description.models[0].training
+    assert (fit.epochs, len(fit.learning_rates)) == (10**6, 10_000)
 
 
 def test_behaving_differently_when_graded_hands_in_something_else(attack: Attack) -> None:
