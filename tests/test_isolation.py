@@ -26,7 +26,6 @@ GOOD = {
     "interfaces": ["lo"],
     "processes": 1,
     "descriptors": [],
-    "environment": [],
     "writable": [],
     "home": True,
 }

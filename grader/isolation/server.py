@@ -101,6 +101,9 @@ class _Forked:
             try:
                 socket.send_fds(requests, [json.dumps(request).encode()], given)
             except OSError as error:
+                for descriptor in (pipes[0][1], pipes[1][0], pipes[2][0]):
+                    os.close(descriptor)
+                self._fate.close()
                 raise ServerGone(str(error)) from None
         self.stdin: IO[bytes] = os.fdopen(pipes[0][1], "wb", buffering=0)
         self.stdout: IO[bytes] = os.fdopen(pipes[1][0], "rb", buffering=0)
