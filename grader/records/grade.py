@@ -22,7 +22,11 @@ class Evidence(Record):
 
 
 class Verdict(Record):
-    """The answer to one criterion."""
+    """The answer to one criterion.
+
+    ``hidden`` ones are for the instructor's eyes. ``by_hand`` ones were set by a person, whose
+    reason is the message.
+    """
 
     criterion: str
     title: str
@@ -35,6 +39,8 @@ class Verdict(Record):
     hint: str = ""
     evidence: tuple[Evidence, ...] = ()
     needs_review: bool = False
+    hidden: bool = False
+    by_hand: bool = False
 
 
 class ClaimCheck(Record):
