@@ -218,6 +218,9 @@ def _obstacle(
     if network.unsupported:
         named = ", ".join(f"{u.name} ({u.class_name}: {u.reason})" for u in network.unsupported[:3])
         return f"cannot be retrained from its description: {named}"
+    given = [fit.pretrained for fit in recipe if fit.pretrained]
+    if given:
+        return f"its training starts from weights that came with it, by {given[0]}: only retraining counts"
     reasons = [reason for fit in recipe for reason in fit.unsupported]
     if reasons:
         return f"cannot be retrained as handed in: {'; '.join(dict.fromkeys(reasons))}"
@@ -349,9 +352,11 @@ def _data_notes(fit: r.TrainingRecipe) -> Iterator[r.Note]:
     """Where the submission's own data differ from the whole training split and the test split."""
     used, validated = fit.trained_on, fit.validated_on
     if used.split == "train" and not used.whole_split:
-        yield r.Note(message=f"trained on {used.images:,} images: retraining uses the whole training split")
+        yield r.Note(message=f"trained on {used.images:,} of the training images, and so is retraining")
     if validated.split == "train":
-        yield r.Note(message="validated on training images: retraining validates on the test split")
+        yield r.Note(
+            message="validated on training images: callbacks see the same, the verdict counts the test split"
+        )
     elif validated.split == "test" and not validated.whole_split:
         yield r.Note(message=f"validated on {validated.images:,} test images: retraining counts all of them")
 
