@@ -35,7 +35,7 @@ class Tracked:
     weights_from: str = ""  # what set its weights other than an initializer, if anything did
 
 
-_OLD_NAMES = {"nb_epoch": "epochs", "nb_val_samples": "validation_steps", "generator": "x"}
+OLD_NAMES = {"nb_epoch": "epochs", "nb_val_samples": "validation_steps", "generator": "x"}
 FIT = (
     "x",
     "y",
@@ -69,7 +69,7 @@ class FitArguments:
 
     def __init__(self, recorder: Any, model: Any, given: dict[str, Any]) -> None:
         self.recorder, self.model = recorder, model
-        self.given = {_OLD_NAMES.get(name, name): value for name, value in given.items()}
+        self.given = {OLD_NAMES.get(name, name): value for name, value in given.items()}
         self.unsupported: list[str] = []
         self.generator: Any = None
 

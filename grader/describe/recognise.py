@@ -27,6 +27,7 @@ class Recognised:
     scaling: InputScaling | None = None
     rows: Array | None = None  # positions in the training split, -1 where it is none of those
     geometry: Geometry = field(default_factory=Geometry)
+    places: Array | None = None  # positions among all images: the training split first, then the test split
 
     @property
     def ranges(self) -> Rows:
@@ -115,7 +116,7 @@ class RawData:
             if pixels is not None:
                 rows = self._places(pixels)
                 if (rows >= 0).mean() > 0.5:
-                    return Recognised(self._use(rows), scaling, self._train_rows(rows))
+                    return Recognised(self._use(rows), scaling, self._train_rows(rows), places=rows)
         return None
 
     def _in_order(self, array: Array, labels: Any) -> Recognised | None:
@@ -132,7 +133,7 @@ class RawData:
         if (found := preparation.find(array, raw)) is None:
             return None
         scaling, geometry = found
-        return Recognised(self._use(rows), scaling, self._train_rows(rows), geometry)
+        return Recognised(self._use(rows), scaling, self._train_rows(rows), geometry, rows)
 
     def _first(self, count: int, labels: Array | None) -> int | None:
         """The place of the first image: where the labels stand, or that of a whole split."""

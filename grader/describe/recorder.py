@@ -73,9 +73,10 @@ class Recorder:
         tracked.loss = loss
         tracked.loss_weights = bool(rest.get("loss_weights"))
         kept = {k: v for k, v in rest.items() if k in ("metrics", "loss_weights", "weighted_metrics")}
+        kept |= {"run_eagerly": True} if rest.get("run_eagerly") else {}
         if isinstance(optimizer, str):
             optimizer = _optimizer_named(optimizer)
-        _ORIGINAL["compile"](model, optimizer=optimizer, loss=loss, **kept)
+        ORIGINAL["compile"](model, optimizer=optimizer, loss=loss, **kept)
         metrics = rest.get("metrics") or []
         if loss == "binary_crossentropy" and any("acc" in str(m) for m in metrics):
             self.note(
@@ -165,14 +166,14 @@ def _evaluate(model: Any, *args: Any, **kwargs: Any) -> Any:
 
 # --- patching -----------------------------------------------------------------------------------
 
-_ORIGINAL: dict[str, Any] = {}
+ORIGINAL: dict[str, Any] = {}
 
 
 def install(recorder: Recorder) -> None:
     """Replace the methods of `keras.Model`. Call once per process."""
     base = keras.Model
-    _ORIGINAL["compile"] = base.compile
-    base.compile = _compile(recorder)
+    ORIGINAL["compile"] = base.compile
+    base.compile = compile_method(recorder)
     base.fit = _fit(recorder, FIT)
     base.fit_generator = _fit(recorder, FIT_GENERATOR)
     base.predict = base.predict_proba = base.predict_on_batch = base.predict_generator = _predict
@@ -184,7 +185,9 @@ def install(recorder: Recorder) -> None:
     _notice_own_loops(recorder)
 
 
-def _compile(recorder: Recorder) -> Callable[..., None]:
+def compile_method(recorder: Recorder) -> Callable[..., None]:
+    """`Model.compile` by which a recorder takes notice."""
+
     def compile(
         self: Any,
         optimizer: Any = "rmsprop",

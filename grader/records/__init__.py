@@ -66,6 +66,7 @@ from grader.records.network import (
     RandomNormal,
     RandomUniform,
     ReLU,
+    Reported,
     Rescaling,
     Reshape,
     SeparableConv2D,
@@ -75,6 +76,14 @@ from grader.records.network import (
     UpSampling2D,
     VarianceScaling,
     ZeroPadding2D,
+)
+from grader.records.replay import (
+    MAX_PREDICTIONS,
+    ReplayAnswer,
+    ReplayEnd,
+    ReplayEpoch,
+    ReplayJob,
+    ReplayReady,
 )
 from grader.records.results import (
     ClassResults,
@@ -141,6 +150,7 @@ __all__ = [
     "GLOROT_UNIFORM",
     "L1L2",
     "MAX_LAYERS",
+    "MAX_PREDICTIONS",
     "MAX_SAMPLES",
     "ONES",
     "PUBLISHED_SEEDS",
@@ -231,6 +241,12 @@ __all__ = [
     "Reading",
     "Record",
     "ReduceLROnPlateau",
+    "ReplayAnswer",
+    "ReplayEnd",
+    "ReplayEpoch",
+    "ReplayJob",
+    "ReplayReady",
+    "Reported",
     "Rescaling",
     "Reshape",
     "Resize",
