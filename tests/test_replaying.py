@@ -292,7 +292,7 @@ np.save(file, np.zeros(100, np.int32))
 line = json.dumps({"event": {"kind": "epoch", "predictions": base64.b64encode(file.getvalue()).decode()}})
 for descriptor in range(3, 50 if "grader.describe.rehearsal" in sys.modules else 0):
     try:
-        os.write(descriptor, (line + "\\n").encode() * 50)
+        os.write(descriptor, (line + "\\n").encode() * 6)
     except OSError:
         pass
 """
