@@ -244,21 +244,41 @@ def _notebook_cell(raw: Any) -> Cell | None:
     cell: dict[str, Any] = raw
     source = _joined(cell.get("source"))
     if cell.get("cell_type") == "code":
-        outputs = cell.get("outputs")
-        output = "\n".join(map(_output_text, outputs if isinstance(outputs, list) else ()))
-        return Cell(kind="code", source=source, output=_clean(output))
+        outputs = [_dict(o) for o in listed] if isinstance(listed := cell.get("outputs"), list) else []
+        return Cell(
+            kind="code",
+            source=source,
+            output=_clean("\n".join(map(_output_text, outputs))),
+            execution_count=_count(cell.get("execution_count")),
+            raised=next(filter(None, map(_error, outputs)), ""),
+        )
     if cell.get("cell_type") == "markdown":
         return Cell(kind="markdown", source=source)
     return None
 
 
-def _output_text(output: Any) -> str:
-    """Printed text; of a rich display (Keras 3 summaries are one), the text within its HTML."""
-    output = _dict(output)
+def _count(value: Any) -> int | None:
+    """The number of `In [31]`, if it is one that a person could reach."""
+    return value if isinstance(value, int) and 0 < value < 10**9 else None
+
+
+def _error(output: dict[str, Any]) -> str:
+    """`KeyError: 'conv2d_14'` of a saved traceback."""
+    if output.get("output_type") != "error":
+        return ""
+    name, value = (_clean(_joined(output.get(key))[:200]) for key in ("ename", "evalue"))
+    return (
+        name if value in ("", "ignored") else f"{name}: {value}"
+    )  # "ignored" is Colab's word for a long one
+
+
+def _output_text(output: dict[str, Any]) -> str:
+    """Printed text; where a rich display (Keras 3 summaries are one) has none, that within its HTML."""
     data = _dict(output.get("data"))
     text = _joined(output.get("text") or data.get("text/plain"))
     markup = _joined(data.get("text/html"))
-    return f"{text}\n{html.unescape(_TAG.sub('', markup))}" if "params:" in markup else text
+    in_markup = "aram" not in text and ("params:" in markup or "Param #" in markup)
+    return f"{text}\n{html.unescape(_TAG.sub('', markup))}" if in_markup else text
 
 
 def _joined(text: Any) -> str:

@@ -178,11 +178,12 @@ def _grade_model(
     verdicts = score.judge(grading.rubric, subject, grading.retrain)
     if problem is not None and problem.kind == "broken":
         verdicts = tuple(_broken(v) if v.kind in MEASURED else v for v in verdicts)
-    claimed = claims.compare(claims.read(program), analysis.total, _submitted_epochs(recipe, source), runs)
+    claimed = claims.check(program, description, model, analysis, runs)
+    notes = (*claims.flags(program, model), *_notes(description, recipe, source, grading))
     grade = _grade(
         program.name, program.digest, grading, verdicts, problem,
         model=_graded_model(model, analysis, recipe, source),
-        runs=runs, claims=claimed, notes=tuple(_notes(description, recipe, source, grading)),
+        runs=runs, claims=claimed, notes=notes,
     )  # fmt: skip
     return grade.model_copy(update={"needs_review": True}) if description.incomplete else grade
 

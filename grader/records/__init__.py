@@ -14,6 +14,7 @@ from grader.records.base import (
     Text,
     writable,
 )
+from grader.records.claims import Claims, LoggedEpoch, SavedLog, SavedScore, SavedSummary, SummaryRow
 from grader.records.grade import (
     ClaimCheck,
     Evidence,
@@ -99,7 +100,6 @@ from grader.records.runs import (
 from grader.records.submission import (
     Cell,
     CellFailure,
-    Claims,
     DescribeAnswer,
     DescribedModel,
     DescribeJob,
@@ -196,6 +196,7 @@ __all__ = [
     "Layout",
     "LeakyReLU",
     "LeftOut",
+    "LoggedEpoch",
     "Loss",
     "MaxPooling2D",
     "Merge",
@@ -224,10 +225,14 @@ __all__ = [
     "ReduceLROnPlateau",
     "Rescaling",
     "Reshape",
+    "SavedLog",
+    "SavedScore",
+    "SavedSummary",
     "SeparableConv2D",
     "Similar",
     "SpatialDropout2D",
     "Student",
+    "SummaryRow",
     "Text",
     "TrainEvent",
     "TrainJob",
