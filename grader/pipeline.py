@@ -179,7 +179,7 @@ def _grade_model(
     if problem is not None and problem.kind == "broken":
         verdicts = tuple(_broken(v) if v.kind in MEASURED else v for v in verdicts)
     claimed = claims.check(program, description, model, analysis, runs)
-    notes = (*claims.flags(program, model), *_notes(description, recipe, source, grading))
+    notes = (*program.notes, *claims.flags(program, model), *_notes(description, recipe, source, grading))
     grade = _grade(
         program.name, program.digest, grading, verdicts, problem,
         model=_graded_model(model, analysis, recipe, source),

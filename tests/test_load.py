@@ -424,6 +424,54 @@ def test_folder_with_model_and_readme(loaded_both_ways: Callable[..., tuple[Prog
     assert Path(program.model_file).name == "model.keras"
 
 
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        (("model.json", "weights.h5"), "model.json"),
+        (("model.yaml", "net.weights.h5"), "model.yaml"),
+        (("whole.h5", "weights.hdf5"), "whole.h5"),
+        (("a.ipynb", "weights.h5"), "a.ipynb"),
+        (("script.py", "best.weights.h5"), "script.py"),
+    ],
+)
+def test_weights_beside_the_network(tmp_path: Path, names: tuple[str, str], chosen: str) -> None:
+    """What tells the network is the submission; that the weights are not used is noted."""
+    folder = make_folder(tmp_path / "alice", *names)
+    (folder / names[1]).write_bytes(b"\x89HDF\r\n\x1a\n layer_names")
+    (folder / "package.json").write_text('{"name": "site"}')
+    (folder / "environment.yml").write_text("dependencies: [keras]")
+    for name, content in (
+        ("model.json", '{"class_name": "Sequential"}'),
+        ("model.yaml", "class_name: Model"),
+    ):
+        if name in names:
+            (folder / name).write_text(content)
+    if "whole.h5" in names:
+        (folder / "whole.h5").write_bytes(b"\x89HDF\r\n\x1a\n model_config")
+    program = load(folder, tmp_path / "scratch").program
+    assert Path(program.model_file or program.path).name == chosen
+    assert [note.message for note in program.notes] == [
+        f"{names[1]} holds weights only: {chosen} tells the network, and it is trained from scratch"
+    ]
+
+
+def test_settings_beside_a_write_up(tmp_path: Path) -> None:
+    """`environment.yml` and `package.json` tell no network."""
+    folder = make_folder(tmp_path / "alice", "README.md")
+    (folder / "package.json").write_text('{"name": "site"}')
+    (folder / "environment.yml").write_text("dependencies: [keras]")
+    assert load(folder, tmp_path / "scratch").program.path.endswith("README.md")
+
+
+def test_weights_alone(tmp_path: Path) -> None:
+    """With nothing but a read-me beside it, a file of weights is what was handed in; its reader says more."""
+    folder = make_folder(tmp_path / "alice", "README.md")
+    (folder / "weights.h5").write_bytes(b"\x89HDF\r\n\x1a\n layer_names")
+    program = load(folder, tmp_path / "scratch").program
+    assert (program.model_file or "").endswith("weights.h5")
+    assert program.notes == ()
+
+
 def test_empty_folder(loaded_both_ways: Callable[..., tuple[Program, Path | None]]) -> None:
     """An empty folder or zip is told so, with what to hand in."""
     with pytest.raises(StudentError, match=r"alice(\.zip)?: no submission in it") as caught:
@@ -445,7 +493,7 @@ def test_saved_model_itself(tmp_path: Path) -> None:
     assert load(folder, tmp_path / "scratch").program.model_file == str(folder)
 
 
-@pytest.mark.parametrize("suffix", [".keras", ".h5", ".hdf5", ".json", ".H5"])
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".hdf5", ".json", ".yaml", ".yml", ".H5"])
 def test_model_files(read: Callable[..., Program], suffix: str) -> None:
     """A model file is passed on by its path and never opened here."""
     program = read(f"net{suffix}", b"anything")

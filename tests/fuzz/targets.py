@@ -152,6 +152,11 @@ def architecture(data: bytes) -> None:
     _model(_file(data, "model.json"))
 
 
+def yaml(data: bytes) -> None:
+    """The same as old Keras wrote it in YAML."""
+    _model(_file(data, "model.yaml"))
+
+
 def savedmodel(data: bytes) -> None:
     """The protocol buffer of a SavedModel folder."""
     folder = _SCRATCH / "savedmodel"
@@ -240,6 +245,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "keras": keras,
     "hdf5": hdf5,
     "architecture": architecture,
+    "yaml": yaml,
     "savedmodel": savedmodel,
     "description": description,
     "rubric": toml,
