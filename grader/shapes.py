@@ -103,20 +103,24 @@ def _sum(counts: list[int | None]) -> int | None:
     return sum(known) if len(known) == len(counts) else None
 
 
-def analyse(network: r.ModelDescription) -> Analysis:
+def analyse(network: r.ModelDescription, reported: bool = False) -> Analysis:
     """Compute every layer's output shape, parameter count and receptive field.
 
+    ``reported`` takes the word of layers outside the vocabulary for their own shape and parameters.
     Raises `StudentError`, naming the layer, where the layers do not fit together.
     """
     done: dict[str, LayerShape] = {}
     for layer in network.layers:
-        done[layer.name] = _analyse_layer(layer, [done[name] for name in layer.inbound])
+        done[layer.name] = _analyse_layer(layer, [done[name] for name in layer.inbound], reported)
     return Analysis(tuple(done.values()))
 
 
-def _analyse_layer(layer: r.Layer, inbound: list[LayerShape]) -> LayerShape:
+def _analyse_layer(layer: r.Layer, inbound: list[LayerShape], reported: bool) -> LayerShape:
     if isinstance(layer, r.InputLayer):
         return LayerShape(layer, layer.shape, 0, 0, Field())
+    if reported and isinstance(layer, r.UnsupportedLayer) and layer.reported is not None:
+        said = layer.reported
+        return LayerShape(layer, said.shape, said.trainable, said.non_trainable, inbound[0].field or Field())
     shapes = [x.output for x in inbound if x.output is not None]
     if isinstance(layer, r.UnsupportedLayer) or len(shapes) < len(inbound):
         return LayerShape(layer, None, None, None, None)

@@ -46,7 +46,8 @@ def reached(run: r.TrainingRun, policy: r.TrainingPolicy) -> Fraction:
     if metric == "best_epoch":
         return Fraction(max(counts))
     if metric == "final":
-        return Fraction(counts[-1])
+        kept = [epoch.correct for epoch in run.epochs if epoch.epoch == run.kept]
+        return Fraction(kept[0] if kept else counts[-1])
     return Fraction(sum(counts[-last_k:]), len(counts[-last_k:]))
 
 

@@ -35,7 +35,7 @@ def serve() -> NoReturn:
     os.dup2(2, 1)  # prints of the submission, and of TensorFlow, go with the errors
     job = r.DescribeJob.model_validate_json(sys.stdin.buffer.read())
     confine.limit(job.seconds)
-    _lay_out(job)
+    lay_out(job)
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
 
@@ -65,7 +65,7 @@ def _describe(job: r.DescribeJob, answer: Callable[[r.DescribeAnswer], None]) ->
     program.describe(job, lambda d: answer(r.DescribeAnswer(description=d)))
 
 
-def _lay_out(job: r.DescribeJob) -> None:
+def lay_out(job: r.DescribeJob) -> None:
     """The submission's files in the working folder, and the data set under its own name."""
     for folder, _, names in os.walk(job.files):
         here = os.path.relpath(folder, job.files)

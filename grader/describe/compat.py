@@ -238,8 +238,12 @@ def _callbacks() -> None:
     original = cls.__init__
 
     def init(self: Any, filepath: Any = "model.keras", *args: Any, **kwargs: Any) -> None:
-        kept = {k: v for k, v in kwargs.items() if k in ("monitor", "save_best_only", "mode")}
+        order = ("monitor", "verbose", "save_best_only", "save_weights_only", "mode")
+        given = dict(zip(order, args, strict=False)) | kwargs
+        kept = {k: v for k, v in given.items() if k in ("monitor", "save_best_only", "mode")}
         original(self, "checkpoint.keras", **kept)
+        self.grader_path = str(filepath)
+        self.grader_whole = not given.get("save_weights_only", False)
 
     cls.__init__ = init
     for name, renames in (("ReduceLROnPlateau", {"epsilon": "min_delta"}), ("EarlyStopping", {})):

@@ -7,6 +7,7 @@ through their own attributes.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ class Node:
     config: dict[str, Any]
     inbound: list[str]
     refusal: str = ""  # why this call cannot be said in our records, if it cannot
+    reported: r.Reported | None = None  # what a live layer says of itself
 
 
 @dataclass
@@ -73,9 +75,12 @@ def _layer(node: Node) -> r.Layer:
     if node.refusal:
         return r.UnsupportedLayer(
             name=node.name, inbound=tuple(node.inbound), class_name=node.class_name[:200],
-            reason=node.refusal,
+            reason=node.refusal, reported=node.reported,
         )  # fmt: skip
-    return convert.layer_record(node.class_name, node.config, node.name, tuple(node.inbound))
+    layer = convert.layer_record(node.class_name, node.config, node.name, tuple(node.inbound))
+    if isinstance(layer, r.UnsupportedLayer):
+        return layer.model_copy(update={"reported": node.reported})
+    return layer
 
 
 _MOVED = {1: 3, 2: 1, 3: 2, -1: 2}  # axes of (batch, channels, rows, columns), channels last
@@ -138,6 +143,7 @@ def of_model(model: Any) -> Graph:
         return _unique(_of_chain(model, layers))
     shape = tuple(getattr(model, "input_shape", None) or (None, 1))[1:]
     whole = Node(model.name, type(model).__name__, {}, ["input"], "a subclassed model has no graph of layers")
+    whole.reported = _reported(model, (None, *shape))
     return _unique(Graph([input_node("input", shape), whole], ["input"], [model.name]))
 
 
@@ -148,8 +154,11 @@ def _of_chain(model: Any, layers: list[Any]) -> Graph:
         layers = layers[1:]
     shape = getattr(model, "_build_input_shape", None) or getattr(model, "input_shape", None)
     graph.nodes.append(input_node("input", tuple(shape or (None, 1))[1:]))
+    given = (None, *graph.nodes[0].config["batch_shape"][1:])
     for layer in layers:
         graph.nodes.append(_live_node(layer, layer.name, [graph.nodes[-1].name]))
+        graph.nodes[-1].reported = said = _reported(layer, given)
+        given = (None, *said.shape) if said is not None else ()
     graph.inputs, graph.outputs = ["input"], [graph.nodes[-1].name]
     return graph
 
@@ -179,6 +188,9 @@ def _add_live(graph: Graph, node: Any, names: dict[int, str], calls: dict[int, i
             names[id(node.outputs[0])] = inner.outputs[0]
             return
     added = _live_node(layer, name, inbound)
+    added.reported = _reported(
+        layer, output=getattr(node.outputs[0], "shape", None) if node.outputs else None
+    )
     if count > 1:
         added.refusal = "the same layer is applied more than once, sharing its weights"
     if node.arguments.kwargs.get("training") is True:
@@ -188,6 +200,20 @@ def _add_live(graph: Graph, node: Any, names: dict[int, str], calls: dict[int, i
     graph.nodes.append(added)
     for tensor in node.outputs:
         names[id(tensor)] = name
+
+
+def _reported(
+    layer: Any, given: tuple[Any, ...] = (), output: tuple[Any, ...] | None = None
+) -> r.Reported | None:
+    """What a layer says of its output shape and its parameters; None if it does not say."""
+    try:
+        shape = output or layer.compute_output_shape(given)
+        count = [sum(math.prod(w.shape) for w in of) for of in (layer.trainable_weights, layer.weights)]
+        return r.Reported(
+            shape=tuple(int(n) for n in shape[1:]), trainable=count[0], non_trainable=count[1] - count[0]
+        )
+    except Exception:  # whatever a layer of the student's may raise, or say
+        return None
 
 
 def _is_model(layer: Any) -> bool:

@@ -14,8 +14,9 @@ import keras
 import numpy as np
 
 from grader import records as r
-from grader.describe import graph, recipe
+from grader.describe import graph, phases, recipe
 from grader.describe.arguments import FIT, FIT_GENERATOR, FitArguments, Tracked
+from grader.describe.memory import Memory
 from grader.describe.recognise import RawData, Recognised, class_numbers
 
 NAN = float("nan")
@@ -26,6 +27,7 @@ class Recorder:
 
     def __init__(self, data: RawData, note: Callable[[str], None]) -> None:
         self.data, self.note = data, note
+        self.memory = Memory(self)
         self.tracked: list[Tracked] = []
         self.cell: int | None = None
         self.on_fit: Callable[[], None] = lambda: None
@@ -71,9 +73,10 @@ class Recorder:
         tracked.loss = loss
         tracked.loss_weights = bool(rest.get("loss_weights"))
         kept = {k: v for k, v in rest.items() if k in ("metrics", "loss_weights", "weighted_metrics")}
+        kept |= {"run_eagerly": True} if rest.get("run_eagerly") else {}
         if isinstance(optimizer, str):
             optimizer = _optimizer_named(optimizer)
-        _ORIGINAL["compile"](model, optimizer=optimizer, loss=loss, **kept)
+        ORIGINAL["compile"](model, optimizer=optimizer, loss=loss, **kept)
         metrics = rest.get("metrics") or []
         if loss == "binary_crossentropy" and any("acc" in str(m) for m in metrics):
             self.note(
@@ -89,13 +92,12 @@ class Recorder:
         fit = FitArguments(self, model, arguments).read(tracked)
         before = tracked.network
         self.describe(tracked)
-        if tracked.training and before != tracked.network:
-            fit.unsupported.append("the network was changed between two fits")
-        if tracked.weights_from:
-            fit.unsupported.append(f"the training starts from weights set by {tracked.weights_from}")
+        if tracked.training and before is not None and tracked.network is not None:
+            phases.compare(tracked, before, fit.unsupported.append)
         if tracked.loss_weights:
             fit.unsupported.append("loss_weights are not retrained")
-        tracked.training.append(recipe.recipe(fit))
+        tracked.training.append(phases.within(tracked, recipe.recipe(fit)))
+        self.memory.fitted(tracked, fit.callbacks)
         tracked.fitted_compile = tracked.compiled
         self._fits += 1
         tracked.fit_order = self._fits
@@ -164,14 +166,14 @@ def _evaluate(model: Any, *args: Any, **kwargs: Any) -> Any:
 
 # --- patching -----------------------------------------------------------------------------------
 
-_ORIGINAL: dict[str, Any] = {}
+ORIGINAL: dict[str, Any] = {}
 
 
 def install(recorder: Recorder) -> None:
     """Replace the methods of `keras.Model`. Call once per process."""
     base = keras.Model
-    _ORIGINAL["compile"] = base.compile
-    base.compile = _compile(recorder)
+    ORIGINAL["compile"] = base.compile
+    base.compile = compile_method(recorder)
     base.fit = _fit(recorder, FIT)
     base.fit_generator = _fit(recorder, FIT_GENERATOR)
     base.predict = base.predict_proba = base.predict_on_batch = base.predict_generator = _predict
@@ -179,12 +181,13 @@ def install(recorder: Recorder) -> None:
     base.evaluate = base.test_on_batch = base.evaluate_generator = _evaluate
     base.metrics_names = property(lambda self: ["loss", "acc"])
     base.train_on_batch = _untold(recorder, "train_on_batch")
-    _keep_weights_in_memory(base, recorder)
-    _mark_loaded_models(recorder)
+    recorder.memory.install(base)
     _notice_own_loops(recorder)
 
 
-def _compile(recorder: Recorder) -> Callable[..., None]:
+def compile_method(recorder: Recorder) -> Callable[..., None]:
+    """`Model.compile` by which a recorder takes notice."""
+
     def compile(
         self: Any,
         optimizer: Any = "rmsprop",
@@ -211,62 +214,6 @@ def _untold(recorder: Recorder, name: str) -> Callable[..., Any]:
         return [NAN, NAN]
 
     return method
-
-
-def _keep_weights_in_memory(base: Any, recorder: Recorder) -> None:
-    """`save_weights` under any name of any Keras, and `load_weights` of what was saved here.
-
-    Weights that a checkpoint would have written do not exist, for nothing was trained. Weights from
-    elsewhere change what training starts from, which cannot be repeated from a description.
-    """
-    saved: dict[str, Any] = {}
-    load_file, set_weights = base.load_weights, base.set_weights
-
-    def save(self: Any, filepath: Any, *args: Any, **kwargs: Any) -> None:
-        saved[str(filepath)] = (self, recorder.of(self).fit_order, self.get_weights())
-
-    def load(self: Any, filepath: Any, *args: Any, **kwargs: Any) -> None:
-        tracked = recorder.of(self)
-        if (kept := saved.get(str(filepath))) is not None:
-            source, fit_order, weights = kept
-            set_weights(self, weights)
-            if fit_order == 0:  # back to weights that were never trained: what came before is void
-                tracked.training.clear()
-            elif source is not self or fit_order != tracked.fit_order:
-                tracked.weights_from = f"load_weights({str(filepath)!r})"[:200]
-            return
-        try:
-            load_file(self, filepath, *args, **kwargs)
-            tracked.weights_from = f"load_weights({str(filepath)!r})"[:200]
-        except (OSError, ValueError) as error:
-            recorder.note(f"load_weights({str(filepath)!r}) skipped: {error}"[:300])
-
-    def assign(self: Any, weights: Any) -> None:
-        recorder.of(self).weights_from = "set_weights"
-        set_weights(self, weights)
-
-    base.save_weights, base.load_weights, base.set_weights = save, load, assign
-
-
-def _mark_loaded_models(recorder: Recorder) -> None:
-    """A loaded model starts from weights; one that a checkpoint would have written is not there."""
-    load = keras.models.load_model
-
-    def load_model(filepath: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            model = load(filepath, *args, **kwargs)
-        except (OSError, ValueError) as error:
-            fitted = [t for t in recorder.tracked if t.fit_order]
-            if not fitted:
-                raise
-            recorder.note(f"load_model({str(filepath)!r}) gives the last fitted model: {error}"[:300])
-            model = max(fitted, key=lambda t: t.fit_order).model
-        recorder.of(model).weights_from = f"load_model({str(filepath)!r})"[:200]
-        return model
-
-    tf_keras = keras._tf_keras.keras
-    for space in (keras.models, keras.saving, tf_keras.models):
-        space.load_model = load_model
 
 
 def _notice_own_loops(recorder: Recorder) -> None:

@@ -330,12 +330,25 @@ class Merge(BaseLayer):
     type: Literal["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"]
 
 
+class Reported(Record):
+    """A layer's own word: ``shape`` without the batch axis, parameters that train and that do not."""
+
+    shape: Annotated[tuple[Size, ...], Field(fail_fast=True, max_length=6)]
+    trainable: Annotated[int, Field(ge=0, le=10**12)] = 0
+    non_trainable: Annotated[int, Field(ge=0, le=10**12)] = 0
+
+
 class UnsupportedLayer(BaseLayer):
-    """A layer outside this vocabulary. It is named, never imitated; nothing is assumed of it."""
+    """A layer outside this vocabulary. It is named, never imitated; nothing is assumed of it.
+
+    What it ``reported`` of itself, its output shape and its parameters, counts in a replay alone
+    (`grader.shapes.analyse`).
+    """
 
     type: Literal["UnsupportedLayer"] = "UnsupportedLayer"
     class_name: Name
     reason: Text = ""
+    reported: Reported | None = None
 
 
 Layer = Annotated[

@@ -28,9 +28,13 @@ class CellFailure(Record):
 
 
 class DescribedModel(Record):
-    """One model of a submission: its network and the fits it went through, in order."""
+    """One model of a submission: its network and the fits it went through, in order.
+
+    ``number`` counts the models of a submission in the order in which they were first seen.
+    """
 
     name: Name
+    number: Annotated[int, Field(ge=1)] = 1
     network: ModelDescription
     training: Annotated[tuple[TrainingRecipe, ...], Field(fail_fast=True, max_length=2_000)] = ()
     fit_order: Annotated[int, Field(ge=0)] = 0  # 0: never fitted; else the rank of its last fit

@@ -1,0 +1,200 @@
+"""Replay: what cannot be retrained from a description is trained by its own code, in its box.
+
+That is a lower assurance than retraining, and reports say so. The child gets the training split, and the
+test images in an order that it does not know, without their labels; after each epoch it hands over a class
+for each. Only this process knows the labels and counts. What the child can do is predict; that it learned to
+in so many epochs, from nothing but the training split, is its word, within bounds: it gets no weights that came
+with the submission, so many seconds, and it is stopped after the last epoch that counts.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from platform import python_version
+
+import numpy as np
+import numpy.typing as npt
+
+from grader import __version__, datasets, npy, strict
+from grader.asking import LINE_BYTES, Asker, ReplayWish
+from grader.errors import BrokenError, Unsupported
+from grader.load import Loaded
+from grader.records import (
+    Ended,
+    Environment,
+    EpochResult,
+    Reading,
+    ReplayAnswer,
+    ReplayEnd,
+    ReplayEpoch,
+    TrainingRun,
+)
+from grader.retraining import Stopped, Watcher
+from grader.sandbox import Ended as ChildEnded
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What to replay: a submission, the number of its model, and when an attempt ends."""
+
+    loaded: Loaded
+    model: int
+    max_epochs: int
+    seconds: int
+    stop_at: int | None = None  # correct images
+    reading: Reading | None = None
+
+
+def replay(
+    job: Replay,
+    asker: Asker,
+    seeds: Sequence[int],
+    settled: Callable[[Sequence[TrainingRun]], bool],
+    watcher: Watcher,
+) -> tuple[TrainingRun, ...]:
+    """One attempt per seed, in order, as long as ``settled`` says no.
+
+    Raises `Unsupported` with the reason where the submission cannot be replayed, and `Stopped` on ^C or where
+    a child did not start.
+    """
+    runs: list[TrainingRun] = []
+    for number, seed in enumerate(seeds, 1):
+        watcher.attempt(number, len(seeds), seed, job.max_epochs)
+        attempt = _Attempt(job, asker, seed, watcher)
+        try:
+            runs.append(attempt.run())
+        except KeyboardInterrupt:
+            raise Stopped((*runs, *attempt.so_far("interrupted"))) from None
+        except BrokenError as error:
+            raise Stopped(tuple(runs), error) from None
+        if settled(runs):
+            break
+    return tuple(runs)
+
+
+class _Enough(Exception):
+    """Nothing that the child could still say would count."""
+
+
+class _Attempt:
+    """One replaying child, and what its predictions were worth."""
+
+    def __init__(self, job: Replay, asker: Asker, seed: int, watcher: Watcher) -> None:
+        self.job, self.asker, self.seed, self.watcher = job, asker, seed, watcher
+        self.epochs: list[EpochResult] = []
+        self.ready = False
+        self.end: ReplayEnd | None = None
+        self.reached = False
+        self.began = time.monotonic()
+
+    def run(self) -> TrainingRun:
+        ended: ChildEnded | None = None
+        with tempfile.TemporaryDirectory(prefix="grader-") as scratch:
+            data = Path(scratch) / "data" / Path(self.asker.dataset.spec.path).name
+            data.parent.mkdir()
+            order = datasets.write_shuffled(self.asker.dataset, data)
+            self.labels: npt.NDArray[np.int64] = self.asker.dataset.y_test[order]
+            try:
+                ended = self.asker.replay(self.job.loaded, data, self._wish(), self._answer)
+            except _Enough:
+                pass
+        if ended is not None and (self.end is None or self.end.refused):
+            raise self._failure(ended)
+        if not self.epochs:
+            raise Unsupported(
+                "the replay came to its end without an epoch of the model in question",
+                "A person should look at the submission.",
+            )
+        return self.so_far("threshold_reached" if self.reached else "finished")[0]
+
+    def _wish(self) -> ReplayWish:
+        size = len(self.asker.dataset.y_test) * 6 + 2_000  # four bytes each, in base64
+        return ReplayWish(
+            seconds=self.job.seconds,
+            answer_bytes=size * (self.job.max_epochs + 2),
+            seed=self.seed,
+            model=self.job.model,
+            reading=self.job.reading,
+        )
+
+    def _answer(self, line: bytes) -> None:
+        try:
+            event = strict.parse(line, ReplayAnswer, LINE_BYTES).event
+        except ValueError as error:
+            raise Unsupported(f"the answer of the replay is not valid: {error}") from None
+        self.ready = True
+        if isinstance(event, ReplayEnd):
+            self.end = event
+        elif isinstance(event, ReplayEpoch):
+            self._epoch(event)
+
+    def _epoch(self, event: ReplayEpoch) -> None:
+        correct = self._count(event.predictions)
+        seconds = round(time.monotonic() - self.began, 3)
+        self.began = time.monotonic()
+        result = EpochResult(
+            epoch=len(self.epochs) + 1,
+            learning_rate=event.learning_rate,
+            train_loss=event.train_loss,
+            train_accuracy=event.train_accuracy,
+            validation_loss=None,
+            correct=correct,
+            images=len(self.labels),
+            seconds=seconds,
+            training_seconds=seconds,
+        )
+        self.epochs.append(result)
+        self.watcher.epoch(result)
+        self.reached = self.job.stop_at is not None and correct >= self.job.stop_at
+        if self.reached or len(self.epochs) >= self.job.max_epochs:
+            raise _Enough
+
+    def _count(self, predictions: str) -> int:
+        """Correct images of one hand-in. Raises `Unsupported` for anything but a class for each."""
+        try:
+            classes = npy.read(base64.b64decode(predictions, validate=True))
+        except (ValueError, binascii.Error) as error:
+            raise Unsupported(f"the predictions of the replay cannot be read: {error}") from None
+        if classes.dtype.kind not in "iu" or classes.shape != self.labels.shape:
+            raise Unsupported(f"the replay handed in {classes.dtype} {classes.shape} for predictions")
+        return int((classes == self.labels).sum())
+
+    def _failure(self, ended: ChildEnded) -> Unsupported | BrokenError:
+        if not self.ready:
+            return BrokenError(f"the process that replays submissions did not start:\n{ended.log[-2_000:]}")
+        if self.end is not None:
+            return Unsupported(f"it cannot be replayed: {self.end.refused}")
+        why = {
+            "time": f"it took longer than {self.job.seconds:,} s",
+            "memory": "it took too much memory",
+            "": f"its process ended with status {ended.returncode}",
+        }.get(ended.stopped, f"it was stopped ({ended.stopped})")
+        return Unsupported(f"its replay came to no end: {why}, after {len(self.epochs)} epochs")
+
+    def so_far(self, how: Ended) -> tuple[TrainingRun, ...]:
+        return (
+            TrainingRun(
+                seed=self.seed,
+                epochs=tuple(self.epochs),
+                ended=how,
+                replayed=True,
+                environment=_environment(),
+            ),
+        )
+
+
+def _environment() -> Environment:
+    """Of this process, whose interpreter and libraries the child shares; its word is not asked for."""
+    libraries = {name: version(name) for name in ("tensorflow", "keras", "numpy")}
+    return Environment(
+        device="CPU, in the submission's box",
+        threads=2,
+        versions={"grader": __version__, "python": python_version(), **libraries},
+    )
