@@ -36,6 +36,7 @@ from grader.checks import MEASURED
 from grader.checks.interface import Subject
 from grader.checks.validation_accuracy import ValidationAccuracy, settled
 from grader.errors import BrokenError, GraderError, StudentError, Unsupported
+from grader.replaying import Replay
 from grader.rubric import LoadedRubric, Rubric
 
 BATCH_ACTIVATIONS = 1_500_000_000  # values of one batch in memory: 6 GB in float32
@@ -90,12 +91,16 @@ def prepare(
 
 @dataclass(frozen=True)
 class Candidate:
-    """One model of a submission that may be the graded one; no ``job``: there is nothing to train."""
+    """One model of a submission that may be the graded one; no ``job``: there is nothing to train.
+
+    With a ``replay``, its own code is what trains.
+    """
 
     model: r.DescribedModel
     source: str
     subject: Subject
     job: r.TrainJob | None = None
+    replay: Replay | None = None
 
 
 @dataclass(frozen=True)
@@ -136,7 +141,7 @@ def _make(attempt: Attempt, grading: Grading) -> r.TrainingRun | r.Problem:
         return attempt.training(grading.watcher).run()
     except retraining.Stopped as stopped:
         return stopped.run or INTERRUPTED
-    except BrokenError as error:
+    except (BrokenError, Unsupported) as error:
         return problem_of(error)
     except Exception:
         return _fault()
@@ -151,7 +156,7 @@ def examine(path: Path, grading: Grading) -> Examined:
             examined = Examined(loaded.program.name, loaded.program)
             seconds = grading.rubric.describe_seconds
             description = describing.describe_once(loaded, grading.asker, seconds, grading.kept)
-            found = _candidates(description, loaded.program, grading)
+            found = _candidates(description, loaded.program, path, grading)
             return replace(examined, description=description, candidates=found)
         except (StudentError, Unsupported, BrokenError) as error:
             return replace(examined, problem=problem_of(error))
@@ -173,13 +178,19 @@ def advance(examined: Examined, grading: Grading, known: Known) -> tuple[r.Grade
     return max((grade for grade, _ in graded), key=lambda grade: grade.points), pending
 
 
-def _candidates(description: r.Description, program: r.Program, grading: Grading) -> tuple[Candidate, ...]:
+def _candidates(
+    description: r.Description, program: r.Program, path: Path, grading: Grading
+) -> tuple[Candidate, ...]:
     """The models to grade; one that cannot be graded counts only if all are such."""
     found: list[Candidate] = []
     errors: list[StudentError] = []
     for model in candidates(description, grading.rubric.graded_model):
         try:
-            found.append(_candidate(model, program, grading))
+            replay = Replay(
+                path.resolve(), program.digest, model.number, grading.rubric.training.replay_seconds,
+                grading.asker, description.reading,
+            )  # fmt: skip
+            found.append(_candidate(model, program, replay, grading))
         except StudentError as error:
             errors.append(error)
     if not found:
@@ -231,8 +242,9 @@ def recipe_of(model: r.DescribedModel, rubric: Rubric) -> tuple[tuple[r.Training
 # --- one model ----------------------------------------------------------------------------------
 
 
-def _candidate(model: r.DescribedModel, program: r.Program, grading: Grading) -> Candidate:
-    analysis = shapes.analyse(model.network)
+def _candidate(model: r.DescribedModel, program: r.Program, replay: Replay, grading: Grading) -> Candidate:
+    replayed = _is_replayed(model, program, grading)
+    analysis = shapes.analyse(model.network, reported=replayed)
     recipe, source = recipe_of(model, grading.rubric)
     if not model.network.unsupported and not any(fit.unsupported for fit in recipe):
         _check_fit(model.network, analysis, grading.dataset)
@@ -245,8 +257,19 @@ def _candidate(model: r.DescribedModel, program: r.Program, grading: Grading) ->
         policy=grading.rubric.training,
         obstacle=_obstacle(model.network, analysis, recipe, grading),
     )
-    wanted = not subject.obstacle and _asked_for(subject, grading)
-    return Candidate(model, source, subject, _job(subject, grading) if wanted else None)
+    wanted = (replayed or not subject.obstacle) and _asked_for(subject, grading)
+    if not wanted:
+        return Candidate(model, source, subject)
+    return Candidate(model, source, subject, _job(subject, grading), replay if replayed else None)
+
+
+def _is_replayed(model: r.DescribedModel, program: r.Program, grading: Grading) -> bool:
+    """Whether this model cannot be retrained from its description, but by its own code."""
+    if not grading.retrain or grading.rubric.training.replay == "forbidden" or program.model_file:
+        return False
+    own_training = any(fit.unsupported for fit in model.training)
+    pretrained = any(fit.pretrained for fit in model.training)
+    return bool(model.training) and not pretrained and (bool(model.network.unsupported) or own_training)
 
 
 def _grade_model(
@@ -256,6 +279,8 @@ def _grade_model(
     if pending is not None and runs:
         problem = UNFINISHED
     subject = replace(candidate.subject, runs=runs)
+    if problem is not None and problem.kind == "unsupported":
+        subject = replace(subject, obstacle=f"{subject.obstacle}; {problem.message}"[:2_000])
     retrained = grading.retrain and (pending is None or bool(runs))
     verdicts = score.judge(grading.rubric, subject, retrained)
     if problem is not None and problem.kind == "broken":
@@ -283,11 +308,12 @@ def _graded(
         runs=runs,
         claims=claims.check(program, examined.description, model, analysis, runs),
         notes=(
-            *program.notes, *claims.flags(program, model),
+            *_replay_notes(candidate), *program.notes, *claims.flags(program, model),
             *_notes(examined.description, recipe, source, grading),
         ),
     )  # fmt: skip
-    return grade.model_copy(update={"needs_review": True}) if examined.description.incomplete else grade
+    doubtful = examined.description.incomplete or (candidate.replay and subject.network.unsupported)
+    return grade.model_copy(update={"needs_review": True}) if doubtful else grade
 
 
 def _check_fit(network: r.ModelDescription, analysis: shapes.Analysis, dataset: datasets.Dataset) -> None:
@@ -318,12 +344,12 @@ def _obstacle(
     policy = grading.rubric.training
     if not grading.retrain:
         return "not retrained: --no-retrain"
-    if network.unsupported:
-        named = ", ".join(f"{u.name} ({u.class_name}: {u.reason})" for u in network.unsupported[:3])
-        return f"cannot be retrained from its description: {named}"
     given = [fit.pretrained for fit in recipe if fit.pretrained]
     if given:
         return f"its training starts from weights that came with it, by {given[0]}: only retraining counts"
+    if network.unsupported:
+        named = ", ".join(f"{u.name} ({u.class_name}: {u.reason})" for u in network.unsupported[:3])
+        return f"cannot be retrained from its description: {named}"
     reasons = [reason for fit in recipe for reason in fit.unsupported]
     if reasons:
         return f"cannot be retrained as handed in: {'; '.join(dict.fromkeys(reasons))}"
@@ -343,7 +369,7 @@ def _job(subject: Subject, grading: Grading) -> r.TrainJob:
     policy = grading.rubric.training
     return r.TrainJob(
         network=attempts.canonical(subject.network),
-        training=tuple(map(attempts.bare, subject.recipe)),
+        training=tuple(attempts.bare(fit, subject.network) for fit in subject.recipe),
         dataset=grading.dataset.spec,
         seed=grading.seeds[0],
         max_epochs=policy.epochs,
@@ -359,7 +385,8 @@ def attempts_of(candidate: Candidate, grading: Grading) -> Iterator[Attempt]:
     """All attempts that may be made at a candidate, in their order."""
     if candidate.job is not None:
         for number, seed in enumerate(grading.seeds, 1):
-            yield Attempt(candidate.job.model_copy(update={"seed": seed}), number, len(grading.seeds))
+            job = candidate.job.model_copy(update={"seed": seed})
+            yield Attempt(job, number, len(grading.seeds), candidate.replay)
 
 
 def _runs(
@@ -470,6 +497,23 @@ def _notes(
     for failure in description.failures:
         where = f", line {failure.line}" if failure.line else ""
         yield r.Note(message=f"failed{where}: {failure.error}"[:2_000], cell=failure.cell)
+
+
+def _replay_notes(candidate: Candidate) -> Iterator[r.Note]:
+    """What a replay is, and what is no more than the word of the submission's own layers."""
+    if candidate.replay is None:
+        return
+    yield r.Note(
+        message=f"{candidate.subject.obstacle}: replayed instead. The submission's own code trained in its "
+        "box, and what it predicted was counted: a lower assurance than retraining"
+    )
+    for layer in candidate.subject.network.unsupported[:10]:
+        if layer.reported is not None:
+            own = layer.reported.trainable + layer.reported.non_trainable
+            yield r.Note(
+                message=f"the shape and the {own:,} parameters of {layer.name} ({layer.class_name}) are as "
+                "it reports them itself: a person should look"
+            )
 
 
 def _data_notes(fit: r.TrainingRecipe) -> Iterator[r.Note]:

@@ -3,8 +3,8 @@
 That is a lower assurance than retraining, and reports say so. The child gets the training split, and the
 test images in an order that it does not know, without their labels; after each epoch it hands over a class
 for each. Only this process knows the labels and counts. What the child can do is predict; that it learned to
-in so many epochs, from nothing but the training split, is its word, within bounds: it gets no weights that came
-with the submission, so many seconds, and it is stopped after the last epoch that counts.
+in so many epochs, from nothing but the training split, is its word, within bounds: it gets no weights that
+came with the submission, so many seconds, and it is stopped after the last epoch that counts.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import base64
 import binascii
 import tempfile
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -25,7 +24,7 @@ import numpy.typing as npt
 from grader import __version__, datasets, npy, strict
 from grader.asking import LINE_BYTES, Asker, ReplayWish
 from grader.errors import BrokenError, Unsupported
-from grader.load import Loaded
+from grader.load import load
 from grader.records import (
     Ended,
     Environment,
@@ -35,6 +34,7 @@ from grader.records import (
     ReplayEnd,
     ReplayEpoch,
     TrainingRun,
+    TrainJob,
 )
 from grader.retraining import Stopped, Watcher
 from grader.sandbox import Ended as ChildEnded
@@ -42,69 +42,38 @@ from grader.sandbox import Ended as ChildEnded
 
 @dataclass(frozen=True)
 class Replay:
-    """What to replay: a submission, the number of its model, and when an attempt ends."""
+    """What to replay: the submission at ``path``, the number of its model, and seconds for an attempt."""
 
-    loaded: Loaded
+    path: Path
+    digest: str
     model: int
-    max_epochs: int
     seconds: int
-    stop_at: int | None = None  # correct images
+    asker: Asker
     reading: Reading | None = None
-
-
-def replay(
-    job: Replay,
-    asker: Asker,
-    seeds: Sequence[int],
-    settled: Callable[[Sequence[TrainingRun]], bool],
-    watcher: Watcher,
-) -> tuple[TrainingRun, ...]:
-    """One attempt per seed, in order, as long as ``settled`` says no.
-
-    Raises `Unsupported` with the reason where the submission cannot be replayed, and `Stopped` on ^C or where
-    a child did not start.
-    """
-    runs: list[TrainingRun] = []
-    for number, seed in enumerate(seeds, 1):
-        watcher.attempt(number, len(seeds), seed, job.max_epochs)
-        attempt = _Attempt(job, asker, seed, watcher)
-        try:
-            runs.append(attempt.run())
-        except KeyboardInterrupt:
-            raise Stopped((*runs, *attempt.so_far("interrupted"))) from None
-        except BrokenError as error:
-            raise Stopped(tuple(runs), error) from None
-        if settled(runs):
-            break
-    return tuple(runs)
 
 
 class _Enough(Exception):
     """Nothing that the child could still say would count."""
 
 
-class _Attempt:
-    """One replaying child, and what its predictions were worth."""
+class Replaying:
+    """One attempt: a replaying child, and what its predictions were worth."""
 
-    def __init__(self, job: Replay, asker: Asker, seed: int, watcher: Watcher) -> None:
-        self.job, self.asker, self.seed, self.watcher = job, asker, seed, watcher
+    def __init__(self, replay: Replay, job: TrainJob, watcher: Watcher) -> None:
+        """Of the ``job`` the seed, the epochs at most and the threshold count."""
+        self.replay, self.job, self.watcher = replay, job, watcher
+        self.labels: npt.NDArray[np.int64] = replay.asker.dataset.y_test
         self.epochs: list[EpochResult] = []
-        self.ready = False
+        self.ready = self.reached = self._stopped = False
         self.end: ReplayEnd | None = None
-        self.reached = False
         self.began = time.monotonic()
 
     def run(self) -> TrainingRun:
-        ended: ChildEnded | None = None
-        with tempfile.TemporaryDirectory(prefix="grader-") as scratch:
-            data = Path(scratch) / "data" / Path(self.asker.dataset.spec.path).name
-            data.parent.mkdir()
-            order = datasets.write_shuffled(self.asker.dataset, data)
-            self.labels: npt.NDArray[np.int64] = self.asker.dataset.y_test[order]
-            try:
-                ended = self.asker.replay(self.job.loaded, data, self._wish(), self._answer)
-            except _Enough:
-                pass
+        """Replay to the end. Raises `Unsupported` where that cannot be done, `Stopped`, `BrokenError`."""
+        try:
+            ended = self._replay()
+        except KeyboardInterrupt:
+            raise Stopped(self._so_far("interrupted")) from None
         if ended is not None and (self.end is None or self.end.refused):
             raise self._failure(ended)
         if not self.epochs:
@@ -112,16 +81,37 @@ class _Attempt:
                 "the replay came to its end without an epoch of the model in question",
                 "A person should look at the submission.",
             )
-        return self.so_far("threshold_reached" if self.reached else "finished")[0]
+        return self._so_far("threshold_reached" if self.reached else "finished")
+
+    def stop(self) -> None:
+        """End it from another thread, at its next epoch at the latest; `run` then raises `BrokenError`."""
+        self._stopped = True
+
+    @property
+    def pid(self) -> int | None:
+        return None
+
+    def _replay(self) -> ChildEnded | None:
+        """How the child ended; None if it was ended here, because nothing more would count."""
+        dataset = self.replay.asker.dataset
+        with tempfile.TemporaryDirectory(prefix="grader-") as scratch:
+            loaded = load(self.replay.path, Path(scratch) / "unpacked")
+            data = Path(scratch) / "data" / Path(dataset.spec.path).name
+            data.parent.mkdir()
+            self.labels = dataset.y_test[datasets.write_shuffled(dataset, data)]
+            try:
+                return self.replay.asker.replay(loaded, data, self._wish(), self._answer)
+            except _Enough:
+                return None
 
     def _wish(self) -> ReplayWish:
-        size = len(self.asker.dataset.y_test) * 6 + 2_000  # four bytes each, in base64
+        size = len(self.labels) * 6 + 2_000  # four bytes each, in base64
         return ReplayWish(
-            seconds=self.job.seconds,
+            seconds=self.replay.seconds,
             answer_bytes=size * (self.job.max_epochs + 2),
-            seed=self.seed,
-            model=self.job.model,
-            reading=self.job.reading,
+            seed=self.job.seed,
+            model=self.replay.model,
+            reading=self.replay.reading,
         )
 
     def _answer(self, line: bytes) -> None:
@@ -130,6 +120,8 @@ class _Attempt:
         except ValueError as error:
             raise Unsupported(f"the answer of the replay is not valid: {error}") from None
         self.ready = True
+        if self._stopped:
+            raise BrokenError("the replay was stopped")
         if isinstance(event, ReplayEnd):
             self.end = event
         elif isinstance(event, ReplayEpoch):
@@ -172,21 +164,19 @@ class _Attempt:
         if self.end is not None:
             return Unsupported(f"it cannot be replayed: {self.end.refused}")
         why = {
-            "time": f"it took longer than {self.job.seconds:,} s",
+            "time": f"it took longer than {self.replay.seconds:,} s",
             "memory": "it took too much memory",
             "": f"its process ended with status {ended.returncode}",
         }.get(ended.stopped, f"it was stopped ({ended.stopped})")
         return Unsupported(f"its replay came to no end: {why}, after {len(self.epochs)} epochs")
 
-    def so_far(self, how: Ended) -> tuple[TrainingRun, ...]:
-        return (
-            TrainingRun(
-                seed=self.seed,
-                epochs=tuple(self.epochs),
-                ended=how,
-                replayed=True,
-                environment=_environment(),
-            ),
+    def _so_far(self, how: Ended) -> TrainingRun:
+        return TrainingRun(
+            seed=self.job.seed,
+            epochs=tuple(self.epochs),
+            ended=how,
+            replayed=True,
+            environment=_environment(),
         )
 
 

@@ -294,6 +294,21 @@ def _up_sampling(layer: r.UpSampling2D, shapes: list[Shape]) -> tuple[Shape, int
     return (rows * layer.size[0], columns * layer.size[1], channels), 0, 0
 
 
+def _sized(layer: r.Resizing | r.CenterCrop, shapes: list[Shape]) -> tuple[Shape, int, int]:
+    rows, columns, channels = _image(layer, shapes)
+    if isinstance(layer, r.CenterCrop) and (layer.height > rows or layer.width > columns):
+        _misfit(layer, shapes, f"it is smaller than {layer.height} × {layer.width}")
+    return (layer.height, layer.width, channels), 0, 0
+
+
+def _normalization(layer: r.Normalization, shapes: list[Shape]) -> tuple[Shape, int, int]:
+    """Keras counts the mean, the variance and a counter where they were adapted."""
+    shape = _single(layer, shapes)
+    if len(layer.mean) != len(layer.variance) or len(layer.mean) not in (1, shape[-1]):
+        _misfit(layer, shapes, f"{len(layer.mean)} means and {len(layer.variance)} variances do not fit it")
+    return shape, 0, (2 * len(layer.mean) + 1) if layer.adapted else 0
+
+
 def _flatten(layer: r.Flatten, shapes: list[Shape]) -> tuple[Shape, int, int]:
     return (prod(_single(layer, shapes)),), 0, 0
 
@@ -356,6 +371,15 @@ _RULES: dict[type, Rule] = {
     r.LeakyReLU: _unchanged,
     r.ELU: _unchanged,
     r.Rescaling: _unchanged,
+    r.Resizing: _sized,
+    r.CenterCrop: _sized,
+    r.Normalization: _normalization,
+    r.RandomFlip: _image_unchanged,
+    r.RandomRotation: _image_unchanged,
+    r.RandomTranslation: _image_unchanged,
+    r.RandomZoom: _image_unchanged,
+    r.RandomContrast: _image_unchanged,
+    r.RandomBrightness: _image_unchanged,
     r.MaxPooling2D: _pooling,
     r.AveragePooling2D: _pooling,
     r.GlobalMaxPooling2D: _global_pooling,
@@ -386,6 +410,8 @@ def _field(layer: r.Layer, shape: Shape, inbound: list[Field]) -> Field:
             return field.through(_dilated(layer), layer.strides)
         case r.MaxPooling2D() | r.AveragePooling2D():
             return field.through(layer.pool_size, layer.strides)
+        case r.Resizing(height=rows, width=columns):
+            return field.through((1, 1), (Fraction(shape[0], rows), Fraction(shape[1], columns)))
         case r.UpSampling2D():
             return field.through((1, 1), (Fraction(1, layer.size[0]), Fraction(1, layer.size[1])))
         case r.Flatten() | r.GlobalMaxPooling2D() | r.GlobalAveragePooling2D() | r.Reshape():

@@ -7,11 +7,14 @@ through their own attributes.
 
 from __future__ import annotations
 
+import inspect
 import math
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from grader import records as r
 from grader.describe import convert
@@ -193,7 +196,7 @@ def _add_live(graph: Graph, node: Any, names: dict[int, str], calls: dict[int, i
     )
     if count > 1:
         added.refusal = "the same layer is applied more than once, sharing its weights"
-    if node.arguments.kwargs.get("training") is True:
+    if node.arguments.kwargs.get("training") is True and not _trains_by_default(layer):
         added.refusal = "it is called with training=True, so it also acts at validation"
     if len(node.outputs) != 1:
         added.refusal = "it has several outputs"
@@ -214,6 +217,12 @@ def _reported(
         )
     except Exception:  # whatever a layer of the student's may raise, or say
         return None
+
+
+def _trains_by_default(layer: Any) -> bool:
+    """Layers of random changes are called so unless someone says otherwise, and a model always does."""
+    parameter = inspect.signature(layer.call).parameters.get("training")
+    return parameter is not None and parameter.default is True
 
 
 def _is_model(layer: Any) -> bool:
@@ -258,11 +267,21 @@ def _live_node(layer: Any, name: str, inbound: list[str]) -> Node:
         config = dict(layer.get_config())
     except Exception as error:  # a student's argument may make get_config raise anything
         return Node(name, kind, {}, inbound, f"its settings cannot be read: {error}"[:500])
+    if kind == "Normalization" and getattr(layer, "adapt_mean", None) is not None:
+        config |= {
+            "adapted": True,
+            "mean": _numbers(layer.adapt_mean),
+            "variance": _numbers(layer.adapt_variance),
+        }
     if _own_function(getattr(layer, "activation", None)):
         return Node(name, kind, config, inbound, "its activation is a function of the student's own")
     if not _built_as_configured(kind, layer, config):
         return Node(name, kind, config, inbound, "its weights are not those of its configuration")
     return Node(name, kind, config, inbound)
+
+
+def _numbers(value: Any) -> list[float]:
+    return [float(v) for v in np.asarray(value).ravel()[:1_001]]
 
 
 def _built_as_configured(kind: str, layer: Any, config: dict[str, Any]) -> bool:

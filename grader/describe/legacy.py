@@ -149,6 +149,7 @@ def modern_arguments(class_name: str, arguments: dict[str, Any]) -> dict[str, An
             continue
         name = renames.get(name, name)
         if isinstance(value, str):
+            value = value.lower() if name == "padding" else value
             value = VALUES.get(name, {}).get(value, value)
             if name.endswith("_initializer"):
                 value = INITIALIZERS.get(value, value)

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from grader import records as r
-from grader.describe import compat, era, notebook, recorder, standins
+from grader.describe import compat, era, leftover, notebook, recorder, served, standins
 from grader.describe.arguments import Tracked
 from grader.describe.recognise import RawData
 
@@ -48,6 +48,7 @@ class Session:
         standins.install(self.note)
         compat.install(self.era.era, self.positional, self.note)
         compat.serve_data(job.dataset, self.data, self.note)
+        served.install(job.dataset, self.data)
 
     def answer_so_far(self, answer: Callable[[r.Description], None]) -> None:
         """After each fit, as long as all answers together stay well below what the parent reads."""
@@ -63,6 +64,7 @@ class Session:
 
     def run(self) -> None:
         sys.path.insert(0, os.getcwd())
+        leftover.supply(self.job.program.cells, self.namespace, self.note)
         for failure in notebook.run(self.job.program.cells, self.namespace, self._enter, self.note):
             if failure is not None and len(self.failures) < 100:
                 self.failures.append(failure)

@@ -6,20 +6,25 @@ rest of Keras works as usual, so that code around them runs on.
 
 from __future__ import annotations
 
+import gc
 import math
+import time
 from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from grader import records as r
 from grader.describe import graph, phases, recipe
 from grader.describe.arguments import FIT, FIT_GENERATOR, FitArguments, Tracked
 from grader.describe.memory import Memory
+from grader.describe.notebook import CellEnds
 from grader.describe.recognise import RawData, Recognised, class_numbers
 
 NAN = float("nan")
+LOOP_SECONDS = 10.0
 
 
 class Recorder:
@@ -31,6 +36,7 @@ class Recorder:
         self.tracked: list[Tracked] = []
         self.cell: int | None = None
         self.on_fit: Callable[[], None] = lambda: None
+        self.loop_since = 0.0
         self._fits = 0
 
     def of(self, model: Any) -> Tracked:
@@ -120,11 +126,28 @@ class Recorder:
             self.on_fit()
 
     def own_loop(self, variables: Any) -> None:
-        """An optimizer was applied by hand: find the model whose weights those are."""
-        ids = {id(v) for v in variables}
-        for tracked in self.tracked:
-            if ids & {id(v) for v in tracked.model.trainable_variables}:
-                self.unsupported_training(tracked.model, "a loop of its own")
+        """An optimizer was applied by hand: take note of the model whose weights those are."""
+        for model in models_of(variables):
+            self.unsupported_training(model, "a loop of its own")
+            self.loop_since = self.loop_since or time.monotonic()
+
+    def end_long_loop(self) -> None:
+        """A loop of the submission's own computes gradients that nobody needs here: its cell ends."""
+        if self.loop_since and time.monotonic() - self.loop_since > LOOP_SECONDS:
+            self.note("its own training loop was recorded, and not run to its end")
+            self.loop_since = 0.0
+            raise CellEnds
+
+
+def models_of(variables: Any) -> list[Any]:
+    """The models that hold some of these variables, wherever they are; none that is a part of another."""
+    ids = {id(v) for v in variables}
+    if not ids:
+        return []
+    models = [m for m in gc.get_objects() if type(m).__module__ != "weakref" and isinstance(m, keras.Model)]
+    found = [m for m in models if m.built and ids & {id(v) for v in m.trainable_variables}]
+    inner = {id(layer) for m in found for layer in m._flatten_layers(include_self=False)}
+    return [m for m in found if id(m) not in inner]
 
 
 def _optimizer_named(name: str) -> Any:
@@ -218,12 +241,35 @@ def _untold(recorder: Recorder, name: str) -> Callable[..., Any]:
 
 def _notice_own_loops(recorder: Recorder) -> None:
     """`optimizer.apply_gradients` is called by nobody here but a loop of the student's."""
-    cls = keras.optimizers.Optimizer
+    cls, known = keras.optimizers.Optimizer, set[tuple[int, ...]]()
+
+    def applied(variables: list[Any]) -> None:
+        if (key := tuple(map(id, variables))) not in known:
+            known.add(key)
+            recorder.own_loop(variables)
+        if tf.executing_eagerly():
+            recorder.end_long_loop()
 
     def apply_gradients(self: Any, grads_and_vars: Any, *args: Any, **kwargs: Any) -> None:
-        recorder.own_loop([v for _, v in grads_and_vars])
+        applied([v for _, v in grads_and_vars])
 
     def apply(self: Any, grads: Any, trainable_variables: Any = None) -> None:
-        recorder.own_loop(trainable_variables or [])
+        applied(list(trainable_variables or []))
 
     cls.apply_gradients, cls.apply = apply_gradients, apply
+    after_functions(lambda arguments: recorder.end_long_loop())
+
+
+def after_functions(look: Callable[[list[Any]], None]) -> None:
+    """Have ``look`` called with the arguments of each call of a `tf.function` from plain Python, after it."""
+    from tensorflow.python.eager.polymorphic_function.polymorphic_function import Function
+
+    call = Function.__call__
+
+    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = call(self, *args, **kwargs)
+        if tf.executing_eagerly():
+            look([*args, *kwargs.values()])
+        return result
+
+    Function.__call__ = __call__

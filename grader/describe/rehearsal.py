@@ -21,7 +21,7 @@ from grader.describe.arguments import FIT, FIT_GENERATOR, OLD_NAMES, Tracked
 from grader.describe.callbacks import kept
 from grader.describe.notebook import Ends
 from grader.describe.recognise import Recognised, class_numbers
-from grader.describe.recorder import ORIGINAL, Recorder, compile_method
+from grader.describe.recorder import ORIGINAL, Recorder, after_functions, compile_method, models_of
 
 Array = npt.NDArray[Any]
 PREDICTION_BATCH = 500
@@ -218,18 +218,24 @@ class Loop:
 
     def applied(self, optimizer: Any, variables: Any) -> None:
         """An optimizer was applied to some variables, or a function that does so was traced."""
-        ids = {id(v) for v in variables}
-        for tracked in self.replayer.tracked:
-            known = ids & {id(v) for v in tracked.model.trainable_variables}
-            if known and self.replayer.is_watched(tracked.model):
-                self.model = tracked.model
-                self.optimizers.setdefault(id(optimizer), (optimizer, 0))
+        if id(optimizer) in self.optimizers:
+            return
+        for model in models_of(variables):
+            if self.replayer.is_watched(model):
+                self.model = model
+                self.optimizers[id(optimizer)] = (optimizer, 0)
 
     def stepped(self, images: int) -> None:
         """The watched model has learned from so many images more."""
         self.seen += images
         while self.model is not None and self.seen >= (self.replayer.handed_in + 1) * self.size - images:
             self.replayer.hand_in(self.model)
+
+    def called(self, arguments: list[Any]) -> None:
+        """A `tf.function` has been called, with so many images perhaps."""
+        if not self.replayer.fitting and not self.depth:
+            self.batch = _leading(arguments) or self.batch
+            self.look()
 
     def look(self) -> None:
         """Ask the optimizers how many steps they have made."""
@@ -269,7 +275,7 @@ def install(replayer: Replayer) -> None:
     replayer.memory.install(base)
     _watch_batches(base, replayer)
     _watch_optimizers(replayer.loop)
-    _watch_functions(replayer.loop)
+    after_functions(replayer.loop.called)
 
 
 def _fit(replayer: Replayer, order: tuple[str, ...]) -> Callable[..., Any]:
@@ -328,18 +334,3 @@ def _watch_optimizers(loop: Loop) -> None:
         return watched(self, [v for _, v in pairs], lambda: apply_gradients(self, pairs, **kwargs))
 
     cls.apply, cls.apply_gradients = patched_apply, patched_gradients
-
-
-def _watch_functions(loop: Loop) -> None:
-    from tensorflow.python.eager.polymorphic_function.polymorphic_function import Function
-
-    call = Function.__call__
-
-    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
-        result = call(self, *args, **kwargs)
-        if tf.executing_eagerly() and not loop.replayer.fitting and not loop.depth:
-            loop.batch = _leading([*args, *kwargs.values()]) or loop.batch
-            loop.look()
-        return result
-
-    Function.__call__ = __call__

@@ -43,6 +43,8 @@ def _layer(layer: r.Layer, name: str) -> Any:
         for field in type(layer).model_fields
         if field not in ("name", "inbound", "type", "trainable")
     }
+    if isinstance(layer, r.Normalization):
+        settings = {k: v[0] if len(v) == 1 else list(v) for k, v in settings.items() if k != "adapted"}
     built = getattr(kl, layer.type)(name=name, **settings)
     built.trainable = layer.trainable  # not every layer takes it as an argument
     return built
