@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from grader import pipeline, rubric
+from grader import datasets, pipeline, rubric
 from grader import records as r
+from grader.errors import Unsupported
 from grader.progress import Quiet
+from grader.replaying import Replay, Replaying
 
 GradeIt = Callable[..., r.Grade]
 
@@ -201,3 +206,104 @@ def test_weights_that_came_along_are_not_trained_on(grade: GradeIt) -> None:
     result = grade(source)
     assert (result.runs, result.status) == ((), "needs_person")
     assert "only retraining counts" in result.verdicts[1].message
+
+
+# --- what a child may say -----------------------------------------------------------------------
+
+
+def _npy(array: Any, **how: Any) -> str:
+    file = io.BytesIO()
+    np.save(file, array, **how)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+class _Asker:
+    """What counting needs of the real one: the labels."""
+
+    class dataset:
+        y_test = np.arange(10) % 3
+
+
+@pytest.fixture
+def replaying() -> Replaying:
+    """An attempt whose child has said nothing yet, over ten images."""
+    asker: Any = _Asker()
+    replay = Replay(Path("nowhere.py"), "", 1, 10, asker)
+    layers = (r.InputLayer(name="a", shape=(2,)), r.Dense(name="b", inbound=("a",), units=3))
+    network = r.ModelDescription(inputs=("a",), layers=layers, outputs=("b",))
+    fit = r.TrainingRecipe(optimizer=r.SGD(), learning_rates=(0.1,), epochs=1)
+    job = r.TrainJob(network=network, training=(fit,), dataset=datasets.MNIST, seed=1, max_epochs=2)
+    return Replaying(replay, job, Quiet())
+
+
+def _line(**event: Any) -> bytes:
+    return json.dumps({"event": event}).encode()
+
+
+NO_PREDICTIONS = {
+    "no base64": "§§§",
+    "no npy": base64.b64encode(b"PK\x03\x04").decode(),
+    "objects": _npy(np.array([None] * 10, object), allow_pickle=True),
+    "probabilities": _npy(np.full((10, 3), 1 / 3)),
+    "too few": _npy(np.zeros(9, np.int32)),
+    "numbers that are no classes": _npy(np.zeros(10)),
+}
+
+
+@pytest.mark.parametrize("predictions", NO_PREDICTIONS.values(), ids=NO_PREDICTIONS)
+def test_anything_but_a_class_for_each_image_is_refused(replaying: Replaying, predictions: str) -> None:
+    """With a reason for the person who looks."""
+    with pytest.raises(Unsupported, match="prediction"):
+        replaying._answer(_line(kind="epoch", predictions=predictions))
+
+
+def test_predictions_are_counted_here(replaying: Replaying) -> None:
+    """Ten images, of which the child says whatever it likes; the epochs are numbered here as well."""
+    replaying._answer(_line(kind="epoch", predictions=_npy(np.zeros(10, np.int32)), train_accuracy=1.0))
+    with pytest.raises(Exception, match=r"^$"):  # the second of two epochs ends it
+        replaying._answer(_line(kind="epoch", predictions=_npy(np.arange(10) % 3)))
+    assert [(epoch.epoch, epoch.correct) for epoch in replaying.epochs] == [(1, 4), (2, 10)]
+
+
+SAYINGS = [
+    b"null",
+    b'{"event": {"kind": "epoch"}}',
+    _line(kind="score", correct=10),
+    _line(kind="epoch", predictions="", correct=10),
+    _line(kind="epoch", predictions="", learning_rate=-1),
+    b'{"event": {"kind": "end"}, "event": {"kind": "end"}}',
+]
+
+
+@pytest.mark.parametrize("line", SAYINGS)
+def test_other_sayings_are_not_taken(replaying: Replaying, line: bytes) -> None:
+    """The child names no count, no verdict and no field that is not asked for."""
+    with pytest.raises(Unsupported, match="not valid"):
+        replaying._answer(line)
+    assert replaying.epochs == []
+
+
+FORGER = (
+    START
+    + """
+import os, sys, json, base64, io
+file = io.BytesIO()
+np.save(file, np.zeros(100, np.int32))
+line = json.dumps({"event": {"kind": "epoch", "predictions": base64.b64encode(file.getvalue()).decode()}})
+for descriptor in range(3, 50 if "grader.describe.rehearsal" in sys.modules else 0):
+    try:
+        os.write(descriptor, (line + "\\n").encode() * 50)
+    except OSError:
+        pass
+"""
+    + OWN_LAYER.removeprefix(START)
+)
+
+
+def test_a_forger_uses_up_its_own_epochs(grade: GradeIt) -> None:
+    """What it writes into the answer counts as its predictions, and as no more epochs than there are."""
+    result = grade(FORGER)
+    (run,) = result.runs
+    assert len(run.epochs) == 4
+    assert max(epoch.correct for epoch in run.epochs) < 90
+    assert result.verdicts[1].outcome == "fail"
