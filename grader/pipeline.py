@@ -301,13 +301,16 @@ def _graded(
     recipe, analysis = subject.recipe, subject.analysis
     assert examined.program is not None
     assert examined.description is not None
-    said = claims.read(examined.program)
+    program, model = examined.program, candidate.model
     grade = _grade(
         examined, grading, verdicts, problem, retrained,
-        model=_graded_model(candidate.model, analysis, recipe, source),
+        model=_graded_model(model, analysis, recipe, source),
         runs=runs,
-        claims=claims.compare(said, analysis.total, _submitted_epochs(recipe, source), runs),
-        notes=(*_replay_notes(candidate), *_notes(examined.description, recipe, source, grading)),
+        claims=claims.check(program, examined.description, model, analysis, runs),
+        notes=(
+            *_replay_notes(candidate), *program.notes, *claims.flags(program, model),
+            *_notes(examined.description, recipe, source, grading),
+        ),
     )  # fmt: skip
     doubtful = examined.description.incomplete or (candidate.replay and subject.network.unsupported)
     return grade.model_copy(update={"needs_review": True}) if doubtful else grade

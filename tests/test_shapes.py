@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from grader import records as r
 from grader import shapes
-from grader.describe import graph
+from grader.describe import configuration, graph
 from grader.errors import StudentError
 from grader.train import build
 
@@ -415,7 +415,7 @@ def test_saved_network_is_described_as_the_live_one(seeds: range) -> None:
     """`model.to_json()` holds the same network as the live model."""
     for seed in seeds:
         original, model = network(seed), keras_model(seed)
-        saved = graph.describe(graph.of_config(json.loads(model.to_json())))
+        saved = graph.describe(configuration.of_config(json.loads(model.to_json())))
         live = graph.describe(graph.of_model(model))
         assert by_number(saved, original) == by_number(live, original), seed
         assert {x.name for x in saved.layers} == {x.name for x in live.layers}, seed

@@ -1,7 +1,8 @@
-"""Graphs of layers -> `ModelDescription`, from live Keras models and from saved configurations.
+"""Graphs of layers -> `ModelDescription`, and the graphs of live Keras models.
 
-Both are first brought to the same plain form, a list of `Node`s, so that they are read alike.
-This module never imports Keras: live models are walked through their own attributes.
+Live models and saved configurations (`configuration`) are first brought to the same plain form, a
+list of `Node`s, so that they are read alike. This module never imports Keras: live models are walked
+through their own attributes.
 """
 
 from __future__ import annotations
@@ -128,7 +129,7 @@ def _rank_behind(layer: r.Layer, rank: int) -> int:
             return rank
 
 
-def _input_node(name: str, shape: Iterable[int | None]) -> Node:
+def input_node(name: str, shape: Iterable[int | None]) -> Node:
     return Node(name, "InputLayer", {"batch_shape": [None, *shape]}, [])
 
 
@@ -146,7 +147,7 @@ def of_model(model: Any) -> Graph:
     shape = tuple(getattr(model, "input_shape", None) or (None, 1))[1:]
     whole = Node(model.name, type(model).__name__, {}, ["input"], "a subclassed model has no graph of layers")
     whole.reported = _reported(model, (None, *shape))
-    return _unique(Graph([_input_node("input", shape), whole], ["input"], [model.name]))
+    return _unique(Graph([input_node("input", shape), whole], ["input"], [model.name]))
 
 
 def _of_chain(model: Any, layers: list[Any]) -> Graph:
@@ -155,7 +156,7 @@ def _of_chain(model: Any, layers: list[Any]) -> Graph:
     if _is_input(layers[0]):
         layers = layers[1:]
     shape = getattr(model, "_build_input_shape", None) or getattr(model, "input_shape", None)
-    graph.nodes.append(_input_node("input", tuple(shape or (None, 1))[1:]))
+    graph.nodes.append(input_node("input", tuple(shape or (None, 1))[1:]))
     given = (None, *graph.nodes[0].config["batch_shape"][1:])
     for layer in layers:
         graph.nodes.append(_live_node(layer, layer.name, [graph.nodes[-1].name]))
@@ -184,7 +185,7 @@ def _add_live(graph: Graph, node: Any, names: dict[int, str], calls: dict[int, i
     name = layer.name if count == 1 else f"{layer.name}:{count}"
     inbound = [names[id(t)] for t in node.input_tensors]
     if _is_model(layer) and count == 1 and len(inbound) == 1 and len(node.outputs) == 1:
-        inner = _inlined(layer, name, inbound[0])
+        inner = inlined(of_model(layer), name, inbound[0])
         if inner is not None:
             graph.nodes.extend(inner.nodes)
             names[id(node.outputs[0])] = inner.outputs[0]
@@ -232,9 +233,8 @@ def _is_input(layer: Any) -> bool:
     return type(layer).__name__ == "InputLayer"
 
 
-def _inlined(model: Any, prefix: str, source: str) -> Graph | None:
-    """A model used as a layer: its own layers, in its place."""
-    inner = of_model(model)
+def inlined(inner: Graph, prefix: str, source: str) -> Graph | None:
+    """A model used as a layer: its own layers, in its place, behind ``source``."""
     if len(inner.inputs) != 1 or len(inner.outputs) != 1:
         return None
     renamed = {n.name: f"{prefix}/{n.name}" for n in inner.nodes} | {inner.inputs[0]: source}
@@ -256,7 +256,7 @@ _MERGES = {"Add", "Subtract", "Multiply", "Maximum", "Minimum"}
 def _live_node(layer: Any, name: str, inbound: list[str]) -> Node:
     kind, module = type(layer).__name__, type(layer).__module__
     if module.startswith("keras.src.ops."):
-        return _operation_node(kind, layer, name, inbound)
+        return operation_node(kind, getattr(layer, "axis", -1), name, inbound)
     if module.startswith("grader."):
         return Node(name, kind, {}, inbound, "a layer that Keras 3 no longer has")
     if not module.startswith("keras.") or vars(sys.modules.get(module, object)).get(kind) is not type(layer):
@@ -302,10 +302,10 @@ def _own_function(activation: Any) -> bool:
     return not str(getattr(activation, "__module__", "")).startswith("keras.")
 
 
-def _operation_node(kind: str, operation: Any, name: str, inbound: list[str]) -> Node:
+def operation_node(kind: str, axis: Any, name: str, inbound: list[str]) -> Node:
+    """An operation as the layer that does the same, where there is one."""
     if kind in _MERGES and len(inbound) == 2:
         return Node(name, kind, {}, inbound)
-    axis = getattr(operation, "axis", -1)
     if kind in _OPS and len(inbound) == 1 and axis == -1:
         return Node(name, "Activation", {"activation": _OPS[kind]}, inbound)
     return Node(name, f"ops.{kind}", {}, inbound, "an operation that is not a layer")
@@ -319,128 +319,3 @@ def _unique(graph: Graph) -> Graph:
             raise NotAModel(f"two layers are called {node.name!r}")
         seen.add(node.name)
     return graph
-
-
-# --- saved configurations -----------------------------------------------------------------------
-
-
-def of_config(model: Any, default_shape: tuple[int, ...] | None = None) -> Graph:
-    """The graph of a saved model's configuration, as Keras 1, 2 or 3 wrote it.
-
-    ``default_shape`` (rows, columns, channels) is taken for a Sequential that was saved without
-    an input shape. Raises `NotAModel` for anything that is no network of layers.
-    """
-    if not isinstance(model, dict):
-        raise NotAModel("the configuration is not a JSON object")
-    kind, config = model.get("class_name"), model.get("config")
-    if kind == "Sequential" and isinstance(config, dict | list):
-        return _saved_sequential(config, default_shape)
-    if kind in ("Functional", "Model") and isinstance(config, dict) and "layers" in config:
-        return _saved_functional(config)
-    if isinstance(kind, str):
-        raise OwnModel(f"it holds a model of the class {kind[:80]!r}, not a graph of layers")
-    raise NotAModel(f"it describes a {kind!r:.80}, which is neither Sequential nor functional")
-
-
-def _saved_sequential(config: Any, default_shape: tuple[int, ...] | None) -> Graph:
-    layers = config if isinstance(config, list) else config.get("layers")
-    if not isinstance(layers, list) or not layers:
-        raise NotAModel("the saved model has no layers")
-    _check_count(len(layers))
-    graph = Graph()
-    for raw in layers:
-        kind, settings = _class_and_config(raw)
-        shape = settings.get("batch_input_shape") or settings.get("batch_shape")
-        if not graph.nodes:
-            first = settings.get("name", "input") if kind == "InputLayer" else "input"
-            if shape is None and default_shape is None:
-                raise NotAModel("the saved model has no input shape")
-            graph.nodes.append(_input_node(str(first), list(shape or (None, *default_shape))[1:]))  # type: ignore[misc]
-        if kind == "InputLayer":
-            continue
-        name = _free_name(str(settings.get("name") or kind.lower()), graph)
-        graph.nodes.append(Node(name, kind, settings, [graph.nodes[-1].name]))
-    graph.inputs, graph.outputs = [graph.nodes[0].name], [graph.nodes[-1].name]
-    return graph
-
-
-def _check_count(layers: int) -> None:
-    if layers > r.MAX_LAYERS:
-        raise NotAModel(f"it has {layers:,} layers; at most {r.MAX_LAYERS:,} are read")
-
-
-def _free_name(name: str, graph: Graph) -> str:
-    taken, free, n = {node.name for node in graph.nodes}, name, 1
-    while free in taken:
-        n += 1
-        free = f"{name}_{n}"
-    return free
-
-
-def _class_and_config(raw: Any) -> tuple[str, dict[str, Any]]:
-    if not isinstance(raw, dict) or not isinstance(raw.get("config"), dict | None):
-        raise NotAModel("a layer of the saved model is not an object with a configuration")
-    return str(raw.get("class_name")), dict(raw.get("config") or {})
-
-
-def _saved_functional(config: dict[str, Any]) -> Graph:
-    pending: list[Node] = []
-    for raw in config["layers"]:
-        kind, settings = _class_and_config(raw)
-        name = str(raw.get("name") or settings.get("name"))
-        calls = raw.get("inbound_nodes") or [None]
-        _check_count(len(pending) + len(calls))
-        for index, call in enumerate(calls):
-            node = Node(_call_name(name, index), kind, settings, list(_inbound(call)))
-            if index:
-                node.refusal = "the same layer is applied more than once, sharing its weights"
-            pending.append(node)
-    graph = Graph(
-        _inputs_first(pending),
-        [_call_name(*key) for key in _keys(config.get("input_layers"))],
-        [_call_name(*key) for key in _keys(config.get("output_layers"))],
-    )
-    if not graph.outputs:
-        raise NotAModel("the saved model names no output layer")
-    return graph
-
-
-def _call_name(name: str, index: int) -> str:
-    return name if index == 0 else f"{name}:{index + 1}"
-
-
-def _inbound(call: Any) -> Iterator[str]:
-    """Names in one call: Keras 1 and 2 list [name, node, tensor]; Keras 3 nests keras_tensors."""
-    if isinstance(call, dict) and call.get("class_name") == "__keras_tensor__":
-        history = call.get("config", {}).get("keras_history") or ["?", 0, 0]
-        yield _call_name(str(history[0]), int(history[1]))
-    elif isinstance(call, dict):
-        for value in (call.get("args"), call.get("kwargs")) if "args" in call else call.values():
-            yield from _inbound(value)
-    elif isinstance(call, list) and len(call) >= 3 and isinstance(call[0], str):
-        yield _call_name(call[0], int(call[1]))
-    elif isinstance(call, list):
-        for item in call:
-            yield from _inbound(item)
-
-
-def _keys(value: Any) -> Iterator[tuple[str, int]]:
-    if isinstance(value, list) and len(value) >= 2 and isinstance(value[0], str):
-        yield value[0], int(value[1])
-    elif isinstance(value, list | dict):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _keys(item)
-
-
-def _inputs_first(nodes: list[Node]) -> list[Node]:
-    """Order so that every node follows those it takes; the file need not be in that order."""
-    ordered: list[Node] = []
-    placed: set[str] = set()
-    while nodes:
-        ready = [n for n in nodes if set(n.inbound) <= placed]
-        if not ready:
-            raise NotAModel(f"layer {nodes[0].name!r} takes an input that the model does not have")
-        ordered += ready
-        placed |= {n.name for n in ready}
-        nodes = [n for n in nodes if n.name not in placed]
-    return ordered

@@ -44,7 +44,7 @@ _CONVOLUTION = {
     "atrous_rate": "dilation_rate",
 }
 _SEPARABLE = {
-    **_CONVOLUTION,
+    **{old: new for old, new in _CONVOLUTION.items() if not old.startswith("W_")},
     "depthwise_init": "depthwise_initializer",
     "pointwise_init": "pointwise_initializer",
     "init": "depthwise_initializer",

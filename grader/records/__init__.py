@@ -14,6 +14,7 @@ from grader.records.base import (
     Text,
     writable,
 )
+from grader.records.claims import Claims, LoggedEpoch, SavedLog, SavedScore, SavedSummary, SummaryRow
 from grader.records.grade import (
     ClaimCheck,
     Evidence,
@@ -117,7 +118,6 @@ from grader.records.runs import (
 from grader.records.submission import (
     Cell,
     CellFailure,
-    Claims,
     DescribeAnswer,
     DescribedModel,
     DescribeJob,
@@ -225,6 +225,7 @@ __all__ = [
     "Layout",
     "LeakyReLU",
     "LeftOut",
+    "LoggedEpoch",
     "Loss",
     "MaxPooling2D",
     "Merge",
@@ -269,11 +270,15 @@ __all__ = [
     "Resize",
     "Resizing",
     "Rows",
+    "SavedLog",
+    "SavedScore",
+    "SavedSummary",
     "SeparableConv2D",
     "Similar",
     "SpatialDropout2D",
     "StopAt",
     "Student",
+    "SummaryRow",
     "Text",
     "TrainEvent",
     "TrainJob",

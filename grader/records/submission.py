@@ -58,11 +58,16 @@ class Description(Record):
 
 
 class Cell(Record):
-    """A cell of code (with its saved text output) or prose, in document order."""
+    """A cell of code (with its saved text output) or prose, in document order.
+
+    ``execution_count`` is the number in `In [31]`; ``raised`` the error with which its saved output ends.
+    """
 
     kind: Literal["code", "markdown"]
     source: str
     output: str = ""
+    execution_count: int | None = None
+    raised: str = ""
 
 
 class Program(Record):
@@ -75,15 +80,6 @@ class Program(Record):
     model_file: str | None = None
     python: str | None = None
     notes: tuple[Note, ...] = ()
-
-
-class Claims(Record):
-    """What the saved outputs say: a claim, never a grade."""
-
-    total_parameters: tuple[int, ...] = ()
-    epochs_logged: int | None = None
-    best_accuracy: float | None = None
-    accuracy_source: str = ""
 
 
 class Problem(Record):
