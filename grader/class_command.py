@@ -145,9 +145,8 @@ def _check_only(job: ClassJob, found: Found) -> None:
 def _told(found: Found, entries: list[Entry], notes: list[str], most: int) -> str:
     late = sum(s.handed_in.late for s in found.submissions)
     missing = [s.id for s, handed_in in entries if handed_in is None]
-    lines = [
-        f"{len(found.submissions)} submissions, read as {found.layout}" + (f", {late} late" * bool(late))
-    ]
+    count = f"{len(found.submissions)} submissions, read as {found.layout}"
+    lines = [f"{count}, {late} late" if late else count]
     if most > _SHOWN or len(found.submissions) <= _SHOWN:
         lines += [
             f"  {s.student.id}: {line(s.handed_in.path)}{_when(s.handed_in)}" for s in found.submissions
@@ -181,7 +180,7 @@ def _terminated_as_interrupted() -> Iterator[None]:
 
 
 def _again() -> str:
-    return shlex.join(["grader", *sys.argv[1:]])
+    return shlex.join(["grader", *(x for x in sys.argv[1:] if x != "--fresh")])
 
 
 def _exit_code(results: r.ClassResults, job: ClassJob, done: bool, fail_under: float | None) -> int:

@@ -126,7 +126,7 @@ def batch(
     ] = True,
     fail_under: Annotated[
         float | None,
-        typer.Option(min=0, max=100, help="Exit 1 if a submission has less than this percentage of points."),
+        typer.Option(min=0, max=100, help="Exit 1 if a submission has less than this percentage."),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress; the table at the end.")] = False,
 ) -> None:

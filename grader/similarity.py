@@ -62,11 +62,17 @@ def alike(codes: Mapping[str, Code]) -> list[Similar]:
         same = codes[one].network == codes[other].network and codes[one].network not in usual
         if likeness >= NEARLY or same:
             kind = "nearly the same code" if likeness >= NEARLY else "same network and recipe"
-            detail = "and the same network and recipe" if same and likeness >= NEARLY else ""
+            detail = _detail(same and likeness >= NEARLY, min(len(own[one]), len(own[other])))
             pairs.append(
                 Similar(students=(one, other), kind=kind, likeness=round(likeness, 3), detail=detail)
             )
     return sorted(pairs, key=lambda s: (-s.likeness, s.students))[:MOST]
+
+
+def _detail(both: bool, prints: int) -> str:
+    if both:
+        return "and the same network and recipe"
+    return "hardly any code that is not the whole class's" if prints < FEW else ""
 
 
 def _without_common(prints: Mapping[str, frozenset[int]]) -> dict[str, frozenset[int]]:

@@ -3,7 +3,7 @@
 The data set goes into the cluster's object store once and is copied to each machine once, where the first
 attempt writes it to a file that all later ones read. A task whose machine is lost is made again elsewhere.
 Each attempt is a process of its own there as it is here; results come back to this machine, which alone
-writes them. Wants the extra `ray`, the same Python and the same grader, TensorFlow and Keras on every machine.
+writes them. Wants the extra `ray`, and the same Python, grader, TensorFlow and Keras on every machine.
 """
 
 from __future__ import annotations

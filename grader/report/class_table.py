@@ -49,23 +49,23 @@ def _table(results: r.ClassResults, screen: Screen) -> str:
     rows = [_row(entry, results.max_points, screen) for entry in results.entries]
     return tabulate(
         rows,
-        headers=("student", "result", "points", "parameters", "best of attempts", ""),
+        headers=("student", "result", "points", "parameters", "best", "attempts", ""),
         tablefmt="simple",
         disable_numparse=True,
-        colalign=("left", "left", "right", "right", "right", "left"),
+        colalign=("left", "left", "right", "right", "right", "right", "left"),
     )
 
 
 def _row(entry: r.Entry, most: float, screen: Screen) -> tuple[str, ...]:
     name, grade = line(entry.student.id, 32), entry.grade
     if grade is None:
-        return name, "not graded yet" if entry.handed_in else "nothing handed in", "", "", "", ""
+        return name, "not graded yet" if entry.handed_in else "nothing handed in", "", "", "", "", ""
     status = paint(_STATE[grade.status], _COLOUR.get(grade.status, ""), screen)
     total = grade.model.total_parameters if grade.model else None
     best = max((run.best.correct for run in grade.runs if run.best), default=None)
-    reached = f"{best:,} of {len(grade.runs)}" if best is not None else ""
     return (
-        name, status, f"{grade.points:g}/{most:g}", f"{total:,}" if total is not None else "", reached,
+        name, status, f"{grade.points:g}/{most:g}", f"{total:,}" if total is not None else "",
+        f"{best:,}" if best is not None else "", str(len(grade.runs) or ""),
         ", ".join(_remarks(entry, grade)),
     )  # fmt: skip
 
