@@ -54,9 +54,12 @@ class Store:
             raise
 
     def close(self) -> None:
+        """Also a second time."""
         with self._lock, suppress(sqlite3.Error):
             self._base.close()
-        os.close(self._held)
+        if self._held >= 0:
+            os.close(self._held)
+        self._held = -1
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:

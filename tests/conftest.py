@@ -133,6 +133,7 @@ model.fit(x, y, batch_size=16, epochs=2, validation_data=(xt, yt))
 
 _SIDES_RUBRIC = """
 title = "sides"
+describe_seconds = {seconds}
 dataset = {{ name = "digits", path = "digits.npz", sha256 = "{digest}" }}
 [training]
 epochs = 2
@@ -180,11 +181,11 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         threshold: float = 0.9,
         needs: str = '["parameters"]',
         policy: str = "",
+        seconds: int = 180,
     ) -> Path:
         path = folder / f"{name}.toml"
-        path.write_text(
-            _SIDES_RUBRIC.format(digest=digest, limit=limit, threshold=threshold, needs=needs, policy=policy)
-        )
+        settings = {"limit": limit, "threshold": threshold, "needs": needs, "policy": policy}
+        path.write_text(_SIDES_RUBRIC.format(digest=digest, seconds=seconds, **settings))
         return path
 
     return rubric

@@ -80,7 +80,7 @@ def _numbers(out: Path) -> list[Any]:
             entry.student,
             entry.grade.status,
             [(v.criterion, v.outcome, v.points, v.message) for v in entry.grade.verdicts],
-            [(run.seed, run.ended, [(e.correct, e.train_loss) for e in run.epochs]) for run in entry.grade.runs],
+            [(x.seed, x.ended, [(e.correct, e.train_loss) for e in x.epochs]) for x in entry.grade.runs],
         )
         for entry in results.entries
         if entry.grade is not None
