@@ -121,7 +121,8 @@ class Batch:
         while ready or futures:
             while ready and len(futures) < engine.slots:
                 made, number = heappop(ready)
-                self._begin(made, number, engine, running, futures)
+                if later := self._begin(made, number, engine, running, futures):
+                    heappush(ready, (later, number))
             if not futures:
                 continue
             done, _ = wait(futures, timeout=0.5, return_when=FIRST_COMPLETED)
@@ -140,18 +141,22 @@ class Batch:
         engine: Engine,
         running: dict[str, Running],
         futures: dict[Future[r.TrainingRun], str],
-    ) -> None:
+    ) -> int:
+        """Begin the next attempt of one; or how many are made already, if more than thought."""
         grade, attempt = self._step(number)
         student = self.submissions[number].student
         if attempt is None:
             self.store.put_grade(student.id, grade)
             self.display.graded(student, grade, final=True)
+        elif attempt.number > made + 1:
+            return attempt.number - 1
         elif attempt.key in running:
             running[attempt.key].waiting.append(number)
         else:
             running[attempt.key] = Running(attempt, [number])
             watcher = self.display.watcher(student, attempt)
             futures[engine.begin(attempt, watcher)] = attempt.key
+        return 0
 
     def _finished(self, finished: Running, future: Future[r.TrainingRun]) -> None:
         attempt = finished.attempt

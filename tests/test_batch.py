@@ -1,4 +1,4 @@
-"""A class, graded through the command line as an instructor does, and the order in which attempts are made."""
+"""A class, graded through the command line as an instructor does; the order in which attempts are made."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def test_mistakes_are_told_before_anything_is_done(
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted(tmp_path: Path, sides: Sides, network_of: Callable[[int], str], how: int) -> None:
-    """The table so far, the command to go on with, no child left behind; a second batch meanwhile is refused."""
+    """The table so far, the command to go on with, no child left; a second batch meanwhile is refused."""
     (tmp_path / "class").mkdir()
     (tmp_path / "class" / "anna.py").write_text(network_of(4))
     (tmp_path / "class" / "ben.py").write_text(network_of(5))

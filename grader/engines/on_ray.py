@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import socket
 import tempfile
+import threading
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -81,18 +84,31 @@ class OnRay:
 
 
 def _connected(address: str) -> Any:
+    """The module `ray`, connected to a cluster. Raises `InstructorError`."""
     try:
         import ray
     except ImportError:
         raise InstructorError("the engine ray is not installed", "pip install 'grader[ray]'") from None
+    hint = "Start one with `ray start --head`, and give its address, host:6379, with --address."
     try:
+        _answers(address)
+        before = signal.getsignal(signal.SIGTERM)
         ray.init(address=address or "auto", log_to_driver=False, logging_level=logging.ERROR)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)  # Ray sets its own, which would leave no table
     except Exception as error:  # of many kinds
-        raise InstructorError(
-            f"no Ray cluster at {address or 'this machine'}: {str(error)[:300]}",
-            "Start one with `ray start --head`, and give its --address.",
-        ) from None
+        where = address or "this machine"
+        raise InstructorError(f"no Ray cluster at {where}: {str(error)[:300]}", hint) from None
     return ray
+
+
+def _answers(address: str) -> None:
+    """Raises `OSError` or `ValueError` where nobody listens: Ray itself would wait for minutes."""
+    if address and address != "auto":
+        host, _, port = address.rpartition(":")
+        if "/" in host or not port.isdigit():
+            raise ValueError("an address is host:port, of the head as its own machines reach it")
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def _alive(ray: Any) -> list[Any]:
