@@ -2,7 +2,7 @@
 
     python benchmarks/make_class.py FOLDER [--students 60] [--layout plain] [--zip]
 
-Of every 20 students, 16 hand in a real notebook, some of them with other names in it, in another format or with
+Of every 20 students, 16 hand in a real notebook, some with other names in it, in another format or with
 another batch size, and 4 something that cannot be graded: a cell that fails, a loop without an end, a process
 that ends itself, a file that is no notebook. Beside them lie an empty folder, a PDF and, where the layout has
 versions, an earlier one.
