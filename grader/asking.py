@@ -109,10 +109,18 @@ class Asker:
             )
         return _read_answer(answers[0] if answers else b"", ended, seconds)
 
-    def replay(self, loaded: Loaded, data: Path, job: ReplayWish, on_line: Callable[[bytes], None]) -> Ended:
+    def replay(
+        self,
+        loaded: Loaded,
+        data: Path,
+        job: ReplayWish,
+        on_line: Callable[[bytes], None],
+        started: Callable[[Child], None],
+    ) -> Ended:
         """Run a submission's own training in a child that sees the npz ``data``; lines are `ReplayAnswer`s.
 
-        Of the files beside the submission it gets those that can be read as text, and no weights.
+        ``started`` is given the child, for whoever wants to end it early. Of the files beside the submission
+        it gets those that can be read as text, and no weights.
         """
         with tempfile.TemporaryDirectory(prefix="grader-") as scratch:
             inputs, home = _laid_out(loaded, Path(scratch), _is_text)
@@ -122,6 +130,7 @@ class Asker:
             asked = self._job(loaded, places, job.seconds, job.reading, data.name)
             full = ReplayJob(**dict(asked), seed=job.seed, model=job.model)
             child = self.isolation.start(task)
+            started(child)
             limits = self._limits(job.seconds, job.answer_bytes)
             return run(child, full.model_dump_json().encode(), limits, on_line)
 

@@ -23,6 +23,10 @@ TRAINER = 1  # counted up whenever `grader.train` would come to other numbers
 BACKEND = "tensorflow"
 
 
+Work = Training | Replaying
+"""An attempt under way: `run`, `stop` from another thread, and the `pid` of its child."""
+
+
 @dataclass(frozen=True)
 class Attempt:
     """The ``number``-th of at most ``attempts`` runs of one network; ``job`` names its seed.
@@ -57,7 +61,7 @@ class Attempt:
         told |= {"dataset": self.job.dataset.sha256, "trainer": trainer()}
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
-    def training(self, watcher: Watcher, setting: Mapping[str, str] | None = None) -> Training | Replaying:
+    def training(self, watcher: Watcher, setting: Mapping[str, str] | None = None) -> Work:
         """The work itself, to be run at once; ``setting`` is added to the environment of a training child."""
         watcher.attempt(self.number, self.attempts, self.job.seed, self.epochs)
         if self.replay is not None:

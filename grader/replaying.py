@@ -37,6 +37,7 @@ from grader.records import (
     TrainJob,
 )
 from grader.retraining import Stopped, Watcher
+from grader.sandbox import Child
 from grader.sandbox import Ended as ChildEnded
 
 
@@ -66,6 +67,7 @@ class Replaying:
         self.epochs: list[EpochResult] = []
         self.ready = self.reached = self._stopped = False
         self.end: ReplayEnd | None = None
+        self._child: Child | None = None
         self.began = time.monotonic()
 
     def run(self) -> TrainingRun:
@@ -84,12 +86,19 @@ class Replaying:
         return self._so_far("threshold_reached" if self.reached else "finished")
 
     def stop(self) -> None:
-        """End it from another thread, at its next epoch at the latest; `run` then raises `BrokenError`."""
+        """End it from another thread; `run` then raises `BrokenError`."""
         self._stopped = True
+        if self._child is not None:
+            self._child.kill()
 
     @property
     def pid(self) -> int | None:
-        return None
+        return self._child.pid if self._child is not None else None
+
+    def _started(self, child: Child) -> None:
+        self._child = child
+        if self._stopped:
+            child.kill()
 
     def _replay(self) -> ChildEnded | None:
         """How the child ended; None if it was ended here, because nothing more would count."""
@@ -100,7 +109,7 @@ class Replaying:
             data.parent.mkdir()
             self.labels = dataset.y_test[datasets.write_shuffled(dataset, data)]
             try:
-                return self.replay.asker.replay(loaded, data, self._wish(), self._answer)
+                return self.replay.asker.replay(loaded, data, self._wish(), self._answer, self._started)
             except _Enough:
                 return None
 
@@ -120,8 +129,6 @@ class Replaying:
         except ValueError as error:
             raise Unsupported(f"the answer of the replay is not valid: {error}") from None
         self.ready = True
-        if self._stopped:
-            raise BrokenError("the replay was stopped")
         if isinstance(event, ReplayEnd):
             self.end = event
         elif isinstance(event, ReplayEpoch):
@@ -159,6 +166,8 @@ class Replaying:
         return int((classes == self.labels).sum())
 
     def _failure(self, ended: ChildEnded) -> Unsupported | BrokenError:
+        if self._stopped:
+            return BrokenError("the replay was stopped")
         if not self.ready:
             return BrokenError(f"the process that replays submissions did not start:\n{ended.log[-2_000:]}")
         if self.end is not None:

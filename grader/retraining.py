@@ -87,6 +87,11 @@ class Training:
                 self._child.kill()
             return run(self._child, self.job.model_dump_json().encode(), LIMITS, self._event)
 
+    @property
+    def pid(self) -> int | None:
+        """The child's process, once there is one."""
+        return self._child.pid if self._child is not None else None
+
     def stop(self) -> None:
         """End it from another thread; `run` then raises `BrokenError`."""
         self._stopped = True
