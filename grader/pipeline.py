@@ -246,6 +246,7 @@ def _retrain(subject: Subject, grading: Grading) -> tuple[tuple[r.TrainingRun, .
         seed=grading.seeds[0],
         max_epochs=policy.epochs,
         stop_at=_stop_at(criterion, grading),
+        engine=policy.engine,
     )
 
     def is_settled(runs: Sequence[r.TrainingRun]) -> bool:

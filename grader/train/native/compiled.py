@@ -1,7 +1,7 @@
 """How kernels are compiled and called: each by itself, and through its address.
 
-Numba would otherwise optimise a kernel again with every function that leads to it. Through addresses, only what a
-network needs is compiled, once, and kept on disk.
+Numba would otherwise optimise a kernel again with every function that leads to it. Through addresses, only
+what a network needs is compiled, once, and kept on disk.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ inlined = njit(nogil=True, cache=True, error_model="numpy", inline="always")
 _FLOATS, _INTS, _DOUBLES = types.float32[::1], types.int64[::1], types.float64[::1]
 _TILE = types.NamedTuple(
     (
-        _FLOATS, _FLOATS, _FLOATS, _FLOATS, _DOUBLES, _FLOATS, _FLOATS, _INTS, types.uint8[:, ::1], _INTS, _INTS,
-        _FLOATS, types.float64, types.uint32[::1],
+        _FLOATS, _FLOATS, _FLOATS, _FLOATS, _DOUBLES, _FLOATS, _FLOATS, _INTS, types.uint8[:, ::1], _INTS,
+        _INTS, _FLOATS, types.float64, types.uint32[::1],
     ),
     Tile,
 )  # fmt: skip

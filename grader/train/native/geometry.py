@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from grader import records as r
-
 Taps = tuple[tuple[int, int], ...]  # (element of the kernel along one axis, distance from the base)
+Taken = list[tuple[int, Taps]]  # for each element: its base, its taps
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Axis:
     pad: int = 0
 
     @classmethod
-    def of(cls, before: int, kernel: int, stride: int, dilation: int, padding: r.Padding) -> Axis:
+    def of(cls, before: int, kernel: int, stride: int, dilation: int, padding: str) -> Axis:
         reach = (kernel - 1) * dilation + 1
         if padding == "valid":
             return cls(before, (before - reach) // stride + 1, kernel, stride, dilation)
@@ -34,7 +33,7 @@ class Axis:
             before, after, kernel, stride, dilation, max((after - 1) * stride + reach - before, 0) // 2
         )
 
-    def forward(self) -> list[tuple[int, Taps]]:
+    def forward(self) -> Taken:
         """For each element after: its base before, and its taps."""
         found = []
         for n in range(self.after):
@@ -43,7 +42,7 @@ class Axis:
             found.append((base, tuple(x for x in reached if 0 <= base + x[1] < self.before)))
         return found
 
-    def backward(self) -> list[tuple[int, Taps]]:
+    def backward(self) -> Taken:
         """For each element before: its base after, and the taps that it was seen through."""
         found = []
         for n in range(self.before):
@@ -57,7 +56,12 @@ class Axis:
 
 
 def table(
-    rows: list[tuple[int, Taps]], columns: list[tuple[int, Taps]], width: int, kernel: int, pixel: int, tap: int
+    rows: list[tuple[int, Taps]],
+    columns: list[tuple[int, Taps]],
+    width: int,
+    kernel: int,
+    pixel: int,
+    tap: int,
 ) -> list[int]:
     """A table for compiled code, its offsets counted from its own start.
 

@@ -39,7 +39,9 @@ def loss(tile: Tile, row: Array, real: Array) -> None:
             if valid and wanted != 0:
                 entropy -= wanted * (x[c * LANES] - largest - log_total)
             y[c * LANES] /= total
-            first, second = (x[c * LANES], x[best * LANES]) if row[f.KIND] else (y[c * LANES], y[best * LANES])
+            first, second = (
+                (x[c * LANES], x[best * LANES]) if row[f.KIND] else (y[c * LANES], y[best * LANES])
+            )
             if first > second:
                 best = c
         if valid and best == label:
@@ -48,6 +50,8 @@ def loss(tile: Tile, row: Array, real: Array) -> None:
             for c in range(classes):
                 wanted = own if c == label else spread
                 at = row[f.OTHER] + c * LANES + lane
-                tile.values[at] = (y[c * LANES] - wanted) * np.float32(tile.share) if valid else np.float32(0.0)
+                tile.values[at] = (
+                    (y[c * LANES] - wanted) * np.float32(tile.share) if valid else np.float32(0.0)
+                )
     tile.sums[row[f.SUMS]] = entropy
     tile.sums[row[f.SUMS] + 1] = hits

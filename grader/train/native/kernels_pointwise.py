@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -86,7 +88,7 @@ def _as_float(typing, number):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def exp(x: float) -> float:
+def exp(x: Any) -> Any:
     """e**x to about 2e-7, by splitting off a power of two; vectorises, as a call would not."""
     bounded = min(max(x, np.float32(-87.0)), np.float32(88.0))
     whole = np.floor(bounded * np.float32(1.4426950408889634) + np.float32(0.5))
@@ -103,12 +105,12 @@ def exp(x: float) -> float:
 
 
 @inlined
-def _sigmoid(x: float) -> float:
+def _sigmoid(x: Any) -> Any:
     return np.float32(1.0) / (np.float32(1.0) + exp(-x))
 
 
 @inlined
-def _tanh(x: float) -> float:
+def _tanh(x: Any) -> Any:
     small = x * (np.float32(1.0) - x * x * np.float32(1 / 3))
     large = np.float32(1.0) - np.float32(2.0) / (exp(x + x) + np.float32(1.0))
     return small if abs(x) < np.float32(0.02) else large

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,8 +11,8 @@ from grader import records as r
 from grader.train.native import fields as f
 from grader.train.native import initial, layers
 from grader.train.native.blocks import LANES
+from grader.train.native.covered import NotCovered
 from grader.train.native.fields import Array
-from grader.train.native.layers import NotCovered
 from grader.train.native.machine import PARTS, assemble, execute, joined, turn
 from grader.train.native.optimizers import Optimizer
 from grader.train.native.plan import Plan, bytes_needed, memory
@@ -134,7 +133,3 @@ class Network:
             more, hits = execute(self.memory, self.evaluation, images, labels, chosen, seeds)
             entropy, correct = entropy + more, correct + int(hits)
         return Outcome(entropy / len(labels) + self.penalty(), correct)
-
-
-def is_finite(number: float) -> bool:
-    return math.isfinite(number)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from grader import records as r
+from grader.train.native.covered import NotCovered, refuse_unknown
 from grader.train.native.fields import Array
-from grader.train.native.layers import NotCovered, refuse_unknown
 from grader.train.native.plan import Variable
 
 _F = np.float32

@@ -1,7 +1,7 @@
 """A network as it is being planned: tensors, variables, two programs, and the memory that they need.
 
-Every layer adds instructions for the way forth, in order, and a function that adds those of its way back; these
-are called in the opposite order, so that gradients of a layer's output are complete before they are used.
+Every layer adds instructions for the way forth, in order, and a function that adds those of its way back;
+these are called in the opposite order, so that the gradient of an output is complete before it is used.
 """
 
 from __future__ import annotations
@@ -81,7 +81,9 @@ class Plan:
     turns: list[tuple[int, int, int, int]] = field(default_factory=list)
     layer: int = 0
 
-    def tensor(self, rows: int, columns: int, channels: int, flat: bool = False, slope: bool = True) -> Tensor:
+    def tensor(
+        self, rows: int, columns: int, channels: int, flat: bool = False, slope: bool = True
+    ) -> Tensor:
         made = Tensor(rows, columns, channels, self.values, flat=flat)
         self.values += made.size * LANES
         if slope:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from grader.train.native.compiled import inlined
 
 
 @inlined
-def bits(counter: int, a: int, b: int) -> int:
+def bits(counter: Any, a: Any, b: Any) -> Any:
     """32 random bits for this counter under the two numbers ``a`` and ``b``.
 
     Multiplications and shifts as in Wellons, "Prospecting for hash functions" (2018).
@@ -21,6 +23,6 @@ def bits(counter: int, a: int, b: int) -> int:
 
 
 @inlined
-def threshold(rate: float) -> int:
+def threshold(rate: Any) -> Any:
     """Bits below this drop an element: the rate to 2**-32."""
     return np.uint32(min(np.float64(rate) * 4294967296.0, 4294967295.0))
