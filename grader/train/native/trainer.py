@@ -38,11 +38,12 @@ class Trainer:
         self.ended: r.Ended = "finished"
 
     def run(self) -> r.Ended:
-        for recipe in self.job.training:
-            epochs = min(recipe.epochs, self.job.max_epochs - self.done)
-            if epochs < 1 or self.ended != "finished":
-                break
-            self._fit(recipe, epochs)
+        with np.errstate(all="ignore"):  # a run that diverges is told by its loss
+            for recipe in self.job.training:
+                epochs = min(recipe.epochs, self.job.max_epochs - self.done)
+                if epochs < 1 or self.ended != "finished":
+                    break
+                self._fit(recipe, epochs)
         return self.ended
 
     def _fit(self, recipe: r.TrainingRecipe, epochs: int) -> None:

@@ -39,8 +39,12 @@ CASES: dict[str, tuple[r.Layer, ...]] = {
     "conv without bias": (conv(use_bias=False), conv(name="second", use_bias=False)),
     "conv same": (conv(padding="same"), conv(name="second", padding="same", kernel_size=(4, 2))),
     "conv stride 2": (conv(strides=(2, 2)), conv(name="second", strides=(2, 1), kernel_size=(2, 3))),
-    "conv same stride 2": (conv(strides=(2, 2), padding="same"), conv(name="s", strides=(2, 2), padding="same")),
-    "conv stride beyond kernel": (conv(strides=(3, 2), kernel_size=(2, 1)), conv(name="second", kernel_size=(1, 1))),
+    "conv same stride 2": (
+        conv(strides=(2, 2), padding="same"), conv(name="s", strides=(2, 2), padding="same"),
+    ),
+    "conv stride beyond kernel": (
+        conv(strides=(3, 2), kernel_size=(2, 1)), conv(name="second", kernel_size=(1, 1)),
+    ),
     "conv dilated": (conv(dilation_rate=(2, 2)), conv(name="second", dilation_rate=(2, 1), padding="same")),
     "conv of many channels": (conv(filters=35), conv(name="second", filters=33, activation="relu")),
     "conv as head": (conv(), conv(name="second", kernel_size=(7, 6), filters=19)),
@@ -55,7 +59,8 @@ CASES: dict[str, tuple[r.Layer, ...]] = {
                                             activation="relu")),
     "batch norm": (conv(activation="relu"), r.BatchNormalization(name="n"), conv(name="second")),
     "batch norm before relu": (
-        conv(), r.BatchNormalization(name="n"), r.ActivationLayer(name="a", activation="relu"), conv(name="b"),
+        conv(), r.BatchNormalization(name="n"), r.ActivationLayer(name="a", activation="relu"),
+        conv(name="b"),
     ),
     "batch norm of the input": (r.BatchNormalization(name="n"), conv()),
     "batch norm without scale": (
@@ -68,10 +73,13 @@ CASES: dict[str, tuple[r.Layer, ...]] = {
         r.Flatten(name="f"), r.Dense(name="d", units=9, activation="relu"), r.BatchNormalization(name="n"),
     ),
     "two batch norms": (
-        conv(activation="relu"), r.BatchNormalization(name="n"), r.BatchNormalization(name="m"), conv(name="b"),
+        conv(activation="relu"), r.BatchNormalization(name="n"), r.BatchNormalization(name="m"),
+        conv(name="b"),
     ),
     "max pooling": (conv(), r.MaxPooling2D(name="p"), conv(name="b", kernel_size=(2, 2))),
-    "max pooling overlapping": (conv(), r.MaxPooling2D(name="p", pool_size=(3, 3), strides=(2, 2), padding="same")),
+    "max pooling overlapping": (
+        conv(), r.MaxPooling2D(name="p", pool_size=(3, 3), strides=(2, 2), padding="same"),
+    ),
     "mean pooling": (conv(), r.AveragePooling2D(name="p"), conv(name="b", kernel_size=(2, 2))),
     "mean pooling same": (conv(), r.AveragePooling2D(name="p", pool_size=(3, 3), padding="same")),
     "global mean": (conv(), r.GlobalAveragePooling2D(name="p")),
@@ -91,7 +99,8 @@ CASES: dict[str, tuple[r.Layer, ...]] = {
     "elu": (conv(), r.ELU(name="l", alpha=0.7), conv(name="b", activation="elu")),
     "relu with limits": (conv(), r.ReLU(name="l", max_value=0.4, negative_slope=0.1, threshold=0.05)),
     "regularised": (
-        conv(kernel_regularizer=r.L1L2(l1=0.01, l2=0.02), bias_regularizer=r.L1L2(l2=0.5), bias_initializer=ROUGH),
+        conv(kernel_regularizer=r.L1L2(l1=0.01, l2=0.02), bias_regularizer=r.L1L2(l2=0.5),
+             bias_initializer=ROUGH),
         r.BatchNormalization(name="n", gamma_regularizer=r.L1L2(l1=0.1)),
     ),
     "dropout of nothing": (conv(), r.Dropout(name="d", rate=0.0)),
