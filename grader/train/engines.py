@@ -66,7 +66,7 @@ def native_environment() -> r.Environment:
 
     return r.Environment(
         device=_cpu(),
-        threads=numba.get_num_threads(),
+        threads=_threads(),
         versions=_versions() | {"numba": numba.__version__, "numpy": np.__version__},
         engine="native",
     )
@@ -85,12 +85,16 @@ def keras_environment(note: str = "") -> r.Environment:
     device = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU") if gpus else _cpu()
     return r.Environment(
         device=device,
-        threads=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        threads=_threads(),
         versions=_versions()
         | {"tensorflow": tf.__version__, "keras": keras.__version__, "numpy": np.__version__},
         engine="keras",
         engine_note=note,
     )
+
+
+def _threads() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _versions() -> dict[str, str]:

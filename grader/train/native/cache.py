@@ -21,7 +21,6 @@ def prepare(home: Path | None = None) -> Path | None:
 
     Then everything is compiled once for each run. A folder that is set already stays.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that wait leave the core to others
     if _VARIABLE in os.environ:
         return Path(os.environ[_VARIABLE])
     try:

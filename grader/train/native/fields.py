@@ -29,7 +29,7 @@ DILATION_ROWS, DILATION_COLUMNS = 25, 26
 TURNED = 27  # 1: the weights are the transposed ones
 KIND = 28  # which activation; whether dropout takes whole channels
 SIZE = 29  # weights of a kernel; floats to clear
-SHIFT, SRC_SHIFT = 30, 31  # first float of a window in what is written, read
+SHIFT, SRC_SHIFT = 30, 31  # where a window begins in what is written, read; factors of a product
 WIDTH = 32
 
 # Floats.
@@ -38,13 +38,14 @@ ALPHA, CEILING, THRESHOLD = 0, 1, 2  # of activations
 FLOATS = 4
 
 # Codes of instructions for a tile.
-LOAD, CLEAR, GATHER, WEIGHT_SLOPES, DENSE_SLOPES, BIAS_SLOPES = 0, 1, 2, 3, 4, 5
+LOAD, CLEAR, GATHER, WEIGHT_SLOPES, DENSE_INPUTS, BIAS_SLOPES = 0, 1, 2, 3, 4, 5
 ACTIVATE, ACTIVATE_BACK, RELU_BACK = 6, 7, 8
 STATISTICS, NORMALISE, NORM_SUMS, NORM_BACK = 9, 10, 11, 12
 DROPOUT, PLACE, MAX_POOL, MAX_POOL_BACK, MEAN_POOL, MEAN_POOL_BACK = 13, 14, 15, 16, 17, 18
 DEPTHWISE, DEPTHWISE_BACK, DEPTHWISE_SLOPES, LOSS = 19, 20, 21, 22
 # Codes of instructions for the whole batch, between tiles.
 FINISH_STATISTICS, FINISH_NORM_SUMS, MOVING_STATISTICS = 100, 101, 102
+DENSE_SLOPES = 103  # in blocks of inputs, on all cores
 
 # Kinds of activations.
 RELU, ELU, SIGMOID, TANH, SILU, SOFTPLUS, EXPONENTIAL, SOFTSIGN, HARD_SIGMOID = range(9)

@@ -121,32 +121,42 @@ def bias_slopes(tile: Tile, row: Array, real: Array) -> None:
 
 
 @compiled
-def dense_slopes(tile: Tile, row: Array, real: Array) -> None:
-    """Where a weight meets one pixel only: a matrix product over the images of the tile.
+def dense_inputs(tile: Tile, row: Array, real: Array) -> None:
+    """Where a weight meets one pixel only, its gradient is a matrix product over the whole batch.
 
-    Outputs take the lanes: of 16 outputs at a time, a vector for each image.
+    This lays out a tile's part of the factors: at ``SHIFT``, of 16 outputs at a time, a vector for each
+    image; at ``SRC_SHIFT`` the inputs of each image.
     """
     outs, ins = row[f.CHANNELS], row[f.SIZE] // row[f.CHANNELS]
     width = (outs + LANES - 1) // LANES * LANES
-    slopes = tile.scratch[: LANES * width]
-    inputs = tile.scratch[LANES * width : LANES * (width + ins)]
-    block = tile.scratch[LANES * (width + ins) :]
+    slopes = tile.values[row[f.SHIFT] : row[f.SHIFT] + LANES * width]
+    inputs = tile.values[row[f.SRC_SHIFT] : row[f.SRC_SHIFT] + LANES * ins]
     slopes[:] = 0.0
-    for lane in range(LANES):
-        for o in range(outs):
-            group = o // LANES * LANES
-            slopes[(group + lane) * LANES + o - group] = tile.values[row[f.DST] + o * LANES + lane]
-        for i in range(ins):
+    for o in range(outs):
+        start = o // LANES * LANES * LANES + o % LANES
+        for lane in range(LANES):
+            slopes[start + lane * LANES] = tile.values[row[f.DST] + o * LANES + lane]
+    for i in range(ins):
+        for lane in range(LANES):
             inputs[lane * ins + i] = tile.values[row[f.SRC] + i * LANES + lane]
-    here = np.zeros(2, np.int64)
-    for i in range(0, ins, GATHERED):
-        size = min(GATHERED, ins - i)
-        for o in range(0, width, LANES):
-            gather(
-                size, slopes, o * LANES, here, 0, 2, LANES, inputs, i, ins,
-                block, 0, LANES, tile.parameters, -1, np.float32(-np.inf),
-            )  # fmt: skip
-            for m in range(size):
-                at = row[f.WEIGHTS] + (i + m) * outs + o
-                for n in range(min(LANES, outs - o)):
-                    tile.slopes[at + n] += block[m * LANES + n]
+
+
+@compiled
+def dense_slopes(tile: Tile, row: Array, real: Array) -> None:
+    """The product for up to `GATHERED` inputs from ``OTHER`` on; here a tile's values are all tiles'.
+
+    Taps are tiles: how far each lies behind the first one.
+    """
+    outs, ins = row[f.CHANNELS], row[f.SIZE] // row[f.CHANNELS]
+    i = row[f.OTHER]
+    size = min(GATHERED, ins - i)
+    for o in range(0, outs, LANES):
+        gather(
+            size, tile.values, row[f.SHIFT] + o * LANES, tile.taps, 0, tile.taps.size, LANES,
+            tile.values, row[f.SRC_SHIFT] + i, ins,
+            tile.scratch, 0, LANES, tile.parameters, -1, np.float32(-np.inf),
+        )  # fmt: skip
+        for m in range(size):
+            at = row[f.WEIGHTS] + (i + m) * outs + o
+            for n in range(min(LANES, outs - o)):
+                tile.slopes[at + n] = tile.scratch[m * LANES + n]

@@ -104,54 +104,92 @@ def mean_pool_back(tile: Tile, row: Array, real: Array) -> None:
 
 
 @compiled
+def _weights_of_taps(tile: Tile, row: Array, count: int) -> Array:
+    """Each weight in all lanes: what a tap multiplies a pixel's channels with."""
+    spread = tile.scratch[count * LANES : 2 * count * LANES]
+    for n in range(count):
+        weight = tile.parameters[row[f.WEIGHTS] + n]
+        for lane in range(LANES):
+            spread[n * LANES + lane] = weight
+    return spread
+
+
+@compiled
+def _repeated(source: Array, many: int, out: Array) -> None:
+    """Each channel's vector ``many`` times, as depthwise outputs are ordered."""
+    for c in range(source.size // LANES):
+        for k in range(many):
+            for lane in range(LANES):
+                out[(c * many + k) * LANES + lane] = source[c * LANES + lane]
+
+
+@compiled
+def _added_up(source: Array, many: int, out: Array) -> None:
+    """The opposite of `_repeated`: the sum over each channel's outputs is added to it."""
+    for c in range(out.size // LANES):
+        for k in range(many):
+            for lane in range(LANES):
+                out[c * LANES + lane] += source[(c * many + k) * LANES + lane]
+
+
+@compiled
 def depthwise(tile: Tile, row: Array, real: Array) -> None:
     """Each input channel c gives ``KIND`` output channels: c * KIND, c * KIND + 1, ..."""
-    channels, many = row[f.SRC_CHANNELS], row[f.KIND]
-    table = tile.taps[row[f.GEOMETRY] :]
+    many, table = row[f.KIND], tile.taps[row[f.GEOMETRY] :]
+    narrow, width = row[f.SRC_CHANNELS] * LANES, row[f.CHANNELS] * LANES
+    count = row[f.KERNEL_ROWS] * row[f.KERNEL_COLUMNS] * row[f.CHANNELS]
+    weights, wide = _weights_of_taps(tile, row, count), tile.scratch[:width]
+    begin = np.zeros(width, np.float32)
+    if row[f.BIAS] >= 0:
+        for n in range(width):
+            begin[n] = tile.parameters[row[f.BIAS] + n // LANES]
     for y in range(row[f.ROWS]):
         for x in range(row[f.COLUMNS]):
             base, first, last = _taps(table, row, y, x)
-            at = row[f.DST] + (y * row[f.COLUMNS] + x) * channels * many * LANES
-            for c in range(channels * many):
-                out = tile.values[at + c * LANES : at + (c + 1) * LANES]
-                begin = tile.parameters[row[f.BIAS] + c] if row[f.BIAS] >= 0 else np.float32(0.0)
-                for n in range(LANES):
-                    out[n] = begin
-                for tap in range(first, last, 2):
-                    start = row[f.SRC] + (base * channels + c // many) * LANES + table[tap]
-                    source = tile.values[start : start + LANES]
-                    weight = tile.parameters[row[f.WEIGHTS] + table[tap + 1] + c]
-                    for n in range(LANES):
-                        out[n] += source[n] * weight
-                if row[f.FLOOR]:
-                    for n in range(LANES):
-                        out[n] = np.float32(0.0) if out[n] < 0 else out[n]
+            at = row[f.DST] + (y * row[f.COLUMNS] + x) * width
+            out = tile.values[at : at + width]
+            out[:] = begin
+            for tap in range(first, last, 2):
+                start = row[f.SRC] + base * narrow + table[tap]
+                source = tile.values[start : start + narrow]
+                if many > 1:
+                    _repeated(source, many, wide)
+                    source = wide
+                weight = weights[table[tap + 1] * LANES : table[tap + 1] * LANES + width]
+                for n in range(width):
+                    out[n] += source[n] * weight[n]
 
 
 @compiled
 def depthwise_back(tile: Tile, row: Array, real: Array) -> None:
-    """Gradients of the input (SHIFT floats behind it, unless SIZE is 0) and of the weights, scattered."""
-    channels, many = row[f.SRC_CHANNELS], row[f.KIND]
-    table = tile.taps[row[f.GEOMETRY] :]
-    count = row[f.KERNEL_ROWS] * row[f.KERNEL_COLUMNS] * channels * many
-    sums = tile.scratch[: count * LANES]
+    """Gradients of the weights and, unless SIZE is 0, of the input: it lies SHIFT floats behind it."""
+    many, table = row[f.KIND], tile.taps[row[f.GEOMETRY] :]
+    narrow, width = row[f.SRC_CHANNELS] * LANES, row[f.CHANNELS] * LANES
+    count = row[f.KERNEL_ROWS] * row[f.KERNEL_COLUMNS] * row[f.CHANNELS]
+    weights, sums = _weights_of_taps(tile, row, count), tile.scratch[: count * LANES]
+    wide, products = np.empty(width, np.float32), np.empty(width, np.float32)
     sums[:] = 0.0
     for y in range(row[f.ROWS]):
         for x in range(row[f.COLUMNS]):
             base, first, last = _taps(table, row, y, x)
-            at = row[f.OTHER] + (y * row[f.COLUMNS] + x) * channels * many * LANES
-            for c in range(channels * many):
-                g = tile.values[at + c * LANES : at + (c + 1) * LANES]
-                for tap in range(first, last, 2):
-                    start = row[f.SRC] + (base * channels + c // many) * LANES + table[tap]
-                    source = tile.values[start : start + LANES]
-                    element = table[tap + 1] + c
-                    total = sums[element * LANES : (element + 1) * LANES]
-                    for n in range(LANES):
-                        total[n] += source[n] * g[n]
-                    if row[f.SIZE]:
-                        weight = tile.parameters[row[f.WEIGHTS] + element]
-                        slopes = tile.values[start + row[f.SHIFT] : start + row[f.SHIFT] + LANES]
-                        for n in range(LANES):
-                            slopes[n] += g[n] * weight
+            at = row[f.OTHER] + (y * row[f.COLUMNS] + x) * width
+            g = tile.values[at : at + width]
+            for tap in range(first, last, 2):
+                start, element = row[f.SRC] + base * narrow + table[tap], table[tap + 1] * LANES
+                source = tile.values[start : start + narrow]
+                if many > 1:
+                    _repeated(source, many, wide)
+                    source = wide
+                total, weight = sums[element : element + width], weights[element : element + width]
+                for n in range(width):
+                    total[n] += source[n] * g[n]
+                if row[f.SIZE]:
+                    slopes = tile.values[start + row[f.SHIFT] : start + row[f.SHIFT] + narrow]
+                    if many > 1:
+                        for n in range(width):
+                            products[n] = g[n] * weight[n]
+                        _added_up(products, many, slopes)
+                    else:
+                        for n in range(width):
+                            slopes[n] += g[n] * weight[n]
     add_lanes(sums, tile.slopes[row[f.WEIGHTS] :], count)

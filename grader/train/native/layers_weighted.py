@@ -67,9 +67,7 @@ def weighted(
         y.pixels == (1, 1) and (rows.kernel, columns.kernel) == x.pixels and not (rows.pad + columns.pad)
     )
     dense = only_pixel and rows.dilation == columns.dilation == 1
-    width = -(-outs // LANES) * LANES
-    room = (width + x.size + 2 * LANES) * LANES if dense else max(size, outs) * LANES
-    plan.scratch = max(plan.scratch, room)
+    plan.scratch = max(plan.scratch, (outs if dense else max(size, outs)) * LANES)
     plan.turns.append((kernel, rows.kernel * columns.kernel, x.channels, outs))
 
     def back() -> None:
@@ -83,7 +81,12 @@ def weighted(
             f.PAD_ROWS: rows.pad, f.PAD_COLUMNS: columns.pad,
             f.DILATION_ROWS: rows.dilation, f.DILATION_COLUMNS: columns.dilation,
         }  # fmt: skip
-        plan.emit(f.DENSE_SLOPES if dense else f.WEIGHT_SLOPES, slopes, when="training")
+        if dense:
+            product = slopes | {f.SHIFT: plan.room(-(-outs // LANES) * LANES), f.SRC_SHIFT: plan.room(x.size)}
+            plan.emit(f.DENSE_INPUTS, product, when="training")
+            plan.products.append(product)
+        else:
+            plan.emit(f.WEIGHT_SLOPES, slopes, when="training")
         if at >= 0:
             plan.emit(f.BIAS_SLOPES, slopes, when="training")
         if x.slope < 0:
@@ -131,7 +134,7 @@ def _by_channel(plan: Plan, layer: Any, x: Tensor, bias: bool) -> Tensor:
         f.SIZE: int(x.slope >= 0), f.SHIFT: x.slope - x.at,
     }  # fmt: skip
     plan.emit(f.DEPTHWISE, row)
-    plan.scratch = max(plan.scratch, rows.kernel * columns.kernel * outs * LANES)
+    plan.scratch = max(plan.scratch, 2 * rows.kernel * columns.kernel * outs * LANES)
 
     def back() -> None:
         if x.slope >= 0:

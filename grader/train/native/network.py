@@ -13,9 +13,10 @@ from grader.train.native import initial, layers
 from grader.train.native.blocks import LANES
 from grader.train.native.covered import NotCovered
 from grader.train.native.fields import Array
-from grader.train.native.machine import PARTS, assemble, execute, joined, turn
+from grader.train.native.machine import PARTS, Program, Step, assemble, clear, joined, turn, work
 from grader.train.native.optimizers import Optimizer
 from grader.train.native.plan import Plan, bytes_needed, memory
+from grader.train.native.team import Team
 
 MOST_BYTES = 1_000_000_000  # of one network's arrays; more is left to Keras
 _EVALUATED = 8  # tiles at a time, if a batch has not more
@@ -51,6 +52,8 @@ def planned(network: r.ModelDescription, recipe: r.TrainingRecipe) -> Plan:
     plan.adds(logits)
     for back in reversed(plan.back):
         back()
+    for product in plan.products:
+        plan.emit(f.DENSE_SLOPES, product, when="training")
     if not plan.parameters:
         raise NotCovered("a network without weights")
     if bytes_needed(plan, _tiles(recipe)) > MOST_BYTES:
@@ -65,8 +68,9 @@ def _tiles(recipe: r.TrainingRecipe) -> int:
 class Network:
     """The weights of a network, and the arrays in which it works."""
 
-    def __init__(self, network: r.ModelDescription, recipe: r.TrainingRecipe, seed: int) -> None:
+    def __init__(self, network: r.ModelDescription, recipe: r.TrainingRecipe, seed: int, team: Team) -> None:
         self.plan = planned(network, recipe)
+        self.team = team
         self.tiles = _tiles(recipe)
         self.training, self.evaluation = (assemble(self.plan.forth[mode]) for mode in (True, False))
         self.memory = memory(self.plan, self.tiles)
@@ -100,11 +104,11 @@ class Network:
         tiles = -(-chosen.size // LANES)
         turn(self.memory)
         parts = min(PARTS, tiles)
-        self.memory.slopes[:parts] = 0.0
+        clear(self.memory.slopes, parts, self.memory.joints)
         draws = (tiles, max(2, 2 * self.plan.keys))
         seeds = self.random.integers(0, 2**32, draws, np.uint32)
-        entropy, hits = execute(self.memory, self.training, images, labels, chosen, seeds)
-        slopes = joined(self.memory.slopes, parts)
+        entropy, hits = self._execute(self.training, images, labels, chosen, seeds)
+        slopes = joined(self.memory.slopes, parts, self.memory.joints)
         if self.l1 is not None:
             slopes += self.l1 * np.sign(self.weights)
         if self.l2 is not None:
@@ -115,6 +119,15 @@ class Network:
         outcome, slopes = self.slopes(images, labels, chosen)
         optimizer.step(self.weights, slopes)
         return outcome
+
+    def _execute(
+        self, program: Program, images: Array, labels: Array, chosen: Array, seeds: Array
+    ) -> tuple[float, float]:
+        """Summed cross-entropy of these images, and how many of them were right."""
+        step = Step(images, labels, chosen, seeds, np.zeros(2 * len(program.runs), np.int64))
+        self.team.run(work, self.memory, program, step)
+        sums = self.memory.sums[: -(-chosen.size // LANES), :2].sum(axis=0)
+        return float(sums[0]), float(sums[1])
 
     def penalty(self) -> float:
         total = 0.0
@@ -130,6 +143,6 @@ class Network:
         seeds = np.zeros((self.tiles, max(2, 2 * self.plan.keys)), np.uint32)
         for start in range(0, len(labels), at_once):
             chosen = np.arange(start, min(start + at_once, len(labels)))
-            more, hits = execute(self.memory, self.evaluation, images, labels, chosen, seeds)
+            more, hits = self._execute(self.evaluation, images, labels, chosen, seeds)
             entropy, correct = entropy + more, correct + int(hits)
         return Outcome(entropy / len(labels) + self.penalty(), correct)

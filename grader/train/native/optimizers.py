@@ -15,6 +15,7 @@ from grader.train.native.fields import Array
 from grader.train.native.plan import Variable
 
 _F = np.float32
+_CHUNK = 1 << 14  # weights at a time, so that what is computed on the way stays in the cache
 _COMMON = {"type", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm"}
 _HANDLED: dict[type[Any], set[str]] = {
     r.SGD: {"momentum", "nesterov"},
@@ -43,6 +44,7 @@ class Optimizer:
         self.steps = 0
         self.parts = [slice(v.at, v.at + v.size) for v in variables if v.trained]
         self.state = [np.zeros(size, _F) for _ in range(3)]
+        self.held = self.state  # the part at hand
         self.product = 1.0  # of Nadam's momentum schedule
         if isinstance(record, r.Adagrad):
             self.state[0][:] = record.initial_accumulator_value
@@ -51,9 +53,14 @@ class Optimizer:
     def step(self, weights: Array, slopes: Array) -> None:
         """Change ``weights`` in place by their gradients."""
         self.steps += 1
+        self.product *= self._momentum(self.steps) if isinstance(self.record, r.Nadam) else 1.0
         if self.record.weight_decay is not None:
             weights -= weights * _F(self.record.weight_decay) * _F(self.rate)
-        self.move(weights, self._clipped(slopes), _F(self.rate))
+        slopes = self._clipped(slopes)
+        for start in range(0, len(weights), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            self.held = [state[part] for state in self.state]
+            self.move(weights[part], slopes[part], _F(self.rate))
 
     def _clipped(self, slopes: Array) -> Array:
         record = self.record
@@ -77,13 +84,13 @@ class Optimizer:
         if not momentum:
             weights -= slopes * rate
             return
-        m = self.state[0]
+        m = self.held[0]
         m *= momentum
         m -= slopes * rate
         weights += m * momentum - slopes * rate if self.record.nesterov else m
 
     def _adam(self, weights: Array, slopes: Array, rate: Any) -> None:
-        m, v, largest = self.state
+        m, v, largest = self.held
         first, second = _F(self.record.beta_1), _F(self.record.beta_2)
         alpha = rate * np.sqrt(1 - second ** _F(self.steps)) / (1 - first ** _F(self.steps))
         self._average(m, slopes, self.record.beta_1)
@@ -93,16 +100,15 @@ class Optimizer:
         weights -= m * alpha / (np.sqrt(v) + _F(self.record.epsilon))
 
     def _adamax(self, weights: Array, slopes: Array, rate: Any) -> None:
-        m, u, _ = self.state
+        m, u, _ = self.held
         self._average(m, slopes, self.record.beta_1)
         np.maximum(u * _F(self.record.beta_2), np.abs(slopes), out=u)
         rest = 1 - _F(self.record.beta_1) ** _F(self.steps)
         weights -= rate * m / (rest * (u + _F(self.record.epsilon)))
 
     def _nadam(self, weights: Array, slopes: Array, rate: Any) -> None:
-        m, v, _ = self.state
+        m, v, _ = self.held
         now, following = self._momentum(self.steps), self._momentum(self.steps + 1)
-        self.product = float(_F(self.product * now))
         self._average(m, slopes, self.record.beta_1)
         self._average(v, np.square(slopes), self.record.beta_2)
         seen = _F(following / (1 - self.product * following)) * m
@@ -115,7 +121,7 @@ class Optimizer:
         return float(self.record.beta_1) * (1.0 - 0.5 * decay)
 
     def _rmsprop(self, weights: Array, slopes: Array, rate: Any) -> None:
-        v, mean, m = self.state
+        v, mean, m = self.held
         rho = self.record.rho
         v *= _F(rho)
         v += _F(1 - rho) * np.square(slopes)
@@ -132,12 +138,12 @@ class Optimizer:
         weights -= change
 
     def _adagrad(self, weights: Array, slopes: Array, rate: Any) -> None:
-        seen = self.state[0]
+        seen = self.held[0]
         seen += np.square(slopes)
         weights -= rate * slopes / np.sqrt(seen + _F(self.record.epsilon))
 
     def _adadelta(self, weights: Array, slopes: Array, rate: Any) -> None:
-        seen, moved, _ = self.state
+        seen, moved, _ = self.held
         rho, epsilon = self.record.rho, _F(self.record.epsilon)
         seen *= _F(rho)
         seen += _F(1 - rho) * np.square(slopes)

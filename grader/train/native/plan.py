@@ -79,6 +79,9 @@ class Plan:
     keys: int = 0
     taps: list[int] = field(default_factory=list)
     turns: list[tuple[int, int, int, int]] = field(default_factory=list)
+    products: list[dict[int, int]] = field(
+        default_factory=list
+    )  # of dense layers, at the end of the way back
     layer: int = 0
 
     def tensor(
@@ -90,6 +93,12 @@ class Plan:
             made.slope = self.values
             self.values += made.size * LANES
         return made
+
+    def room(self, vectors: int) -> int:
+        """Room for so many vectors in a tile."""
+        at = self.values
+        self.values += vectors * LANES
+        return at
 
     def variable(
         self,
@@ -150,6 +159,12 @@ def bytes_needed(plan: Plan, tiles: int) -> int:
     return 4 * (tiles * plan.values + parts * (plan.parameters + plan.scratch) + 8 * plan.parameters)
 
 
+def _joints(plan: Plan) -> list[tuple[int, int]]:
+    """Ranges of parameters that are no product's."""
+    products = {row[f.WEIGHTS] for row in plan.products}
+    return [(v.at, v.at + v.size) for v in plan.variables if v.trained and v.at not in products]
+
+
 def memory(plan: Plan, tiles: int) -> Memory:
     parts = min(PARTS, tiles)
     return Memory(
@@ -163,4 +178,5 @@ def memory(plan: Plan, tiles: int) -> Memory:
         scratch=aligned(parts, plan.scratch),
         taps=np.array(plan.taps or [0], np.int64),
         turns=np.array(plan.turns, np.int64).reshape(-1, 4),
+        joints=np.array(_joints(plan), np.int64).reshape(-1, 2),
     )

@@ -17,6 +17,7 @@ from grader.train.native.callbacks import EarlyStopping, ReduceOnPlateau
 from grader.train.native.fields import Array
 from grader.train.native.network import Network, Outcome
 from grader.train.native.optimizers import Optimizer
+from grader.train.native.team import Team
 
 Emit = Callable[[r.TrainEvent], None]
 _REPORT_EVERY = 0.5  # seconds
@@ -27,9 +28,10 @@ class Trainer:
 
     def __init__(self, job: r.TrainJob, arrays: dict[str, Array], emit: Emit) -> None:
         self.job, self.emit = job, emit
+        self.team = Team()
         self.x_train, self.x_test = (_rows(arrays[name]) for name in ("x_train", "x_test"))
         self.y_train, self.y_test = (np.array(arrays[name], np.int64) for name in ("y_train", "y_test"))
-        self.network = Network(job.network, job.training[0], job.seed)
+        self.network = Network(job.network, job.training[0], job.seed, self.team)
         self.shuffling = np.random.Generator(np.random.PCG64([job.seed, 1]))
         self.optimizer: Optimizer | None = None
         self.compiled: r.TrainingRecipe | None = None
@@ -38,12 +40,15 @@ class Trainer:
         self.ended: r.Ended = "finished"
 
     def run(self) -> r.Ended:
-        with np.errstate(all="ignore"):  # a run that diverges is told by its loss
-            for recipe in self.job.training:
-                epochs = min(recipe.epochs, self.job.max_epochs - self.done)
-                if epochs < 1 or self.ended != "finished":
-                    break
-                self._fit(recipe, epochs)
+        try:
+            with np.errstate(all="ignore"):  # a run that diverges is told by its loss
+                for recipe in self.job.training:
+                    epochs = min(recipe.epochs, self.job.max_epochs - self.done)
+                    if epochs < 1 or self.ended != "finished":
+                        break
+                    self._fit(recipe, epochs)
+        finally:
+            self.team.close()
         return self.ended
 
     def _fit(self, recipe: r.TrainingRecipe, epochs: int) -> None:
@@ -69,7 +74,7 @@ class Trainer:
         """The same weights, planned for this recipe's batch, loss and scaling."""
         if self.done == 0:
             return self.network
-        made = Network(self.job.network, recipe, self.job.seed)
+        made = Network(self.job.network, recipe, self.job.seed, self.team)
         made.set_weights(self.network.get_weights())
         made.random = self.network.random
         return made

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 import pytest
 
 from grader import records as r
 from grader.train.native.network import Network
 from grader.train.native.optimizers import Optimizer
+from grader.train.native.team import Team
 
+TEAM = Team()
 Build = Callable[..., r.ModelDescription]
 SHAPE = (8, 8, 1)
 RECIPE = r.TrainingRecipe(optimizer=r.Adam(), epochs=1, batch_size=50, learning_rates=(0.01,))
@@ -44,7 +45,7 @@ DROPPED: dict[str, tuple[r.Layer, ...]] = {
 @pytest.mark.parametrize("case", DROPPED)
 def test_gradients_are_finite_differences(case: str, network: Build) -> None:
     """Along random directions, the same masks drawn: the loss changes as its gradient says, to 1 %."""
-    model = Network(network(*_layers(*DROPPED[case]), shape=SHAPE), RECIPE, seed=1)
+    model = Network(network(*_layers(*DROPPED[case]), shape=SHAPE), RECIPE, seed=1, team=TEAM)
     images, labels = _data()
     chosen, start = np.arange(50), model.weights.copy()
 
@@ -66,7 +67,7 @@ def test_gradients_are_finite_differences(case: str, network: Build) -> None:
 @pytest.mark.parametrize(("case", "per"), [("dropout", 1), ("spatial dropout", 36)])
 def test_dropout_drops_at_its_rate_and_makes_up_for_it(case: str, per: int, network: Build) -> None:
     """Of all numbers 30 % are zero, to five deviations, the others 1/0.7 times what they were."""
-    model = Network(network(*_layers(*DROPPED[case]), shape=SHAPE), RECIPE, seed=1)
+    model = Network(network(*_layers(*DROPPED[case]), shape=SHAPE), RECIPE, seed=1, team=TEAM)
     images, labels = _data()
     kept, total = 0, 0
     masks = []
@@ -96,23 +97,18 @@ def _trained(model: Network, steps: int = 5) -> Any:
 def test_the_same_seed_gives_the_same_bits_on_any_number_of_threads(network: Build) -> None:
     """Losses and weights are equal bit by bit on one thread and on all; another seed gives others."""
     built = network(*_layers(*DROPPED["batch norm and dropout"]), shape=SHAPE)
-    losses, weights = _trained(Network(built, RECIPE, seed=1))
-    threads = numba.get_num_threads()
-    numba.set_num_threads(1)
-    try:
-        again, once_more = _trained(Network(built, RECIPE, seed=1))
-    finally:
-        numba.set_num_threads(threads)
+    losses, weights = _trained(Network(built, RECIPE, seed=1, team=Team(3)))
+    again, once_more = _trained(Network(built, RECIPE, seed=1, team=Team(1)))
     assert losses == again
     for a, b in zip(weights, once_more, strict=True):
         np.testing.assert_array_equal(a, b)
-    assert _trained(Network(built, RECIPE, seed=2))[0] != losses
+    assert _trained(Network(built, RECIPE, seed=2, team=TEAM))[0] != losses
 
 
 def test_a_loss_that_is_no_number_is_seen(network: Build) -> None:
     """One weight that is not a number makes the loss none, and is not hidden by a ReLU."""
     layers = (r.Conv2D(name="a", filters=6, kernel_size=(3, 3), activation="relu"), r.MaxPooling2D(name="m"))
-    model = Network(network(*layers, *_layers()[1:], shape=SHAPE), RECIPE, seed=1)
+    model = Network(network(*layers, *_layers()[1:], shape=SHAPE), RECIPE, seed=1, team=TEAM)
     model.weights[0] = np.nan
     images, labels = _data()
     assert np.isnan(model.slopes(images, labels, np.arange(50))[0].loss)

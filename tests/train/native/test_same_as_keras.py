@@ -14,7 +14,9 @@ import pytest
 
 from grader import records as r
 from grader.train.native.network import Network
+from grader.train.native.team import Team
 
+TEAM = Team()
 Build = Callable[..., r.ModelDescription]
 SHAPE = (9, 8, 2)
 BATCH = 37  # three tiles, the last one partly filled
@@ -127,7 +129,7 @@ def _compare(network: r.ModelDescription, recipe: r.TrainingRecipe) -> None:
     from grader.train import build, loop
 
     images, labels = _data()
-    ours = Network(network, recipe, seed=4)
+    ours = Network(network, recipe, seed=4, team=TEAM)
     theirs = build.model(network)
     theirs.set_weights(ours.get_weights())
     x, y = loop.scaled(images, recipe.scaling, SHAPE), loop.targets(labels, recipe.loss, 4)
