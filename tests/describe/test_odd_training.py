@@ -254,7 +254,7 @@ def test_statistics_of_a_generator_are_numbers(notebook: Callable[..., r.Descrip
     notebook(
         "generator = ImageDataGenerator(featurewise_center=True, featurewise_std_normalization=True)\n"
         "generator.fit(x)\n"
-        "print('%.3f %.3f' % (generator.mean, generator.std), float(generator.mean), np.int(3), np.float(1))\n"
+        "print('%.3f %.3f' % (generator.mean, generator.std), np.int(generator.mean), np.float(1))\n"
         "model.fit(x, Y)"
     )
 

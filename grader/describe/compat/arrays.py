@@ -10,7 +10,7 @@ import numpy as np
 TYPES = {"int": int, "float": float, "bool": bool, "object": object, "str": str, "complex": complex}
 
 
-class OneElement(np.ndarray):  # type: ignore[type-arg]
+class OneElement(np.ndarray):
     """An array that is a number where one is asked for, as every array of one element was until NumPy 2."""
 
     def __float__(self) -> float:
