@@ -39,9 +39,8 @@ def main() -> None:
     cache.prepare()
     data = datasets.load(datasets.MNIST)
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, batches of {BATCH}; milliseconds per step")
-    print(
-        f"{'network':14} {'Keras':>8} {'native':>8} {'ratio':>6} | {'Keras':>8} {'native':>8} {'ratio':>6} | limit"
-    )
+    engines = f"{'Keras':>8} {'native':>8} {'ratio':>6}"
+    print(f"{'network':14} {engines} | {engines} | limit")
     print(f"{'':14} {'on the clock':^24} | {'of the processor':^24} |")
     for name in given.network or NETWORKS:
         _report(name, _network(*NETWORKS[name]), data, given.steps, given.repeats)

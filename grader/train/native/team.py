@@ -1,7 +1,7 @@
 """All cores on one step: every thread walks through the same program and claims what is still to be done.
 
-No thread waits for one that has not begun: on a machine that is busy otherwise, the others do its share. There
-is only a wait for a claimed piece of work, at the end of each run of instructions.
+No thread waits for one that has not begun: on a machine that is busy otherwise, the others do its share.
+There is only a wait for a claimed piece of work, at the end of each run of instructions.
 """
 
 from __future__ import annotations
