@@ -24,6 +24,7 @@ fuzz: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/describe_class.py
+	$(BIN)/python benchmarks/train_epoch.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -15,9 +15,10 @@ import numpy as np
 from grader import records as r
 from grader.train.native.callbacks import EarlyStopping, Keeper, ReduceOnPlateau, StopAt
 from grader.train.native.fields import Array
+from grader.train.native.machine import parts
 from grader.train.native.network import Network, Outcome
 from grader.train.native.optimizers import Optimizer
-from grader.train.native.team import Team
+from grader.train.native.team import Team, cores
 from grader.train.rows import chosen
 
 Emit = Callable[[r.TrainEvent], None]
@@ -29,7 +30,8 @@ class Trainer:
 
     def __init__(self, job: r.TrainJob, arrays: dict[str, Array], emit: Emit) -> None:
         self.job, self.emit = job, emit
-        self.team = Team()
+        # More threads than parts of a batch would only wait.
+        self.team = Team(min(cores(), max(parts(recipe.batch_size) for recipe in job.training)))
         self.x_train, self.x_test = (_rows(arrays[name]) for name in ("x_train", "x_test"))
         self.y_train, self.y_test = (np.array(arrays[name], np.int64) for name in ("y_train", "y_test"))
         self.network = Network(job.network, job.training[0], job.seed, self.team)
