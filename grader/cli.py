@@ -18,7 +18,7 @@ from grader.errors import BrokenError, GraderError, InstructorError, Unsupported
 
 if TYPE_CHECKING:
     from grader.isolation import Wanted
-    from grader.report.interface import Screen
+    from grader.report.interface import Report, Screen
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -202,16 +202,16 @@ def _screen(may_colour: bool = True) -> Screen:
     return Screen(width=min(120, shutil.get_terminal_size((100, 24)).columns), colour=colour)
 
 
-def _print(text: str) -> None:
-    sys.stdout.buffer.write((text + "\n").encode("utf-8", "replace"))
+def _print(text: Report) -> None:
+    raw = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    sys.stdout.buffer.write(raw + b"\n" * (not raw.endswith(b"\n")))
     sys.stdout.flush()
 
 
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text + "\n", encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise InstructorError(f"{path} cannot be written: {error}", "Choose another place.") from None
+def _write(path: Path, text: Report) -> None:
+    from grader.report import deliver
+
+    deliver.write(text, path)
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from grader.records.grade import (
     LayerRow,
     Outcome,
     Provenance,
+    Target,
     Verdict,
 )
 from grader.records.network import (
@@ -228,6 +229,7 @@ __all__ = [
     "Similar",
     "SpatialDropout2D",
     "Student",
+    "Target",
     "Text",
     "TrainEvent",
     "TrainJob",
