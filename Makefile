@@ -46,6 +46,7 @@ lock:
 # The documented JSON Schemas; a test fails when they are out of date.
 schema: $(INSTALLED)
 	$(BIN)/grader schema > docs/report-schema.json
+	$(BIN)/grader schema --class > docs/results-schema.json
 	$(BIN)/grader rubric schema > docs/rubric-schema.json
 
 # The box for machines without bubblewrap, in Docker or Podman.

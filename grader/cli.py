@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from grader import __version__
+from grader.commands.report import Formats, Throwaway, fallback, outputs, report
 from grader.errors import BrokenError, GraderError, InstructorError, Unsupported
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 rubric_app = typer.Typer(no_args_is_help=True, help="Work with rubrics.")
 app.add_typer(rubric_app, name="rubric")
+app.command()(report)
 
 Submission = Annotated[
     Path, typer.Argument(help="A notebook, script, write-up, saved model, or a folder or zip with one.")
@@ -61,28 +63,30 @@ def check(
         Path | None, typer.Option("--output", "-o", help="Also write the report to this file.")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
+    formats: Formats = None,
+    throwaway: Throwaway = False,
 ) -> None:
     """Grade one submission and print its rubric report.
 
     Exit code 0: passed. 1: graded and not passed. 2: wrong usage or rubric. 3: a person must look.
     """
     from grader import pipeline, progress, score
-    from grader.report import FORMATS
+    from grader.report import deliver
+    from grader.report.interface import Context
     from grader.rubric import load
 
+    asked = deliver.wanted((formats or []) + ["json"] * as_json)
+    if output is not None:
+        asked.append(("json" if as_json or output.suffix == ".json" else "terminal", output))
+    context = Context(**vars(_screen()), submission=submission, throwaway=throwaway, environment=os.environ)
     wanted = _wanted(isolation)
     with (
+        fallback(asked, submission, context),
         progress.watcher(Console(stderr=True), quiet) as watcher,
         pipeline.prepare(load(rubric), retrain, watcher, wanted) as grading,
     ):
         grade = pipeline.grade_one(submission, grading)
-    text = FORMATS["json" if as_json else "terminal"](grade, _screen())
-    if output is not None:
-        _write(
-            output,
-            FORMATS["json" if as_json or output.suffix == ".json" else "terminal"](grade, _screen(False)),
-        )
-    _print(text)
+    outputs(grade, asked, context, _print)
     raise typer.Exit(score.exit_code(grade))
 
 
@@ -165,20 +169,24 @@ def rubric_schema() -> None:
 @rubric_app.command("new")
 def rubric_new(path: Annotated[Path, typer.Argument(help="The file to write.")]) -> None:
     """Write a commented rubric to start from."""
+    from grader.report import deliver
     from grader.rubric import SHIPPED
 
     if path.exists():
         raise InstructorError(f"{path} exists already", "Name another file.")
-    _write(path, (SHIPPED / "assignment4.toml").read_text(encoding="utf-8"))
+    deliver.write((SHIPPED / "assignment4.toml").read_text(encoding="utf-8"), path)
     _print(f"{path}: written; check it with `grader rubric validate {path}`")
 
 
 @app.command()
-def schema() -> None:
+def schema(
+    of_class: Annotated[bool, typer.Option("--class", help="Of a class instead of one submission.")] = False,
+) -> None:
     """Print the JSON Schema of the report that `check --json` prints."""
-    from grader.records import Grade
+    from grader.records import ClassResults, Grade
 
-    _print(json.dumps(Grade.model_json_schema(mode="serialization"), indent=2))
+    record = ClassResults if of_class else Grade
+    _print(json.dumps(record.model_json_schema(mode="serialization"), indent=2))
 
 
 def _wanted(isolation: bool | None) -> Wanted:
@@ -206,12 +214,6 @@ def _print(text: Report) -> None:
     raw = text.encode("utf-8", "replace") if isinstance(text, str) else text
     sys.stdout.buffer.write(raw + b"\n" * (not raw.endswith(b"\n")))
     sys.stdout.flush()
-
-
-def _write(path: Path, text: Report) -> None:
-    from grader.report import deliver
-
-    deliver.write(text, path)
 
 
 def main() -> None:

@@ -107,7 +107,7 @@ ALL_KINDS = (
         (
             HEAD + LIMIT + "zzz = 3\n",
             "criterion[a].zzz: no such key; allowed are "
-            "comparison, count, id, kind, limit, needs, points, required, title",
+            "comparison, count, hidden, id, kind, limit, needs, points, required, title",
         ),
         (HEAD + "[training]\nepoch = 5\n" + LIMIT, "training.epoch: no such key; did you mean 'epochs'?"),
         (

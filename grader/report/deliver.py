@@ -62,12 +62,12 @@ def of_one(grade: Grade, name: str, context: Context) -> Report:
 def permit(grade: Grade, name: str, context: Context) -> None:
     """Raises `InstructorError` for a gradebook's format of a grade made without isolation."""
     reader = known(name).reader
-    trusted = reader == "container" and context.environment.get(THROWAWAY) == "1"
+    trusted = reader == "container" and context.throwaway
     if reader == "person" or grade.provenance.isolated or trusted:
         return
     more = (
-        f" On a platform that runs each submission in a container of its own, {THROWAWAY}=1 lets "
-        "that container count as the box."
+        " On a platform that runs each submission in a container of its own, --throwaway-container "
+        "lets that container count."
         if reader == "container"
         else ""
     )
@@ -77,18 +77,19 @@ def permit(grade: Grade, name: str, context: Context) -> None:
     )
 
 
-THROWAWAY = "GRADER_THROWAWAY_CONTAINER"
-
-
 def _each(entries: tuple[Entry, ...], chosen: Format, context: Context) -> Iterator[tuple[str, Report]]:
     for entry in entries:
         if entry.grade is not None:
             yield f"{entry.student.id}{chosen.suffix}", chosen(entry.grade, context)
 
 
-def write(report: Report | Files, path: Path) -> list[Path]:
+def write(report: Report | Files, path: Path, appended: bool = False) -> list[Path]:
     """Write a file, or a folder of files; returns what was written. Raises `InstructorError`."""
     try:
+        if appended and isinstance(report, str):
+            with path.open("a", encoding="utf-8", errors="replace") as stream:
+                stream.write(_ended(report))
+            return [path]
         if isinstance(report, dict):
             targets = {inside(path, name): content for name, content in report.items()}
             for target, content in targets.items():

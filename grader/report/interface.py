@@ -24,12 +24,15 @@ class Screen:
 class Context(Screen):
     """What a format may know besides the results.
 
-    ``submission`` is where the work lies, ``gradebook`` the file that a platform exported,
-    ``environment`` the variables in which platforms say who and what is graded.
+    ``submission`` is where the work lies, ``gradebook`` the file that a platform exported and
+    ``column`` the assignment in it, ``environment`` the variables in which platforms say who and
+    what is graded. ``throwaway``: a container that runs one submission only counts as isolation.
     """
 
     submission: Path | None = None
     gradebook: Path | None = None
+    column: str = ""
+    throwaway: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -44,12 +47,16 @@ Reader = Literal["person", "gradebook", "container"]
 
 @dataclass(frozen=True)
 class Format:
-    """One format: what it makes of one student's grade (for that student), and of a class."""
+    """One format: what it makes of one student's grade (for that student), and of a class.
+
+    ``appended`` ones are added to a file that holds other lines already.
+    """
 
     suffix: str
     one: OfOne | None = None
     many: OfClass | None = None
     reader: Reader = "person"
+    appended: bool = False
 
     def __call__(self, grade: Grade, context: Screen) -> Report:
         """Of one grade. Raises `InstructorError` for a format that needs a class."""
