@@ -7,7 +7,7 @@
   }
   // A student who was opened: say so to screen readers and let the keyboard go on from there.
   const focus = () => {
-    const head = document.querySelector("article.student:target h2");
+    const head = document.querySelector("article.student:target h1");
     if (head) head.focus();
     window.scrollTo(0, head ? 0 : window.scrollY);
   };
