@@ -10,9 +10,11 @@ import io
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 from grader.errors import InstructorError
+from grader.report import words
 from grader.report.interface import Context, line
 from grader.report.names import file_name
 
@@ -86,8 +88,8 @@ def parse(raw: bytes, name: str, platform: str, first: str) -> Sheet:
 
 def scaled(points: float, max_points: float, possible: float, comma: bool = False) -> str:
     """Points on the platform's own scale, with two decimals."""
-    value = points * possible / max_points if max_points else 0.0
-    text = f"{value:.2f}"
+    whole, part, theirs = (Decimal(str(x)) for x in (max_points, points, possible))
+    text = f"{words.exact(part * theirs / whole) if whole else 0:.2f}"
     return text.replace(".", ",") if comma else text
 
 

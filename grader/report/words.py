@@ -42,7 +42,7 @@ CLAIM = {True: "agrees", False: "contradicted", None: "not compared"}
 UNISOLATED = "made without isolation: for the author's own eyes, not for a gradebook"
 
 
-def exact(points: float) -> Decimal:
+def exact(points: float | Decimal) -> Decimal:
     """Points as they are shown and added up everywhere: two decimals, no binary fractions."""
     return Decimal(str(points)).quantize(Decimal("0.01"), ROUND_HALF_EVEN)
 
