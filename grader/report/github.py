@@ -87,10 +87,10 @@ def summary(grade: r.Grade, context: Context) -> str:
 
 
 def outputs(grade: r.Grade, context: Context) -> str:
-    """For `$GITHUB_OUTPUT`: none of the values holds a line feed."""
+    """For `$GITHUB_OUTPUT`, `result` being a status or `partial`: none of the values holds a line feed."""
     view = for_student(grade)
     values = {
-        "result": view.headline if view.partial else view.grade.status,
+        "result": view.state,
         "points": words.points(view.grade.points),
         "max-points": words.points(view.grade.max_points),
         "needs-review": str(view.grade.needs_review).lower(),

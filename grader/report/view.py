@@ -13,16 +13,20 @@ PARTIAL = "partial result: not all criteria are shown"
 
 @dataclass(frozen=True)
 class View:
-    """A grade as somebody may see it, and the verdict to put over it."""
+    """A grade as somebody may see it, and the verdict to put over it.
+
+    ``state`` is a status or `partial`; the grade's own status would give hidden criteria away.
+    """
 
     grade: r.Grade
     headline: str
+    state: str
     partial: bool = False
 
 
 def whole(grade: r.Grade) -> View:
     """For the instructor."""
-    return View(grade, words.STATUS[grade.status])
+    return View(grade, words.STATUS[grade.status], grade.status)
 
 
 def for_student(grade: r.Grade) -> View:
@@ -41,7 +45,7 @@ def for_student(grade: r.Grade) -> View:
         changes |= {"runs": (), "claims": (), "target": None}
     told = _told(grade, shown)
     seen = grade.model_copy(update=changes | ({"status": told} if told else {}))
-    return View(seen, words.STATUS[told] if told else PARTIAL, partial=True)
+    return View(seen, words.STATUS[told] if told else PARTIAL, told or "partial", partial=True)
 
 
 def _told(grade: r.Grade, shown: tuple[r.Verdict, ...]) -> str:

@@ -161,7 +161,7 @@ def test_hidden_criteria_use_gradescopes_own_means(secret: r.Grade) -> None:
 def test_hidden_criteria_do_not_claim_success(secret: r.Grade) -> None:
     """All that is shown passes, and the report does not say that the work did."""
     assert "PARTIAL RESULT: NOT ALL CRITERIA ARE SHOWN, 60 of 60" in str(FORMATS["terminal"](secret, CONTEXT))
-    assert "result=partial result: not all" in str(FORMATS["github-output"](secret, CONTEXT))
+    assert "result=partial\n" in str(FORMATS["github-output"](secret, CONTEXT))
     passed = secret.model_copy(update={"status": "passed"})
     assert FORMATS["terminal"](secret, CONTEXT) == FORMATS["terminal"](passed, CONTEXT)
 

@@ -106,7 +106,7 @@ def _page(view: View, entry: r.Entry) -> dict[str, Any]:
         "grade": grade,
         "entry": entry,
         "headline": view.headline,
-        "state": "partial" if view.partial and grade.status != "not_passed" else grade.status,
+        "state": view.state,
         "curves": curves(grade.runs, grade.target),
         "drawing": drawing(grade.model.layers) if grade.model else "",
         "command": _command(grade, entry),
