@@ -17,6 +17,8 @@ from grader.report import deliver
 from grader.report.interface import Context
 from grader.results import read
 
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
 
 def grade(name: str = "work.ipynb", rubric: str = "Assignment 4", **changes: Any) -> r.Grade:
     verdict = r.Verdict(
@@ -25,7 +27,7 @@ def grade(name: str = "work.ipynb", rubric: str = "Assignment 4", **changes: Any
     )  # fmt: skip
     provenance = r.Provenance(
         grader_version="0.1", submission_digest="a" * 64, rubric_digest="b" * 64, dataset="mnist",
-        dataset_digest="c" * 64, seeds=(1,), isolation="box", isolated=True, created="2026-11-22T10:00:00+00:00",
+        dataset_digest="c" * 64, seeds=(1,), isolation="box", isolated=True, created="2026-11-22",
     )  # fmt: skip
     given = {
         "submission": name, "rubric": rubric, "status": "passed", "points": 7.5, "max_points": 10,
@@ -45,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def cli(tmp_path: Path) -> Cli:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", "from grader.cli import main; main()", *arguments]
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
@@ -104,7 +106,7 @@ def test_folders_that_cannot_be_reported_on(folder: Path, tmp_path: Path) -> Non
 # --- grader report ------------------------------------------------------------------------------
 
 
-def test_report_of_a_class(folder: Path, cli: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+def test_report_of_a_class(folder: Path, cli: Cli) -> None:
     """To a file, to the screen, and one file for each student."""
     assert cli("report", "results", "-f", "html", "-o", "out/class.html").returncode == 0
     assert "alpha" in (folder.parent / "out" / "class.html").read_text()
@@ -128,7 +130,7 @@ def test_report_of_a_class(folder: Path, cli: Callable[..., subprocess.Completed
 )
 def test_mistakes(
     folder: Path,
-    cli: Callable[..., subprocess.CompletedProcess[str]],
+    cli: Cli,
     arguments: tuple[str, ...],
     message: str,
 ) -> None:
@@ -138,7 +140,7 @@ def test_mistakes(
     assert message in done.stderr
 
 
-def test_formats_are_listed(cli: Callable[..., subprocess.CompletedProcess[str]], folder: Path) -> None:
+def test_formats_are_listed(cli: Cli, folder: Path) -> None:
     """`-f list` names them all."""
     assert {"html", "canvas", "junit"} <= set(cli("report", "results", "-f", "list").stdout.split())
 

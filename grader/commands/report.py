@@ -47,11 +47,11 @@ def report(
     ],
     format_: Annotated[str, typer.Option("--format", "-f", help="The format; `-f list` names them all.")],
     output: Annotated[
-        Path | None,
+        str,
         typer.Option(
             "--output", "-o", help="A file, or a folder (ends in /, or exists) for one per student."
         ),
-    ] = None,
+    ] = "",
     student: Annotated[str, typer.Option("--student", help="Only this student.")] = "",
     gradebook: Annotated[
         Path | None, typer.Option("--gradebook", help="What Canvas or Moodle exported, to be filled in.")
@@ -71,23 +71,23 @@ def report(
     chosen = deliver.known(format_)
     found = _only(stored.read(results), student)
     context = Context(
-        **vars(_screen(output is None)), gradebook=gradebook, column=column, throwaway=throwaway,
+        **vars(_screen(not output)), gradebook=gradebook, column=column, throwaway=throwaway,
         environment=os.environ,
     )  # fmt: skip
-    each = output is not None and chosen.one is not None and _is_folder(output)
+    each = chosen.one is not None and _is_folder(output)
     made = deliver.make(found, format_, context, each)
-    if output is None:
+    if not output:
         if isinstance(made, dict):
             raise InstructorError(f"{format_} makes several files", "Name a folder with -o.")
         _print(made)
         return
-    for path in deliver.write(made, output, chosen.appended):
+    for path in deliver.write(made, Path(output), chosen.appended):
         if path.name == "remarks.txt":
             _print(path.read_text(encoding="utf-8"))
 
 
-def _is_folder(path: Path) -> bool:
-    return path.is_dir() or str(path).endswith("/") or os.fspath(path).endswith(os.sep)
+def _is_folder(path: str) -> bool:
+    return path.endswith(("/", os.sep)) or (path != "" and Path(path).is_dir())
 
 
 def _only(results: ClassResults, student: str) -> ClassResults:

@@ -38,7 +38,7 @@ def notebook(tmp_path: Path) -> Path:
 
 
 def lines_of(path: Path) -> list[str]:
-    return [""] + path.read_text(encoding="utf-8").split("\n")
+    return ["", *path.read_text(encoding="utf-8").split("\n")]
 
 
 def test_lines_of_cells(notebook: Path) -> None:

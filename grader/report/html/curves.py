@@ -10,7 +10,7 @@ from grader import records as r
 from grader.report.html.svg import ErrorScale, percent, picture, tag
 
 WIDTH, HEIGHT = 400, 250
-LEFT, RIGHT, TOP, BOTTOM = 48, 14, 26, 36
+LEFT, RIGHT, TOP, BOTTOM = 54, 14, 26, 36
 STYLES = 5  # dash patterns of .run-0 to .run-4
 
 
