@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from grader import __version__
+from grader.commands import gradescope
 from grader.commands.report import Formats, Throwaway, fallback, outputs, report
 from grader.errors import BrokenError, GraderError, InstructorError, Unsupported
 
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 rubric_app = typer.Typer(no_args_is_help=True, help="Work with rubrics.")
 app.add_typer(rubric_app, name="rubric")
+app.add_typer(gradescope.app, name="gradescope")
 app.command()(report)
 
 Submission = Annotated[

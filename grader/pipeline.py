@@ -270,8 +270,10 @@ def _asked_for(subject: Subject, grading: Grading) -> bool:
     )
 
 
-def _target(grading: Grading) -> r.Target:
-    """What reports draw into the training curves."""
+def _target(grading: Grading) -> r.Target | None:
+    """What retraining had to reach; None where there was to be none."""
+    if not grading.retrain:
+        return None
     criterion = next((c for c in grading.rubric.criterion if isinstance(c, ValidationAccuracy)), None)
     images = len(grading.dataset.y_test)
     needed = criterion.needed(images) if criterion else None

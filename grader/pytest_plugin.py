@@ -78,8 +78,6 @@ def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Col
     state = parent.config.stash.get(_state, None)
     if state is None:
         return None
-    if path in state.submissions:
-        return Submission.from_parent(parent, path=path)
     return Class.from_parent(parent, path=path) if path in state.classes else None
 
 
@@ -108,10 +106,8 @@ class _State:
             self.rubric: LoadedRubric = load(rubric)
         except InstructorError as error:
             raise pytest.UsageError(f"{error.message}\n{error.hint}") from None
-        named = [arg.partition("::") for arg in config.args]
-        places = [(Path(config.invocation_params.dir, name).resolve(), item) for name, _, item in named]
-        self.classes = {place for place, item in places if not item}
-        self.submissions = {place for place, item in places if item}  # alice::accuracy
+        names = [arg.split("::")[0] for arg in config.args]
+        self.classes = {Path(config.invocation_params.dir, name).resolve() for name in names}
         self.retrain = not config.getoption("grader_no_retrain")
         self.isolation = config.getoption("grader_isolation")
         self._open = contextlib.ExitStack()

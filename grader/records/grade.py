@@ -81,7 +81,10 @@ class GradedModel(Record):
 
 
 class Target(Record):
-    """What retraining has to reach: ``correct`` of ``images`` within so many epochs."""
+    """What retraining has to reach: ``correct`` of ``images`` within so many epochs.
+
+    A grade without one was made without retraining.
+    """
 
     correct: int | None = None
     images: int
