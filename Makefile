@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test slow fuzz bench lint lock schema image clean
+.PHONY: demo test slow fuzz bench lint lock schema examples screenshots docs image clean
 
 demo: $(INSTALLED)
 	@echo "Grading submission 3 by retraining it: 5 to 20 minutes on a CPU, less on a GPU."
@@ -49,10 +49,22 @@ schema: $(INSTALLED)
 	$(BIN)/grader schema --class > docs/results-schema.json
 	$(BIN)/grader rubric schema > docs/rubric-schema.json
 
+# examples/reports, one file of every format; and the pictures of the documentation.
+examples: $(INSTALLED)
+	$(BIN)/python scripts/make_examples.py
+
+screenshots: $(INSTALLED)
+	$(BIN)/python scripts/make_screenshots.py
+
+# The documentation, in site/; warnings are errors.
+docs: $(INSTALLED)
+	$(BIN)/python scripts/make_docs.py
+	$(BIN)/mkdocs build --strict
+
 # The box for machines without bubblewrap, in Docker or Podman.
 ENGINE ?= docker
 image: $(INSTALLED)
 	$(ENGINE) build --tag grader:$$($(BIN)/python -c 'import grader; print(grader.__version__)') .
 
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache
