@@ -59,7 +59,7 @@ screenshots: $(INSTALLED)
 # The documentation, in site/; warnings are errors.
 docs: $(INSTALLED)
 	$(BIN)/python scripts/make_docs.py
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # The box for machines without bubblewrap, in Docker or Podman.
 ENGINE ?= docker
