@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test slow fuzz bench lint lock schema examples screenshots docs image clean
+.PHONY: demo test slow fuzz bench lint lock schema compatibility examples screenshots docs image clean
 
 demo: $(INSTALLED)
 	@echo "Grading submission 3 by retraining it: 5 to 20 minutes on a CPU, less on a GPU."
@@ -60,6 +60,10 @@ screenshots: $(INSTALLED)
 docs: $(INSTALLED)
 	$(BIN)/python scripts/make_docs.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# The table of old names; a test fails when it is out of date.
+compatibility: $(INSTALLED)
+	$(BIN)/python scripts/compatibility.py > docs/compatibility.md
 
 # The box for machines without bubblewrap, in Docker or Podman.
 ENGINE ?= docker

@@ -27,7 +27,7 @@ def extract(path: Path, target: Path) -> None:
             _check(path.name, members)
             for member in members:
                 if not member.is_dir():
-                    _write(archive, member, target)
+                    write(archive, member, target)
     except (
         zipfile.BadZipFile,
         zipfile.LargeZipFile,
@@ -49,25 +49,26 @@ def _check(name: str, members: list[zipfile.ZipInfo]) -> None:
     if len(_folders(members)) > MAX_FOLDERS:
         raise StudentError(f"{name} holds more than {MAX_FOLDERS:,} folders", _HINT)
     for member in members:
-        parts = PurePosixPath(member.filename.replace("\\", "/")).parts
-        kind = stat.S_IFMT(member.external_attr >> 16)
-        outside = ".." in parts or not parts or parts[0].startswith("/") or ":" in parts[0]
-        if (
-            outside
-            or len(parts) > MAX_DEPTH
-            or len(member.filename) > MAX_PATH
-            or "\0" in member.orig_filename
-            or kind not in (0, stat.S_IFREG, stat.S_IFDIR)
-        ):
-            raise StudentError(
-                f"{name}: the member {member.orig_filename[:80]!r} is no plain file inside the archive", _HINT
-            )
-        if member.file_size > MAX_MEMBER:
-            raise StudentError(
-                f"{name}: {member.filename[:80]!r} has {member.file_size:,} bytes; "
-                f"at most {MAX_MEMBER:,} are read",
-                _HINT,
-            )
+        if fault := member_fault(member):
+            raise StudentError(f"{name}: {fault}", _HINT)
+
+
+def member_fault(member: zipfile.ZipInfo, depth: int = MAX_DEPTH) -> str:
+    """Why a member cannot be unpacked; nothing if it can."""
+    parts = PurePosixPath(member.filename.replace("\\", "/")).parts
+    kind = stat.S_IFMT(member.external_attr >> 16)
+    outside = ".." in parts or not parts or parts[0].startswith("/") or ":" in parts[0]
+    if (
+        outside
+        or len(parts) > depth
+        or len(member.filename) > MAX_PATH
+        or "\0" in member.orig_filename
+        or kind not in (0, stat.S_IFREG, stat.S_IFDIR)
+    ):
+        return f"the member {member.orig_filename[:80]!r} is no plain file inside the archive"
+    if member.file_size > MAX_MEMBER:
+        return f"{member.filename[:80]!r} has {member.file_size:,} bytes; at most {MAX_MEMBER:,} are read"
+    return ""
 
 
 def _folders(members: list[zipfile.ZipInfo]) -> set[PurePosixPath]:
@@ -75,7 +76,7 @@ def _folders(members: list[zipfile.ZipInfo]) -> set[PurePosixPath]:
     return {folder for path in paths for folder in path.parents[:MAX_DEPTH]}
 
 
-def _write(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
+def write(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
     """Copy one member, counting what really comes out: declared sizes may lie."""
     file = target.joinpath(*PurePosixPath(member.filename.replace("\\", "/")).parts)
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -14,8 +14,8 @@ import typer
 from rich.console import Console
 
 from grader import __version__
-from grader.commands import gradescope
-from grader.commands.report import Formats, Throwaway, fallback, outputs, report
+from grader.commands import gradescope, rubric
+from grader.commands.report import Formats, Throwaway, fallback, of_class, outputs, report
 from grader.errors import BrokenError, GraderError, InstructorError, Unsupported
 
 if TYPE_CHECKING:
@@ -29,8 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Describe, check and retrain the convolutional networks that students hand in.",
 )
-rubric_app = typer.Typer(no_args_is_help=True, help="Work with rubrics.")
-app.add_typer(rubric_app, name="rubric")
+app.add_typer(rubric.app, name="rubric")
 app.add_typer(gradescope.app, name="gradescope")
 app.command()(report)
 
@@ -93,6 +92,96 @@ def check(
 
 
 @app.command()
+def batch(
+    folder: Annotated[
+        Path, typer.Argument(help="A class: a folder or a zip, as a learning platform exports it.")
+    ],
+    rubric: RubricName = "assignment4",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Where results are kept.  [default: FOLDER's name with -results]"),
+    ] = None,
+    roster: Annotated[
+        Path | None, typer.Option(help="A CSV of the class; tells who handed in nothing.")
+    ] = None,
+    assignment: Annotated[str, typer.Option(help="Which one, where a folder holds several (nbgrader).")] = "",
+    only: Annotated[
+        list[str] | None, typer.Option(help="Grade this student only; may be given again.")
+    ] = None,
+    attempts: Annotated[
+        int | None, typer.Option(min=1, max=100, help="Attempts at each network, instead of the rubric's.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what was found, and stop.")] = False,
+    structure_only: Annotated[
+        bool, typer.Option("--structure-only", help="Make no attempts; those made before count.")
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Do everything again, whatever was done before.")
+    ] = False,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, max=256, help="Attempts at a time.")
+    ] = None,
+    gpus: Annotated[int | None, typer.Option(min=0, help="Use no more GPUs than this.")] = None,
+    engine: Annotated[
+        str, typer.Option(help="Where attempts are made: local, or ray (a cluster).")
+    ] = "local",
+    address: Annotated[str, typer.Option(help="Of the Ray cluster.")] = "",
+    isolation: Annotated[
+        bool, typer.Option("--isolation/--no-isolation", help="Without: only for a class of your own code.")
+    ] = True,
+    fail_under: Annotated[
+        float | None,
+        typer.Option(min=0, max=100, help="Exit 1 if a submission has less than this percentage."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress; the table at the end.")] = False,
+    formats: Formats = None,
+) -> None:
+    """Grade a class. Results are kept as they come: the same command goes on where it was stopped.
+
+    Exit code 0: done. 1: see --fail-under. 2: wrong usage, rubric or folder. 3: a fault of grader's, shown
+    in the table. 130: interrupted.
+    """
+    from grader import class_command
+    from grader.batch import Options
+    from grader.engines import Settings
+    from grader.report import deliver
+
+    asked = deliver.wanted(formats or [])
+    options = Options(
+        isolated="required" if isolation else "none",
+        structure_only=structure_only,
+        fresh=fresh,
+        only=tuple(only or ()),
+        engine=engine,
+        settings=Settings(jobs=jobs, gpus=gpus, address=address),
+    )
+    job = class_command.ClassJob(folder, rubric, out, roster, assignment, attempts, dry_run, options)
+    code = class_command.run(job, Console(stderr=True), quiet, _screen(), _print, fail_under)
+    if asked and not dry_run:
+        of_class(job.results, asked, _screen(), _print)
+    raise typer.Exit(code)
+
+
+@app.command("set")
+def set_verdict(
+    results: Annotated[Path, typer.Argument(help="The folder that `grader batch` wrote.")],
+    student: Annotated[str, typer.Argument(help="The student's id, as the table shows it.")],
+    criterion: Annotated[str, typer.Argument(help="The criterion's id in the rubric.")],
+    points: Annotated[float, typer.Option("--points", help="How many, from 0 to the criterion's.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; shown wherever the verdict is.")],
+) -> None:
+    """Set a verdict by hand. It is shown as such, and stays when the class is graded again."""
+    from grader import store
+    from grader.report.interface import line
+
+    verdict = store.set_by_hand(results, student, criterion, points, reason)
+    _print(
+        f"{line(student)}: {criterion} is {verdict.points:g}/{verdict.max_points:g} by hand: "
+        f"{line(verdict.message)}"
+    )
+
+
+@app.command()
 def describe(
     submission: Submission,
     rubric: RubricName = "assignment4",
@@ -133,51 +222,6 @@ def doctor(as_json: AsJson = False) -> None:
     _print(shown)
     needed = ("strangers' code", "limits of a box", "retraining", "data")
     raise typer.Exit(3 if any(f.state == "fails" and f.subject in needed for f in findings) else 0)
-
-
-@rubric_app.command("validate")
-def rubric_validate(rubric: Annotated[str, typer.Argument(help="Path or name.")]) -> None:
-    """Check a rubric and its data set; say what is wrong and what is allowed."""
-    from grader import datasets
-    from grader.rubric import load
-
-    loaded = load(rubric)
-    data = datasets.load(loaded.dataset)
-    _print(
-        f"{loaded.path}: {len(loaded.rubric.criterion)} criteria, {loaded.rubric.max_points:g} points, "
-        f"{len(data.x_train):,} training and {len(data.x_test):,} test images"
-    )
-
-
-@rubric_app.command("show")
-def rubric_show(rubric: Annotated[str, typer.Argument(help="Path or name.")] = "") -> None:
-    """Print a rubric with all its settings, defaults included; without a name, list what ships."""
-    from grader.rubric import load, shipped
-
-    if not rubric:
-        _print("\n".join(f"{path.stem:16} {load(str(path)).rubric.title}" for path in shipped()))
-        return
-    _print(load(rubric).rubric.model_dump_json(indent=2))
-
-
-@rubric_app.command("schema")
-def rubric_schema() -> None:
-    """Print the JSON Schema of rubrics, for editors and for `taplo`."""
-    from grader.rubric import Rubric
-
-    _print(json.dumps(Rubric.model_json_schema(), indent=2))
-
-
-@rubric_app.command("new")
-def rubric_new(path: Annotated[Path, typer.Argument(help="The file to write.")]) -> None:
-    """Write a commented rubric to start from."""
-    from grader.report import deliver
-    from grader.rubric import SHIPPED
-
-    if path.exists():
-        raise InstructorError(f"{path} exists already", "Name another file.")
-    deliver.write((SHIPPED / "assignment4.toml").read_text(encoding="utf-8"), path)
-    _print(f"{path}: written; check it with `grader rubric validate {path}`")
 
 
 @app.command()

@@ -5,17 +5,76 @@ The work itself is done in an untrusted child, see `grader.asking`.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import time
 from contextlib import suppress
+from typing import Protocol
 
-from grader import claims, shapes
+from grader import __version__, claims, shapes
 from grader.asking import Asker
 from grader.errors import StudentError, Unsupported
 from grader.load import Loaded
-from grader.records import DescribedModel, Description, Program, Reading
+from grader.records import DescribeAnswer, DescribedModel, Description, Problem, Program, Reading
 
 SECOND_LOOK = 10.0  # seconds that the other reading gets at least
+
+
+class Kept(Protocol):
+    """Where descriptions are kept between two times that a class is graded."""
+
+    def description(self, key: str) -> DescribeAnswer | None: ...
+    def keep_description(self, key: str, answer: DescribeAnswer) -> None: ...
+
+
+class _Nothing:
+    def description(self, key: str) -> DescribeAnswer | None:
+        return None
+
+    def keep_description(self, key: str, answer: DescribeAnswer) -> None:
+        return None
+
+
+NOTHING = _Nothing()
+
+
+def describe_once(loaded: Loaded, asker: Asker, seconds: float, kept: Kept) -> Description:
+    """`describe`, unless the same submission was described before under the same conditions.
+
+    What was the submission's own doing is kept as well; a fault of ours is not.
+    """
+    key = _key(loaded.program, asker, seconds)
+    answer = kept.description(key)
+    if answer is None:
+        answer = _answer(loaded, asker, seconds)
+        kept.keep_description(key, answer)
+    if answer.description is not None:
+        return answer.description
+    assert answer.problem is not None
+    kind = StudentError if answer.problem.kind == "student" else Unsupported
+    raise kind(
+        answer.problem.message, answer.problem.hint, cell=answer.problem.cell, excerpt=answer.problem.excerpt
+    )
+
+
+def _answer(loaded: Loaded, asker: Asker, seconds: float) -> DescribeAnswer:
+    try:
+        return DescribeAnswer(description=describe(loaded, asker, seconds))
+    except (StudentError, Unsupported) as error:
+        kind = "student" if isinstance(error, StudentError) else "unsupported"
+        return DescribeAnswer(
+            problem=Problem(
+                kind=kind, message=error.message, hint=error.hint, cell=error.cell, excerpt=error.excerpt
+            )
+        )
+
+
+def _key(program: Program, asker: Asker, seconds: float) -> str:
+    """The name counts, for messages speak of it: nobody is shown the name of another's file."""
+    spec = asker.dataset.spec
+    told = (program.digest, program.name, spec.sha256, spec.served_as, seconds, __version__)
+    return hashlib.sha256(json.dumps((*told, asker.isolation.closed)).encode()).hexdigest()
 
 
 def describe(loaded: Loaded, asker: Asker, seconds: float) -> Description:
@@ -67,8 +126,22 @@ def _fit_failed(description: Description, program: Program) -> bool:
     return any(re.search(r"\.fit(_generator)?\(", x) for n, x in enumerate(code, 1) if n in failed)
 
 
-def _no_model(description: Description) -> StudentError:
+_MEMORY = (
+    "MemoryError",
+    "ResourceExhaustedError",
+    "numpy._core._exceptions._ArrayMemoryError",
+    "_ArrayMemoryError",
+)
+
+
+def _no_model(description: Description) -> StudentError | Unsupported:
     """Nothing was built: the first cell that failed says why, if one did."""
+    for failure in description.failures:
+        if failure.error.startswith(_MEMORY):  # the box is small, which is no fault of the student's
+            return Unsupported(
+                f"code cell {failure.cell} needs more memory than there is in a box: {failure.error}"[:500],
+                "A person should look at the submission.",
+            )
     if not description.failures:
         return StudentError("no cell builds a Keras model", "Hand in the cells that build the network.")
     first = description.failures[0]

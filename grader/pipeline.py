@@ -1,6 +1,9 @@
-"""Grade one submission: the whole story.
+"""Grade one submission: the whole story, in two halves.
 
-load -> describe (sandboxed child) -> structural checks -> retrain (trusted children) -> score
+`examine`: load -> describe (sandboxed child) -> what there is to check and to train
+`advance`: the attempts made so far -> the grade by what is known, and the next attempt to make
+
+`grade_one` goes from one to the other for a single submission, `grader.batch` for a class.
 """
 
 from __future__ import annotations
@@ -8,20 +11,33 @@ from __future__ import annotations
 import math
 import tempfile
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from grader import __version__, claims, datasets, describing, isolation, load, retraining, score, shapes
+from grader import (
+    __version__,
+    attempts,
+    claims,
+    datasets,
+    describing,
+    isolation,
+    load,
+    retraining,
+    score,
+    shapes,
+)
 from grader import records as r
 from grader.asking import Asker
+from grader.attempts import Attempt
 from grader.checks import MEASURED
 from grader.checks.interface import Subject
 from grader.checks.validation_accuracy import ValidationAccuracy, settled
 from grader.errors import BrokenError, GraderError, StudentError, Unsupported
 from grader.layers import row
+from grader.replaying import Replay
 from grader.rubric import LoadedRubric, Rubric
 
 BATCH_ACTIVATIONS = 1_500_000_000  # values of one batch in memory: 6 GB in float32
@@ -36,6 +52,7 @@ class Grading:
     asker: Asker
     retrain: bool
     watcher: retraining.Watcher
+    kept: describing.Kept = describing.NOTHING
 
     @property
     def rubric(self) -> Rubric:
@@ -54,6 +71,7 @@ def prepare(
     watcher: retraining.Watcher,
     isolated: isolation.Wanted = "preferred",
     many: bool = False,
+    kept: describing.Kept = describing.NOTHING,
 ) -> Iterator[Grading]:
     """What one or ``many`` submissions need; many get a fork server where there can be one.
 
@@ -67,9 +85,42 @@ def prepare(
         if many:
             asker.serve()
         try:
-            yield Grading(loaded, dataset, asker, retrain, watcher)
+            yield Grading(loaded, dataset, asker, retrain, watcher, kept)
         finally:
             asker.close()
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One model of a submission that may be the graded one; no ``job``: there is nothing to train.
+
+    With a ``replay``, its own code is what trains.
+    """
+
+    model: r.DescribedModel
+    source: str
+    subject: Subject
+    job: r.TrainJob | None = None
+    replay: Replay | None = None
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What is known of a submission before any training: its candidates, or the problem with it."""
+
+    name: str
+    program: r.Program | None = None
+    description: r.Description | None = None
+    candidates: tuple[Candidate, ...] = ()
+    problem: r.Problem | None = None
+
+    @property
+    def digest(self) -> str:
+        return self.program.digest if self.program else ""
+
+
+Known = Callable[[Attempt], r.TrainingRun | r.Problem | None]
+"""The outcome of an attempt: its run, why there is none, or None while it has not been made."""
 
 
 def grade_one(path: Path, grading: Grading) -> r.Grade:
@@ -77,40 +128,75 @@ def grade_one(path: Path, grading: Grading) -> r.Grade:
 
     Raises `InstructorError` only, for a path that does not exist.
     """
+    examined = examine(path, grading)
+    made: dict[str, r.TrainingRun | r.Problem | None] = {}
+    while True:
+        grade, attempt = advance(examined, grading, lambda x: made.get(x.key))
+        if attempt is None:
+            return grade
+        made[attempt.key] = _make(attempt, grading)
+
+
+def _make(attempt: Attempt, grading: Grading) -> r.TrainingRun | r.Problem:
+    try:
+        return attempt.training(grading.watcher).run()
+    except retraining.Stopped as stopped:
+        return stopped.run or INTERRUPTED
+    except (BrokenError, Unsupported) as error:
+        return problem_of(error)
+    except Exception:
+        return _fault()
+
+
+def examine(path: Path, grading: Grading) -> Examined:
+    """The first half. Raises `InstructorError` only, for a path that does not exist."""
     with tempfile.TemporaryDirectory(prefix="grader-") as scratch:
-        program: r.Program | None = None
+        examined = Examined(path.name)
         try:
             loaded = load.load(path, Path(scratch))
-            program = loaded.program
-            description = describing.describe(loaded, grading.asker, grading.rubric.describe_seconds)
-            return _grade_best(description, program, grading)
-        except StudentError as error:
-            return _without_model(path, program, grading, _problem("student", error))
-        except Unsupported as error:
-            return _without_model(path, program, grading, _problem("unsupported", error))
-        except BrokenError as error:
-            return _without_model(path, program, grading, _problem("broken", error))
+            examined = Examined(loaded.program.name, loaded.program)
+            seconds = grading.rubric.describe_seconds
+            description = describing.describe_once(loaded, grading.asker, seconds, grading.kept)
+            found = _candidates(description, loaded.program, path, grading)
+            return replace(examined, description=description, candidates=found)
+        except (StudentError, Unsupported, BrokenError) as error:
+            return replace(examined, problem=problem_of(error))
         except GraderError:
             raise
-        except Exception:  # the one broad boundary: our own fault must not end a class
-            problem = r.Problem(kind="broken", message=traceback.format_exc()[-3_000:])
-            return _without_model(path, program, grading, problem)
+        except Exception:  # the broad boundary: our own fault must not end a class
+            return replace(examined, problem=_fault())
 
 
-def _grade_best(description: r.Description, program: r.Program, grading: Grading) -> r.Grade:
-    """The best grade among the candidates; one that cannot be graded counts only if all are such."""
-    grades: list[r.Grade] = []
+def advance(examined: Examined, grading: Grading, known: Known) -> tuple[r.Grade, Attempt | None]:
+    """The second half: the grade by the attempts that are known, and the next one, if one is to be made."""
+    if examined.problem is not None:
+        return _without_model(examined, grading, examined.problem), None
+    try:
+        graded = [_grade_model(candidate, examined, grading, known) for candidate in examined.candidates]
+    except Exception:  # the same boundary
+        return _without_model(examined, grading, _fault()), None
+    pending = next((attempt for _, attempt in graded if attempt is not None), None)
+    return max((grade for grade, _ in graded), key=lambda grade: grade.points), pending
+
+
+def _candidates(
+    description: r.Description, program: r.Program, path: Path, grading: Grading
+) -> tuple[Candidate, ...]:
+    """The models to grade; one that cannot be graded counts only if all are such."""
+    found: list[Candidate] = []
     errors: list[StudentError] = []
     for model in candidates(description, grading.rubric.graded_model):
         try:
-            grades.append(_grade_model(model, description, program, grading))
+            replay = Replay(
+                path.resolve(), program.digest, model.number, grading.rubric.training.replay_seconds,
+                grading.asker, description.reading,
+            )  # fmt: skip
+            found.append(_candidate(model, program, replay, grading))
         except StudentError as error:
             errors.append(error)
-        if grades and grades[-1].status == "interrupted":
-            return grades[-1]
-    if not grades:
+    if not found:
         raise errors[0]
-    return max(grades, key=lambda grade: grade.points)
+    return tuple(found)
 
 
 # --- which model, which recipe ------------------------------------------------------------------
@@ -157,10 +243,9 @@ def recipe_of(model: r.DescribedModel, rubric: Rubric) -> tuple[tuple[r.Training
 # --- one model ----------------------------------------------------------------------------------
 
 
-def _grade_model(
-    model: r.DescribedModel, description: r.Description, program: r.Program, grading: Grading
-) -> r.Grade:
-    analysis = shapes.analyse(model.network)
+def _candidate(model: r.DescribedModel, program: r.Program, replay: Replay, grading: Grading) -> Candidate:
+    replayed = _is_replayed(model, program, grading)
+    analysis = shapes.analyse(model.network, reported=replayed)
     recipe, source = recipe_of(model, grading.rubric)
     if not model.network.unsupported and not any(fit.unsupported for fit in recipe):
         _check_fit(model.network, analysis, grading.dataset)
@@ -173,19 +258,63 @@ def _grade_model(
         policy=grading.rubric.training,
         obstacle=_obstacle(model.network, analysis, recipe, grading),
     )
-    runs, problem = _retrain(subject, grading)
-    if runs:
-        subject = Subject(**{**vars(subject), "runs": runs})
-    verdicts = score.judge(grading.rubric, subject, grading.retrain)
+    wanted = (replayed or not subject.obstacle) and _asked_for(subject, grading)
+    if not wanted:
+        return Candidate(model, source, subject)
+    return Candidate(model, source, subject, _job(subject, grading), replay if replayed else None)
+
+
+def _is_replayed(model: r.DescribedModel, program: r.Program, grading: Grading) -> bool:
+    """Whether this model cannot be retrained from its description, but by its own code."""
+    if not grading.retrain or grading.rubric.training.replay == "forbidden" or program.model_file:
+        return False
+    own_training = any(fit.unsupported for fit in model.training)
+    pretrained = any(fit.pretrained for fit in model.training)
+    return bool(model.training) and not pretrained and (bool(model.network.unsupported) or own_training)
+
+
+def _grade_model(
+    candidate: Candidate, examined: Examined, grading: Grading, known: Known
+) -> tuple[r.Grade, Attempt | None]:
+    runs, problem, pending = _runs(candidate, grading, known)
+    if pending is not None and runs:
+        problem = UNFINISHED
+    subject = replace(candidate.subject, runs=runs)
+    if problem is not None and problem.kind == "unsupported":
+        subject = replace(subject, obstacle=f"{subject.obstacle}; {problem.message}"[:2_000])
+    retrained = grading.retrain and (pending is None or bool(runs))
+    verdicts = score.judge(grading.rubric, subject, retrained)
     if problem is not None and problem.kind == "broken":
         verdicts = tuple(_broken(v) if v.kind in MEASURED else v for v in verdicts)
-    claimed = claims.compare(claims.read(program), analysis.total, _submitted_epochs(recipe, source), runs)
+    return _graded(candidate, examined, grading, verdicts, problem, runs, retrained), pending
+
+
+def _graded(
+    candidate: Candidate,
+    examined: Examined,
+    grading: Grading,
+    verdicts: tuple[r.Verdict, ...],
+    problem: r.Problem | None,
+    runs: tuple[r.TrainingRun, ...],
+    retrained: bool,
+) -> r.Grade:
+    subject, source = candidate.subject, candidate.source
+    recipe, analysis = subject.recipe, subject.analysis
+    assert examined.program is not None
+    assert examined.description is not None
+    program, model = examined.program, candidate.model
     grade = _grade(
-        program.name, program.digest, grading, verdicts, problem,
+        examined, grading, verdicts, problem, retrained,
         model=_graded_model(model, analysis, recipe, source),
-        runs=runs, claims=claimed, notes=tuple(_notes(description, recipe, source, grading)),
+        runs=runs,
+        claims=claims.check(program, examined.description, model, analysis, runs),
+        notes=(
+            *_replay_notes(candidate), *program.notes, *claims.flags(program, model),
+            *_notes(examined.description, recipe, source, grading),
+        ),
     )  # fmt: skip
-    return grade.model_copy(update={"needs_review": True}) if description.incomplete else grade
+    doubtful = examined.description.incomplete or (candidate.replay and subject.network.unsupported)
+    return grade.model_copy(update={"needs_review": True}) if doubtful else grade
 
 
 def _check_fit(network: r.ModelDescription, analysis: shapes.Analysis, dataset: datasets.Dataset) -> None:
@@ -216,6 +345,9 @@ def _obstacle(
     policy = grading.rubric.training
     if not grading.retrain:
         return "not retrained: --no-retrain"
+    given = [fit.pretrained for fit in recipe if fit.pretrained]
+    if given:
+        return f"its training starts from weights that came with it, by {given[0]}: only retraining counts"
     if network.unsupported:
         named = ", ".join(f"{u.name} ({u.class_name}: {u.reason})" for u in network.unsupported[:3])
         return f"cannot be retrained from its description: {named}"
@@ -234,30 +366,48 @@ def _obstacle(
     return ""
 
 
-def _retrain(subject: Subject, grading: Grading) -> tuple[tuple[r.TrainingRun, ...], r.Problem | None]:
-    """The runs that the rubric asks for; none where a criterion that they need has failed."""
-    if subject.obstacle or not _asked_for(subject, grading):
-        return (), None
+def _job(subject: Subject, grading: Grading) -> r.TrainJob:
     policy = grading.rubric.training
-    criterion = next((c for c in grading.rubric.criterion if isinstance(c, ValidationAccuracy)), None)
-    job = r.TrainJob(
-        network=subject.network,
-        training=subject.recipe,
+    return r.TrainJob(
+        network=attempts.canonical(subject.network),
+        training=tuple(attempts.bare(fit, subject.network) for fit in subject.recipe),
         dataset=grading.dataset.spec,
         seed=grading.seeds[0],
         max_epochs=policy.epochs,
-        stop_at=_stop_at(criterion, grading),
+        stop_at=_stop_at(_criterion(grading), grading),
     )
 
-    def is_settled(runs: Sequence[r.TrainingRun]) -> bool:
-        return bool(policy.stop_when_settled and criterion and settled(criterion, runs, policy))
 
-    try:
-        return retraining.retrain(job, grading.seeds, is_settled, grading.watcher), None
-    except retraining.Stopped as stopped:
-        if stopped.error is not None:
-            return stopped.runs, _problem("broken", stopped.error)
-        return stopped.runs, r.Problem(kind="interrupted", message="stopped by ^C while retraining")
+def _criterion(grading: Grading) -> ValidationAccuracy | None:
+    return next((c for c in grading.rubric.criterion if isinstance(c, ValidationAccuracy)), None)
+
+
+def attempts_of(candidate: Candidate, grading: Grading) -> Iterator[Attempt]:
+    """All attempts that may be made at a candidate, in their order."""
+    if candidate.job is not None:
+        for number, seed in enumerate(grading.seeds, 1):
+            job = candidate.job.model_copy(update={"seed": seed})
+            yield Attempt(job, number, len(grading.seeds), candidate.replay)
+
+
+def _runs(
+    candidate: Candidate, grading: Grading, known: Known
+) -> tuple[tuple[r.TrainingRun, ...], r.Problem | None, Attempt | None]:
+    """The runs in their order until the outcome is settled, what went wrong, and which is the next one."""
+    policy, criterion = grading.rubric.training, _criterion(grading)
+    runs: list[r.TrainingRun] = []
+    for attempt in attempts_of(candidate, grading):
+        outcome = known(attempt)
+        if outcome is None:
+            return tuple(runs), None, attempt
+        if isinstance(outcome, r.Problem):
+            return tuple(runs), outcome, None
+        runs.append(outcome)
+        if outcome.ended == "interrupted":
+            return tuple(runs), INTERRUPTED, None
+        if policy.stop_when_settled and criterion and settled(criterion, runs, policy):
+            break
+    return tuple(runs), None, None
 
 
 def _asked_for(subject: Subject, grading: Grading) -> bool:
@@ -297,6 +447,10 @@ def _broken(verdict: r.Verdict) -> r.Verdict:
             "message": "retraining failed by no fault of the submission",
         }
     )
+
+
+INTERRUPTED = r.Problem(kind="interrupted", message="stopped by ^C while retraining")
+UNFINISHED = r.Problem(kind="interrupted", message="more attempts are to be made")
 
 
 # --- the grade ----------------------------------------------------------------------------------
@@ -344,48 +498,68 @@ def _notes(
         yield r.Note(message=f"failed{where}: {failure.error}"[:2_000], cell=failure.cell)
 
 
+def _replay_notes(candidate: Candidate) -> Iterator[r.Note]:
+    """What a replay is, and what is no more than the word of the submission's own layers."""
+    if candidate.replay is None:
+        return
+    yield r.Note(
+        message=f"{candidate.subject.obstacle}: replayed instead. The submission's own code trained in its "
+        "box, and what it predicted was counted: a lower assurance than retraining"
+    )
+    for layer in candidate.subject.network.unsupported[:10]:
+        if layer.reported is not None:
+            own = layer.reported.trainable + layer.reported.non_trainable
+            yield r.Note(
+                message=f"the shape and the {own:,} parameters of {layer.name} ({layer.class_name}) are as "
+                "it reports them itself: a person should look"
+            )
+
+
 def _data_notes(fit: r.TrainingRecipe) -> Iterator[r.Note]:
     """Where the submission's own data differ from the whole training split and the test split."""
     used, validated = fit.trained_on, fit.validated_on
     if used.split == "train" and not used.whole_split:
-        yield r.Note(message=f"trained on {used.images:,} images: retraining uses the whole training split")
+        yield r.Note(message=f"trained on {used.images:,} of the training images, and so is retraining")
     if validated.split == "train":
-        yield r.Note(message="validated on training images: retraining validates on the test split")
+        yield r.Note(
+            message="validated on training images: callbacks see the same, the verdict counts the test split"
+        )
     elif validated.split == "test" and not validated.whole_split:
         yield r.Note(message=f"validated on {validated.images:,} test images: retraining counts all of them")
 
 
-def _problem(kind: str, error: GraderError) -> r.Problem:
+def problem_of(error: GraderError) -> r.Problem:
+    """The record of an error, by whose fault it is."""
+    kind = {StudentError: "student", Unsupported: "unsupported"}.get(type(error), "broken")
     return r.Problem(
-        kind=kind,
-        message=error.message,
-        hint=error.hint,
-        cell=error.cell,
-        excerpt=error.excerpt,
+        kind=kind, message=error.message, hint=error.hint, cell=error.cell, excerpt=error.excerpt
     )
 
 
-def _without_model(path: Path, program: r.Program | None, grading: Grading, problem: r.Problem) -> r.Grade:
+def _fault() -> r.Problem:
+    return r.Problem(kind="broken", message=traceback.format_exc()[-3_000:])
+
+
+def _without_model(examined: Examined, grading: Grading, problem: r.Problem) -> r.Grade:
     verdicts = score.without_model(grading.rubric, problem)
-    digest = program.digest if program else ""
-    return _grade(program.name if program else path.name, digest, grading, verdicts, problem)
+    return _grade(examined, grading, verdicts, problem, grading.retrain)
 
 
 def _grade(
-    name: str,
-    digest: str,
+    examined: Examined,
     grading: Grading,
     verdicts: tuple[r.Verdict, ...],
     problem: r.Problem | None,
+    retrained: bool,
     model: r.GradedModel | None = None,
     runs: tuple[r.TrainingRun, ...] = (),
     claims: tuple[r.ClaimCheck, ...] = (),
     notes: tuple[r.Note, ...] = (),
 ) -> r.Grade:
     return r.Grade(
-        submission=name,
+        submission=examined.name,
         rubric=grading.rubric.title,
-        status=score.status(grading.rubric, verdicts, problem, grading.retrain),
+        status=score.status(grading.rubric, verdicts, problem, retrained),
         points=round(sum(v.points for v in verdicts), 2),
         max_points=grading.rubric.max_points,
         needs_review=score.needs_review(verdicts, problem),
@@ -398,7 +572,7 @@ def _grade(
         notes=notes,
         provenance=r.Provenance(
             grader_version=__version__,
-            submission_digest=digest,
+            submission_digest=examined.digest,
             rubric_digest=grading.loaded.digest,
             dataset=grading.dataset.spec.name,
             dataset_digest=grading.dataset.spec.sha256,

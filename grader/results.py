@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from grader import store
 from grader.errors import InstructorError
 from grader.records import ClassResults, Entry, Grade, HandedIn, Student
 
@@ -27,7 +28,7 @@ def read(path: Path) -> ClassResults:
         raise InstructorError(f"{path}: no such results", "Name what `grader check --json` or a batch wrote.")
     stores = sorted(path.glob(STORE)) if path.is_dir() else [path] * path.match(STORE)
     if stores:
-        return _store(stores[0])
+        return store.read(stores[0])
     if path.is_dir():
         return _folder(path)
     found = _file(path)
@@ -52,15 +53,6 @@ def of_grades(grades: dict[str, Grade]) -> ClassResults:
 def _entry(name: str, grade: Grade) -> Entry:
     handed_in = HandedIn(layout="plain", path=grade.submission)
     return Entry(student=Student(id=name[:200], name=name), handed_in=handed_in, grade=grade)
-
-
-def _store(path: Path) -> ClassResults:
-    try:
-        from grader import store  # type: ignore[attr-defined,unused-ignore]
-    except ImportError:
-        raise InstructorError(f"{path}: stores are not supported by this version", "Update grader.") from None
-    found: ClassResults = store.read(path)
-    return found
 
 
 def _folder(path: Path) -> ClassResults:

@@ -1,11 +1,11 @@
-"""Retrain one submission in trusted children, one process per attempt, until the outcome is settled."""
+"""Retrain a network in a trusted child: one process for one attempt."""
 
 from __future__ import annotations
 
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -21,7 +21,7 @@ from grader.records import (
     TrainingRun,
     TrainJob,
 )
-from grader.sandbox import Limits, Spawned, environment, run
+from grader.sandbox import Ended, Limits, Spawned, environment, run
 
 # The size of a network and of its batches is limited before (`pipeline`); this is for what nobody thought of.
 LIMITS = Limits(
@@ -40,52 +40,31 @@ class Watcher(Protocol):
 
 
 class Stopped(Exception):
-    """An attempt did not come to its end; ``runs`` holds all that is known, ``error`` why unless it
-    was ^C.
-    """
+    """^C: the attempt did not come to its end; ``run`` holds what is known of it, if anything."""
 
-    def __init__(self, runs: tuple[TrainingRun, ...], error: BrokenError | None = None) -> None:
+    def __init__(self, run: TrainingRun | None) -> None:
         super().__init__("interrupted")
-        self.runs, self.error = runs, error
+        self.run = run
 
 
-def retrain(
-    job: TrainJob,
-    seeds: Sequence[int],
-    settled: Callable[[Sequence[TrainingRun]], bool],
-    watcher: Watcher,
-) -> tuple[TrainingRun, ...]:
-    """One attempt per seed, in order, as long as ``settled`` says no. Raises `Stopped`."""
-    runs: list[TrainingRun] = []
-    epochs = min(job.max_epochs, sum(recipe.epochs for recipe in job.training))
-    for number, seed in enumerate(seeds, 1):
-        watcher.attempt(number, len(seeds), seed, epochs)
-        attempt = _Attempt(job.model_copy(update={"seed": seed}), watcher)
-        try:
-            runs.append(attempt.run())
-        except KeyboardInterrupt:
-            raise Stopped((*runs, *attempt.so_far())) from None
-        except BrokenError as error:
-            raise Stopped(tuple(runs), error) from None
-        if settled(runs):
-            break
-    return tuple(runs)
+class Training:
+    """One attempt: a training child and what it has reported."""
 
-
-class _Attempt:
-    """One training child and what it has reported."""
-
-    def __init__(self, job: TrainJob, watcher: Watcher) -> None:
-        self.job, self.watcher = job, watcher
+    def __init__(self, job: TrainJob, watcher: Watcher, setting: Mapping[str, str] | None = None) -> None:
+        """``setting`` is added to the child's environment."""
+        self.job, self.watcher, self.setting = job, watcher, setting or {}
         self.environment: Environment | None = None
         self.epochs: list[EpochResult] = []
         self.end: EndEvent | None = None
+        self._child: Spawned | None = None
+        self._stopped = False
 
     def run(self) -> TrainingRun:
-        with tempfile.TemporaryDirectory(prefix="grader-") as scratch:
-            command = [sys.executable, "-I", "-m", "grader.train"]
-            child = Spawned(command, environment(scratch), Path(scratch))
-            ended = run(child, self.job.model_dump_json().encode(), LIMITS, self._event)
+        """Train to the end. Raises `BrokenError`, or `Stopped` on ^C."""
+        try:
+            ended = self._train()
+        except KeyboardInterrupt:
+            raise Stopped(self._so_far()) from None
         if self.end is None or self.environment is None:
             why = _STOPPED.get(ended.stopped) or f"ended with status {ended.returncode}"
             raise BrokenError(
@@ -93,19 +72,37 @@ class _Attempt:
                 "This is no fault of the submission. Grade it again, or report it.",
             )
         return TrainingRun(
-            seed=self.job.seed, epochs=tuple(self.epochs), ended=self.end.ended, environment=self.environment
+            seed=self.job.seed,
+            epochs=tuple(self.epochs),
+            ended=self.end.ended,
+            kept=self.end.kept,
+            environment=self.environment,
         )
 
-    def so_far(self) -> tuple[TrainingRun, ...]:
+    def _train(self) -> Ended:
+        with tempfile.TemporaryDirectory(prefix="grader-") as scratch:
+            command = [sys.executable, "-I", "-m", "grader.train"]
+            self._child = Spawned(command, environment(scratch) | dict(self.setting), Path(scratch))
+            if self._stopped:
+                self._child.kill()
+            return run(self._child, self.job.model_dump_json().encode(), LIMITS, self._event)
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process, once there is one."""
+        return self._child.pid if self._child is not None else None
+
+    def stop(self) -> None:
+        """End it from another thread; `run` then raises `BrokenError`."""
+        self._stopped = True
+        if self._child is not None:
+            self._child.kill()
+
+    def _so_far(self) -> TrainingRun | None:
         if self.environment is None:
-            return ()
-        return (
-            TrainingRun(
-                seed=self.job.seed,
-                epochs=tuple(self.epochs),
-                ended="interrupted",
-                environment=self.environment,
-            ),
+            return None
+        return TrainingRun(
+            seed=self.job.seed, epochs=tuple(self.epochs), ended="interrupted", environment=self.environment
         )
 
     def _event(self, line: bytes) -> None:

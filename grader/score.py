@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from grader.checks import CHECKS, MEASURED
 from grader.checks.interface import BaseCriterion, Finding, Subject
@@ -96,6 +96,40 @@ def _failed(rubric: Rubric, verdict: Verdict) -> bool:
     if verdict.outcome == "borderline":
         return verdict.points < verdict.max_points or verdict.max_points == 0
     return verdict.outcome == "fail"
+
+
+def by_hand(rubric: Rubric, grade: Grade, given: Mapping[str, tuple[float, str]]) -> Grade:
+    """The grade with a person's points and reasons, by criterion, in place of the grader's own verdicts.
+
+    A problem is settled once no required criterion is left open by it.
+    """
+    verdicts = tuple(_by_hand(v, *given[v.criterion]) if v.criterion in given else v for v in grade.verdicts)
+    is_open = any(v.required and v.outcome in ("not_reached", "broken") for v in verdicts)
+    problem = grade.problem if is_open else None
+    retrained = grade.status != "structure_only" or not is_open
+    unclear = grade.needs_review and not needs_review(grade.verdicts, grade.problem)
+    return grade.model_copy(
+        update={
+            "verdicts": verdicts,
+            "points": round(sum(v.points for v in verdicts), 2),
+            "status": status(rubric, verdicts, problem, retrained),
+            "needs_review": unclear or needs_review(verdicts, problem),
+        }
+    )
+
+
+def _by_hand(verdict: Verdict, points: float, reason: str) -> Verdict:
+    outcome = "pass" if points >= verdict.max_points else "borderline" if points > 0 else "fail"
+    return verdict.model_copy(
+        update={
+            "outcome": outcome,
+            "points": points,
+            "message": reason,
+            "hint": "",
+            "needs_review": False,
+            "by_hand": True,
+        }
+    )
 
 
 def needs_review(verdicts: Sequence[Verdict], problem: Problem | None) -> bool:

@@ -15,8 +15,8 @@ MAX_DIRECTORY = 1_000_000  # bytes; 2,000 members with names of 300 characters t
 _SIZE = 5  # of the directory, among what `zipfile` reads of the record at the end
 
 
-def open_zip(path: Path) -> zipfile.ZipFile:
-    """The archive, if its directory is small and its members are stored or deflated.
+def open_zip(path: Path, most: int = MAX_DIRECTORY) -> zipfile.ZipFile:
+    """The archive, if its directory has at most ``most`` bytes and its members are stored or deflated.
 
     Raises `zipfile.BadZipFile` for anything else, and whatever `zipfile` raises.
     """
@@ -27,10 +27,8 @@ def open_zip(path: Path) -> zipfile.ZipFile:
             end = None
     if end is None:
         raise zipfile.BadZipFile("File is not a zip file")
-    if end[_SIZE] > MAX_DIRECTORY:
-        raise zipfile.BadZipFile(
-            f"its directory has {end[_SIZE]:,} bytes; at most {MAX_DIRECTORY:,} are read"
-        )
+    if end[_SIZE] > most:
+        raise zipfile.BadZipFile(f"its directory has {end[_SIZE]:,} bytes; at most {most:,} are read")
     archive = zipfile.ZipFile(path)
     for member in archive.infolist():
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):

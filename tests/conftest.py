@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -109,3 +112,86 @@ def asker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asker]:
     asker.serve()
     yield asker
     asker.close()
+
+
+SIDES = """
+import numpy as np
+import keras
+from keras import layers
+with np.load("digits.npz") as data:
+    x, y = data["x_train"] / 255.0, data["y_train"]
+    xt, yt = data["x_test"] / 255.0, data["y_test"]
+model = keras.Sequential([
+    keras.Input((8, 8, 1)),
+    layers.Conv2D(FILTERS, 3, activation="relu"),
+    layers.Flatten(),
+    layers.Dense(2, activation="softmax"),
+])
+model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+model.fit(x, y, batch_size=16, epochs=2, validation_data=(xt, yt))
+"""
+
+_SIDES_RUBRIC = """
+title = "sides"
+describe_seconds = {seconds}
+dataset = {{ name = "digits", path = "digits.npz", sha256 = "{digest}" }}
+[training]
+epochs = 2
+{policy}
+[[criterion]]
+id = "parameters"
+kind = "parameter_limit"
+points = 10
+limit = {limit}
+
+[[criterion]]
+id = "accuracy"
+kind = "validation_accuracy"
+points = 30
+threshold = {threshold}
+clear_miss = 1.0
+needs = {needs}
+
+[[criterion]]
+id = "style"
+kind = "manual"
+points = 5
+question = "Is it well written?"
+"""
+
+
+@pytest.fixture(scope="session")
+def sides(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Writes rubrics for a small data set that anyone can learn: bright on the left, or on the right."""
+    folder = tmp_path_factory.mktemp("sides")
+    random = np.random.default_rng(7)
+    arrays: dict[str, Any] = {}
+    for split, n in (("train", 320), ("test", 100)):
+        labels = random.integers(0, 2, n)
+        images = random.integers(0, 60, (n, 8, 8)).astype(np.uint8)
+        images[labels == 0, :, :4] += 150
+        images[labels == 1, :, 4:] += 150
+        arrays |= {f"x_{split}": images, f"y_{split}": labels}
+    np.savez(folder / "digits.npz", **arrays)
+    digest = hashlib.sha256((folder / "digits.npz").read_bytes()).hexdigest()
+
+    def rubric(
+        name: str = "rubric",
+        limit: int = 2000,
+        threshold: float = 0.9,
+        needs: str = '["parameters"]',
+        policy: str = "",
+        seconds: int = 180,
+    ) -> Path:
+        path = folder / f"{name}.toml"
+        settings = {"limit": limit, "threshold": threshold, "needs": needs, "policy": policy}
+        path.write_text(_SIDES_RUBRIC.format(digest=digest, seconds=seconds, **settings))
+        return path
+
+    return rubric
+
+
+@pytest.fixture(scope="session")
+def network_of() -> Callable[[int], str]:
+    """A script for that data set, with so many filters: each number is another network."""
+    return lambda filters: SIDES.replace("FILTERS", str(filters))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,7 +17,10 @@ from grader.errors import InstructorError
 from grader.report import deliver
 from grader.report.interface import Context
 from grader.results import read
+from grader.rubric import load
+from grader.store import Store
 
+ROOT = Path(__file__).parents[1]
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -189,3 +193,37 @@ def test_json_written_is_json_read(folder: Path) -> None:
     deliver.write(deliver.make(whole, "json", Context()), target)
     assert read(target) == whole
     assert json.loads(target.read_text())["schema_version"] == "grader/results/1"
+
+
+def test_a_store_is_read(tmp_path: Path) -> None:
+    """The folder that a batch left, or the file in it; its grades are those that were put there."""
+    store = Store(tmp_path / "kept")
+    rubric = load("assignment4").rubric
+    student, handed_in = r.Student(id="s1", name="One"), r.HandedIn(layout="plain", path="s1")
+    store.put_class(rubric, [(student, handed_in)], (), ["a note"])
+    store.close()
+    for place in (tmp_path / "kept", next((tmp_path / "kept").glob("*.sqlite"))):
+        results = read(place)
+        assert [entry.student.id for entry in results.entries] == ["s1"]
+        assert results.notes == ("a note",)
+    page = deliver.make(read(tmp_path / "kept"), "html", Context())
+    assert "a note" in str(page)
+
+
+def test_reports_of_a_batch(cli: Cli, tmp_path: Path) -> None:
+    """`grader batch -f` writes reports of the class that it graded, into a file and into a folder."""
+    work = tmp_path / "class" / "one"
+    work.mkdir(parents=True)
+    shutil.copy(ROOT / "submissions" / "8-saved-keras" / "model.keras", work)
+    done = cli(
+        "batch", "class", "--structure-only", "--no-isolation", "--quiet", "--out", "kept",
+        "-f", "html=class.html", "-f", "markdown=feedback",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "one" in (tmp_path / "class.html").read_text()
+    assert (tmp_path / "feedback" / "one.md").is_file()
+    shown = cli("report", "kept", "-f", "terminal")
+    assert "structure passes" in shown.stdout
+    refused = cli("report", "kept", "-f", "nbgrader")
+    assert refused.returncode == 2
+    assert "graded without isolation" in refused.stderr

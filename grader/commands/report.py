@@ -18,7 +18,7 @@ from grader.errors import GraderError, InstructorError
 
 if TYPE_CHECKING:
     from grader.records import ClassResults, Grade
-    from grader.report.interface import Context, Report
+    from grader.report.interface import Context, Files, Report, Screen
 
 Print = Callable[["Report"], None]
 Formats = Annotated[
@@ -75,7 +75,11 @@ def report(
         environment=os.environ,
     )  # fmt: skip
     each = chosen.one is not None and _is_folder(output)
-    made = deliver.make(found, format_, context, each)
+    grade = found.entries[0].grade if len(found.entries) == 1 else None
+    if grade is not None and chosen.one is not None and not each and (student or results.is_file()):
+        made: Report | Files = deliver.of_one(grade, format_, context)
+    else:
+        made = deliver.make(found, format_, context, each)
     if not output:
         if isinstance(made, dict):
             raise InstructorError(f"{format_} makes several files", "Name a folder with -o.")
@@ -169,6 +173,27 @@ def outputs(grade: Grade, formats: list[tuple[str, Path | None]], context: Conte
     printed = [text for _, path, text in made if path is None]
     for text in printed or [deliver.of_one(grade, "terminal", context)]:
         show(text)
+
+
+def of_class(path: Path, formats: list[tuple[str, Path | None]], screen: Screen, show: Print) -> None:
+    """What `-f` asks for of a class that was just graded."""
+    from grader import results
+    from grader.report import deliver
+    from grader.report.interface import Context
+
+    found = results.read(path)
+    for name, target in formats:
+        plain = Context(width=screen.width, colour=screen.colour and target is None, environment=os.environ)
+        chosen = deliver.known(name)
+        folder = target is not None and (target.is_dir() or not target.suffix)
+        each = folder and chosen.one is not None
+        made = deliver.make(found, name, plain, each or chosen.many is None)
+        if target is not None:
+            deliver.write(made, target, chosen.appended)
+        elif isinstance(made, dict):
+            raise InstructorError(f"{name} makes several files", f"Name a folder: -f {name}=FOLDER/.")
+        else:
+            show(made)
 
 
 def _commit(submission: Path | None) -> dict[str, str]:

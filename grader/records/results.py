@@ -68,4 +68,5 @@ class ClassResults(Record):
     max_points: float
     entries: tuple[Entry, ...]
     left_out: tuple[LeftOut, ...] = ()
+    notes: tuple[Text, ...] = ()  # about the class as a whole
     similar: tuple[Similar, ...] = ()

@@ -53,7 +53,7 @@ class EpochResult(Record):
 
     event: Literal["epoch"] = "epoch"
     epoch: int
-    learning_rate: float
+    learning_rate: float | None
     train_loss: float | None
     train_accuracy: float | None
     validation_loss: float | None
@@ -64,8 +64,11 @@ class EpochResult(Record):
 
 
 class EndEvent(Record):
+    """``kept`` is the epoch whose weights the model has in the end, where that is not the last one."""
+
     event: Literal["end"] = "end"
     ended: Ended
+    kept: int | None = None
 
 
 TrainEvent = Environment | BatchEvent | EpochResult | EndEvent
@@ -83,11 +86,17 @@ class TrainJob(Record):
 
 
 class TrainingRun(Record):
-    """One attempt: one seed, trained from scratch."""
+    """One attempt: one seed, trained from scratch.
+
+    ``kept`` is the epoch whose weights the model has in the end, where that is not the last one.
+    ``replayed`` ones ran the submission's own code, see `grader.replaying`.
+    """
 
     seed: int
     epochs: tuple[EpochResult, ...]
     ended: Ended
+    kept: int | None = None
+    replayed: bool = False
     environment: Environment
 
     @property

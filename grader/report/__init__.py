@@ -10,6 +10,7 @@ from grader.report import (
     as_json,
     autolab,
     canvas,
+    class_table,
     classroom50,
     github,
     github_classroom,
@@ -27,7 +28,7 @@ from grader.report.interface import Format
 
 FORMATS: dict[str, Format] = {
     # for people
-    "terminal": Format(".txt", one=terminal.render),
+    "terminal": Format(".txt", one=terminal.render, many=class_table.render),
     "html": Format(".html", one=html.render, many=html.render_class),
     "markdown": Format(".md", one=markdown.render),
     # for programs

@@ -129,7 +129,8 @@ def _runs(grade: r.Grade) -> str:
     ]
     headers = ("attempt", "seed", "best epoch", "correct", "last", "epochs", "ended by", "time")
     environment = grade.runs[0].environment
-    where = f"Retrained on {line(environment.device)}, {environment.threads} threads:"
+    how = "Replayed, a lower assurance than retraining," if grade.runs[0].replayed else "Retrained"
+    where = f"{how} on {line(environment.device)}, {environment.threads} threads:"
     table = tabulate(
         rows,
         headers=headers,

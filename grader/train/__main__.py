@@ -37,7 +37,8 @@ def main() -> None:
     emit(_start())
     from grader.train.loop import Trainer  # after the devices are set up
 
-    emit(r.EndEvent(ended=Trainer(job, arrays, emit).run()))
+    trainer = Trainer(job, arrays, emit)
+    emit(r.EndEvent(ended=trainer.run(), kept=trainer.kept))
 
 
 def _start() -> r.Environment:

@@ -1,0 +1,231 @@
+"""Grade a class: structure first, then attempts, everybody's first before anyone's second.
+
+Nothing is held in memory but who is waiting for what: what a submission is and how far it has come is derived
+again from its files and the store whenever it is needed. So a batch that was killed goes on where it was, and
+one of three hundred takes no more memory than one of ten.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+import traceback
+from collections.abc import Collection
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
+
+from grader import isolation, pipeline, similarity, tree
+from grader import records as r
+from grader.attempts import Attempt
+from grader.class_progress import Display
+from grader.discover import Found, Submission
+from grader.engines import ENGINES, Engine, Settings
+from grader.errors import BrokenError, Unsupported
+from grader.progress import Quiet
+from grader.rubric import LoadedRubric
+from grader.store import Store
+
+
+class Keeper:
+    """Keeps descriptions in the store, until the batch is being stopped: what a child says that is killed
+    is nothing to keep.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store, self.stopping = store, False
+
+    def description(self, key: str) -> r.DescribeAnswer | None:
+        return self._store.description(key)
+
+    def keep_description(self, key: str, answer: r.DescribeAnswer) -> None:
+        if not self.stopping:
+            self._store.keep_description(key, answer)
+
+
+@dataclass
+class Running:
+    """One attempt under way, and the submissions that wait for it."""
+
+    attempt: Attempt
+    waiting: list[int]
+    begun: float = field(default_factory=time.monotonic)
+
+
+@dataclass
+class Batch:
+    """One run over a class. ``only``: the ids of those to grade, if not everyone."""
+
+    found: Found
+    grading: pipeline.Grading
+    store: Store
+    keeper: Keeper
+    display: Display
+    only: Collection[str] = ()
+    failed: dict[str, r.Problem] = field(default_factory=dict)
+
+    @property
+    def submissions(self) -> list[Submission]:
+        return [s for s in self.found.submissions if not self.only or s.student.id in self.only]
+
+    # --- structure ------------------------------------------------------------------------------
+
+    def structure(self) -> list[int]:
+        """The structural grade of everyone, as many at a time as there are cores; who needs an attempt."""
+        codes: dict[str, similarity.Code] = {}
+        pending = []
+        pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="describe")
+        try:
+            firsts = {pool.submit(self._first, s): n for n, s in enumerate(self.submissions)}
+            for future in as_completed(firsts):
+                number = firsts[future]
+                student = self.submissions[number].student
+                grade, waits, codes[student.id] = future.result()
+                self.store.put_grade(student.id, grade)
+                self.display.graded(student, grade, final=not waits)
+                if waits:
+                    pending.append(number)
+        except BaseException:
+            self.keeper.stopping = True
+            pool.shutdown(wait=False, cancel_futures=True)
+            end_children()
+            raise
+        finally:
+            pool.shutdown(wait=True)
+        if not self.only:
+            self.store.put_similar(similarity.alike(codes))
+        return sorted(pending)
+
+    def _first(self, submission: Submission) -> tuple[r.Grade, bool, similarity.Code]:
+        examined = pipeline.examine(submission.place, self.grading)
+        grade, attempt = pipeline.advance(examined, self.grading, self._known)
+        return grade, attempt is not None, similarity.code(examined, self.grading)
+
+    def _known(self, attempt: Attempt) -> r.TrainingRun | r.Problem | None:
+        return self.failed.get(attempt.key) or self.store.run(attempt)
+
+    def _step(self, number: int) -> tuple[r.Grade, Attempt | None]:
+        examined = pipeline.examine(self.submissions[number].place, self.grading)
+        return pipeline.advance(examined, self.grading, self._known)
+
+    # --- retraining -----------------------------------------------------------------------------
+
+    def retrain(self, pending: list[int], engine: Engine) -> None:
+        """Make the attempts that are asked for; the same one once, however many wait for it."""
+        ready = [(0, number) for number in pending]
+        running: dict[str, Running] = {}
+        futures: dict[Future[r.TrainingRun], str] = {}
+        while ready or futures:
+            while ready and len(futures) < engine.slots:
+                made, number = heappop(ready)
+                if later := self._begin(made, number, engine, running, futures):
+                    heappush(ready, (later, number))
+            if not futures:
+                continue
+            done, _ = wait(futures, timeout=0.5, return_when=FIRST_COMPLETED)
+            for future in done:
+                finished = running.pop(futures.pop(future))
+                self._finished(finished, future)
+                for number in finished.waiting:
+                    if self._told(number):
+                        heappush(ready, (finished.attempt.number, number))
+            self.display.waiting(len(ready), len(futures))
+
+    def _begin(
+        self,
+        made: int,
+        number: int,
+        engine: Engine,
+        running: dict[str, Running],
+        futures: dict[Future[r.TrainingRun], str],
+    ) -> int:
+        """Begin the next attempt of one; or how many are made already, if more than thought."""
+        grade, attempt = self._step(number)
+        student = self.submissions[number].student
+        if attempt is None:
+            self.store.put_grade(student.id, grade)
+            self.display.graded(student, grade, final=True)
+        elif attempt.number > made + 1:
+            return attempt.number - 1
+        elif attempt.key in running:
+            running[attempt.key].waiting.append(number)
+        else:
+            running[attempt.key] = Running(attempt, [number])
+            watcher = self.display.watcher(student, attempt)
+            futures[engine.begin(attempt, watcher)] = attempt.key
+        return 0
+
+    def _finished(self, finished: Running, future: Future[r.TrainingRun]) -> None:
+        attempt = finished.attempt
+        try:
+            run = future.result()
+        except (BrokenError, Unsupported) as error:
+            self.failed[attempt.key] = pipeline.problem_of(error)
+        except Exception:
+            self.failed[attempt.key] = r.Problem(kind="broken", message=traceback.format_exc()[-3_000:])
+        else:
+            self.store.keep_run(attempt, run)
+        seconds = time.monotonic() - finished.begun
+        students = [self.submissions[number].student for number in finished.waiting]
+        self.display.attempted(students, attempt, self._known(attempt), seconds)
+
+    def _told(self, number: int) -> bool:
+        """Store and show what is known of a submission now; whether it needs another attempt."""
+        grade, attempt = self._step(number)
+        student = self.submissions[number].student
+        self.store.put_grade(student.id, grade)
+        self.display.graded(student, grade, final=attempt is None)
+        return attempt is not None
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a class is graded; what is graded is `Found`, and by what a rubric."""
+
+    isolated: isolation.Wanted = "required"
+    structure_only: bool = False
+    fresh: bool = False
+    only: tuple[str, ...] = ()
+    engine: str = "local"
+    settings: Settings = field(default_factory=Settings)
+
+
+def grade_class(found: Found, rubric: LoadedRubric, store: Store, options: Options, display: Display) -> bool:
+    """Grade into the store what is not graded there yet; False: ^C came before the end.
+
+    Raises `InstructorError` for what is wrong with the machine, the data or the store.
+    """
+    keeper = Keeper(store)
+    told = {"rubric": rubric.digest, "isolated": options.isolated, "engine": options.engine}
+    store.begin(json.dumps(told), options.fresh)
+    display.say("looking for isolation and starting the process that describes")
+    try:
+        with pipeline.prepare(rubric, True, Quiet(), options.isolated, many=True, kept=keeper) as grading:
+            batch = Batch(found, grading, store, keeper, display, options.only)
+            pending = batch.structure()
+            if pending and not options.structure_only:
+                settings = replace(options.settings, dataset=grading.dataset)
+                _retrain(batch, pending, ENGINES[options.engine](settings))
+    except KeyboardInterrupt:
+        store.end("interrupted")
+        return False
+    store.end("done")
+    return True
+
+
+def _retrain(batch: Batch, pending: list[int], engine: Engine) -> None:
+    batch.display.say(f"{len(pending)} of {len(batch.submissions)} to be retrained; {engine.name}")
+    try:
+        batch.retrain(pending, engine)
+    finally:
+        engine.close()
+
+
+def end_children() -> None:
+    """End what this process has started: a describing child may have minutes left."""
+    for process in reversed(list(tree.descendants(os.getpid()))[1:]):
+        with suppress(OSError):
+            os.kill(process, signal.SIGKILL)

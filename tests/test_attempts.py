@@ -1,0 +1,58 @@
+"""When two attempts are the same work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from grader import attempts
+from grader import records as r
+
+
+def test_names_make_no_difference(network: Callable[..., r.ModelDescription]) -> None:
+    """Layers called otherwise are the same network; another order or setting is another."""
+
+    def built(first: str, second: str, units: int = 5) -> r.ModelDescription:
+        return network(
+            r.Flatten(name=first, inbound=()),
+            r.Dense(name=second, inbound=(), units=units),
+            shape=(28, 28, 1),
+        )
+
+    one = attempts.canonical(built("flatten_7", "softmax"))
+    assert one == attempts.canonical(built("a", "b"))
+    assert one != attempts.canonical(built("a", "b", units=6))
+    assert [layer.name for layer in one.layers] == ["layer_0", "layer_1", "layer_2"]
+    assert one.outputs == ("layer_2",)
+
+
+def test_where_a_recipe_came_from_makes_no_difference(recipe: Callable[..., Any]) -> None:
+    """The cell, and which images were recognised, train nothing; the batch size does."""
+    told = recipe(cell=7, trained_on=r.DataUse(split="train", images=9), unsupported=("x",))
+    assert attempts.bare(told) == attempts.bare(recipe())
+    assert attempts.bare(recipe(batch_size=3)) != attempts.bare(recipe())
+
+
+def test_a_run_that_ended_by_itself_says_so(
+    run: Callable[..., r.TrainingRun], network: Any, recipe: Any
+) -> None:
+    """Divergence and early stopping stay what they are, wherever the run is cut."""
+    spec = r.DatasetSpec(name="mnist", path="/x", sha256="0" * 64)
+    job = r.TrainJob(
+        network=network(r.Flatten(name="f", inbound=())),
+        training=(recipe(),),
+        dataset=spec,
+        seed=1,
+        max_epochs=5,
+    )
+    stopped = attempts.Made(run=run([9_000, 9_100], ended="early_stopping"), max_epochs=20)
+    assert attempts.usable(stopped, job) == stopped.run
+    one = attempts.usable(stopped, job.model_copy(update={"max_epochs": 1}))
+    assert one is not None
+    assert (len(one.epochs), one.ended) == (1, "finished")
+    short = attempts.Made(run=run([9_000, 9_100]), max_epochs=2)
+    assert attempts.usable(short, job) is None
+    diverged = attempts.Made(run=run([9_000, 9_100], ended="diverged"), max_epochs=20, stop_at=9_100)
+    reached = attempts.usable(diverged, job.model_copy(update={"stop_at": 9_100}))
+    assert reached is not None
+    assert reached.ended == "diverged"
