@@ -196,7 +196,7 @@ def test_a_report_can_be_written_to_a_file(cli: Cli, tmp_path: Path) -> None:
     model = str(ROOT / "submissions" / "8-saved-keras")
     cli("check", model, "--no-retrain", "-o", "report.json")
     assert Grade.model_validate_json((tmp_path / "report.json").read_text()).status == "structure_only"
-    done = cli("check", model, "--no-retrain", "-o", "no/such/folder.txt")
+    done = cli("check", model, "--no-retrain", "-o", "report.json/below.txt")
     assert done.returncode == 2
     assert "cannot be written" in done.stderr
 

@@ -57,16 +57,20 @@ class _Drawing:
         return ROW * (row + 1.5)
 
     def _skip(self, source: int, target: int, lane: int) -> Markup:
-        x, edge = 4 + LANE * (lane % MOST_LANES), self.left + 2
+        x = 4 + LANE * (lane % MOST_LANES)
         start, end = self._y(source), self._y(target)
+        near, far = (self.middle - self._width(self.layers[row]) / 2 for row in (source, target))
         return tag(
             "path", class_="edge",
-            d=f"M{edge} {start:.0f} H{x + 4} Q{x} {start:.0f} {x} {start + 4:.0f} "
-            f"V{end - 4:.0f} Q{x} {end:.0f} {x + 4} {end:.0f} H{edge}",
+            d=f"M{near:.0f} {start:.0f} H{x + 4} Q{x} {start:.0f} {x} {start + 4:.0f} "
+            f"V{end - 4:.0f} Q{x} {end:.0f} {x + 4} {end:.0f} H{far:.0f}",
         )  # fmt: skip
 
+    def _width(self, layer: r.LayerRow) -> float:
+        return BAR * (0.12 + 0.88 * _spatial(layer) / self.extent)
+
     def _layer(self, row: int, layer: r.LayerRow) -> Iterator[Markup]:
-        y, width = self._y(row), BAR * (0.12 + 0.88 * _spatial(layer) / self.extent)
+        y, width = self._y(row), self._width(layer)
         quiet = " quiet" if not _parameters(layer) else ""
         height = 6 + min(10, 2 * _channels(layer) ** 0.4) if not quiet else 4
         yield tag(
