@@ -20,7 +20,7 @@ from grader.replaying import Replay, Replaying
 from grader.retraining import Training, Watcher
 
 TRAINER = 1  # counted up whenever `grader.train` would come to other numbers
-BACKEND = "tensorflow"
+LIBRARIES = ("tensorflow", "keras", "numba", "numpy")  # what the engines compute with
 
 
 Work = Training | Replaying
@@ -72,7 +72,7 @@ class Attempt:
 @cache
 def trainer() -> str:
     """What trains, as far as its numbers depend on it."""
-    return f"{BACKEND} {version('tensorflow')}, keras {version('keras')}, trainer {TRAINER}"
+    return ", ".join([*(f"{name} {version(name)}" for name in LIBRARIES), f"trainer {TRAINER}"])
 
 
 def canonical(network: r.ModelDescription) -> r.ModelDescription:

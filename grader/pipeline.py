@@ -375,6 +375,7 @@ def _job(subject: Subject, grading: Grading) -> r.TrainJob:
         seed=grading.seeds[0],
         max_epochs=policy.epochs,
         stop_at=_stop_at(_criterion(grading), grading),
+        engine=policy.engine,
     )
 
 

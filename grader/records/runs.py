@@ -8,7 +8,7 @@ from pydantic import Field
 
 from grader.records.base import Name, Record
 from grader.records.network import ModelDescription
-from grader.records.training import TrainingRecipe
+from grader.records.training import Engine, TrainingRecipe
 
 
 class DatasetSpec(Record):
@@ -26,12 +26,17 @@ Ended = Literal[
 
 
 class Environment(Record):
-    """What a run ran on, to reproduce it. The first event of a training child."""
+    """What a run ran on, to reproduce it. The first event of a training child.
+
+    ``engine_note`` says why it was not the native engine, where it was not.
+    """
 
     event: Literal["start"] = "start"
     device: str
     threads: int
     versions: dict[str, str]
+    engine: Literal["native", "keras"] = "keras"
+    engine_note: str = ""
 
 
 class BatchEvent(Record):
@@ -83,6 +88,7 @@ class TrainJob(Record):
     seed: int
     max_epochs: Annotated[int, Field(ge=1)]
     stop_at: int | None = None
+    engine: Engine = "auto"
 
 
 class TrainingRun(Record):

@@ -272,6 +272,10 @@ class TrainingRecipe(Record):
     unsupported: Annotated[tuple[Text, ...], Field(fail_fast=True, max_length=100)] = ()
 
 
+# "auto": on a machine without a GPU the native engine, wherever it covers network and recipe; else Keras.
+# "native": also on a machine with one.
+Engine = Literal["auto", "native", "keras"]
+
 PUBLISHED_SEEDS = (2019, 2020, 2021, 2022, 2023, 2024, 2025)
 
 
@@ -281,7 +285,9 @@ class TrainingPolicy(Record):
     What cannot be described is replayed, where ``replay`` allows it: see `grader.replaying`.
 
     A network with more than ``max_parameters``, or more than ``max_activations`` values or
-    ``max_multiplications`` per image, is not retrained but left to a person.
+    ``max_multiplications`` per image, is not retrained but left to a person. ``engine`` "native" is
+    the fast one for processors ("auto" takes it on machines without a GPU); what it does not cover, Keras
+    trains.
     """
 
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 20
@@ -295,6 +301,7 @@ class TrainingPolicy(Record):
     last_k: Annotated[int, Field(ge=1)] = 3
     decide: Literal["majority", "any", "all"] = "majority"
     stop_when_settled: bool = True
+    engine: Engine = "auto"
     max_parameters: Annotated[int, Field(ge=1)] = 5_000_000
     max_activations: Annotated[int, Field(ge=1)] = 1_000_000
     max_multiplications: Annotated[int, Field(ge=1)] = 500_000_000
