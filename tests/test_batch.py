@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -207,15 +209,34 @@ def test_interrupted(tmp_path: Path, sides: Sides, network_of: Callable[[int], s
     assert "2 students:" in said
     assert "unfinished" in said
     assert "to go on: grader batch class" in said
-    assert not _children_of(tmp_path)
+    assert not _orphans()
     done = _batch(tmp_path, sides())
     assert done.returncode == 0
     assert len(_attempts(done)) == 3
     assert {g.status for g in _grades(tmp_path).values()} == {"passed"}
 
 
-def _children_of(place: Path) -> list[str]:
-    """Training children that are still there: they would have been started from this place."""
+def test_interrupted_while_it_describes(tmp_path: Path, sides: Sides) -> None:
+    """At once, whatever a submission would still do; and nothing is held against its author."""
+    (tmp_path / "class").mkdir()
+    (tmp_path / "class" / "dan.py").write_text("while True:\n    pass")
+    told = ["batch", "class", "-r", str(sides()), "--out", "out", "--no-isolation"]
+    batch = subprocess.Popen([*COMMAND, *told], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert batch.stderr is not None
+    while b"starting the process" not in batch.stderr.readline():
+        pass
+    time.sleep(3.0)
+    batch.send_signal(signal.SIGINT)
+    said, _ = batch.communicate(timeout=60)
+    assert batch.returncode == 130
+    assert b"1 not graded yet" in said
+    with closing(sqlite3.connect(tmp_path / "out" / store.NAME)) as base:
+        assert base.execute("SELECT count(*) FROM description").fetchone() == (0,)
+        assert base.execute("SELECT how FROM batch").fetchall() == [("interrupted",)]
+
+
+def _orphans() -> list[str]:
+    """Training children whose batch is gone."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
