@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from grader import pipeline, rubric, store
+from grader import pipeline, rubric, store, tree
 from grader import records as r
 from grader.attempts import Attempt
 from grader.batch import Batch, Keeper
@@ -182,6 +182,26 @@ def test_mistakes_are_told_before_anything_is_done(
     assert "Traceback" not in done.stderr
 
 
+def test_a_training_child_that_is_killed(
+    tmp_path: Path, sides: Sides, network_of: Callable[[int], str]
+) -> None:
+    """As by a machine out of memory: broken for that one, exit code 3, and made good by the next batch."""
+    (tmp_path / "class").mkdir()
+    (tmp_path / "class" / "anna.py").write_text(network_of(4))
+    told = ["batch", "class", "-r", str(sides()), "--out", "out", "--no-isolation", "--jobs", "1"]
+    command = [*COMMAND, *told]
+    batch = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    while not (children := [p for p in tree.descendants(batch.pid) if _trains(p)]):
+        time.sleep(0.05)
+    os.kill(children[0], signal.SIGKILL)
+    said, _ = batch.communicate(timeout=120)
+    assert batch.returncode == 3
+    assert b"retraining with seed 2019 ended with status -9" in said
+    assert _grades(tmp_path)["anna"].verdicts[1].outcome == "broken"
+    assert _batch(tmp_path, sides()).returncode == 0
+    assert _grades(tmp_path)["anna"].status == "passed"
+
+
 # --- stopped ------------------------------------------------------------------------------------
 
 
@@ -235,17 +255,21 @@ def test_interrupted_while_it_describes(tmp_path: Path, sides: Sides) -> None:
         assert base.execute("SELECT how FROM batch").fetchall() == [("interrupted",)]
 
 
-def _orphans() -> list[str]:
+def _orphans() -> list[int]:
     """Training children whose batch is gone."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            command, parent = (process / "cmdline").read_bytes(), (process / "status").read_text()
-        except OSError:
-            continue
-        if b"grader.train" in command and "\nPPid:\t1\n" in parent:
-            found.append(process.name)
-    return found
+    processes = [int(p.name) for p in Path("/proc").glob("[0-9]*")]
+    return [p for p in processes if _trains(p) and "\nPPid:\t1\n" in _told(p, "status")]
+
+
+def _trains(process: int) -> bool:
+    return "grader.train" in _told(process, "cmdline")
+
+
+def _told(process: int, file: str) -> str:
+    try:
+        return Path(f"/proc/{process}/{file}").read_text()
+    except OSError:
+        return ""
 
 
 # --- the order ----------------------------------------------------------------------------------
