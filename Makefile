@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test slow fuzz bench lint lock schema image clean
+.PHONY: demo test slow fuzz bench lint lock schema compatibility image clean
 
 demo: $(INSTALLED)
 	@echo "Grading submission 3 by retraining it: 5 to 20 minutes on a CPU, less on a GPU."
@@ -47,6 +47,10 @@ lock:
 schema: $(INSTALLED)
 	$(BIN)/grader schema > docs/report-schema.json
 	$(BIN)/grader rubric schema > docs/rubric-schema.json
+
+# The table of old names; a test fails when it is out of date.
+compatibility: $(INSTALLED)
+	$(BIN)/python scripts/compatibility.py > docs/compatibility.md
 
 # The box for machines without bubblewrap, in Docker or Podman.
 ENGINE ?= docker

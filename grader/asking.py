@@ -9,6 +9,8 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from grader import strict
@@ -26,7 +28,7 @@ from grader.isolation.interface import (
 )
 from grader.isolation.server import ForkServer, ServerGone
 from grader.load import Loaded
-from grader.records import DescribeAnswer, DescribeJob, Description, Problem, Reading
+from grader.records import DescribeAnswer, DescribeJob, Description, Problem, Reading, ReplayJob
 from grader.sandbox import Child, Ended, Limits, run
 
 ANSWER_BYTES = 64_000_000  # of all answers of one child; the last one counts
@@ -34,6 +36,17 @@ LINE_BYTES = 8_000_000
 MODEL_SECONDS = 60.0  # for a saved model: nothing of it is run, but HDF5 can loop over a damaged file
 MAX_COPIED = 300_000_000
 MAX_FILES, MAX_FILE = 2_000, 200_000_000  # no larger than the child may write
+
+
+@dataclass(frozen=True)
+class ReplayWish:
+    """One attempt of a replay: seconds and bytes at most, the seed, and the number of the model."""
+
+    seconds: float
+    answer_bytes: int
+    seed: int
+    model: int
+    reading: Reading | None = None
 
 
 class Asker:
@@ -105,10 +118,35 @@ class Asker:
             )
         return _read_answer(answers[0] if answers else b"", ended, seconds)
 
-    def _limits(self, seconds: float) -> Limits:
+    def replay(
+        self,
+        loaded: Loaded,
+        data: Path,
+        job: ReplayWish,
+        on_line: Callable[[bytes], None],
+        started: Callable[[Child], None],
+    ) -> Ended:
+        """Run a submission's own training in a child that sees the npz ``data``; lines are `ReplayAnswer`s.
+
+        ``started`` is given the child, for whoever wants to end it early. Of the files beside the submission
+        it gets those that can be read as text, and no weights.
+        """
+        with tempfile.TemporaryDirectory(prefix="grader-") as scratch:
+            inputs, home = _laid_out(loaded, Path(scratch), _is_text)
+            readable(data.parent)
+            task = Task("grader.describe.replay", inputs, data.parent, home)
+            places = self.isolation.places(task)
+            asked = self._job(loaded, places, job.seconds, job.reading, data.name)
+            full = ReplayJob(**dict(asked), seed=job.seed, model=job.model)
+            child = self.isolation.start(task)
+            started(child)
+            limits = self._limits(job.seconds, job.answer_bytes)
+            return run(child, full.model_dump_json().encode(), limits, on_line)
+
+    def _limits(self, seconds: float, answer_bytes: int = ANSWER_BYTES) -> Limits:
         return Limits(
             seconds,
-            answer_bytes=ANSWER_BYTES,
+            answer_bytes=answer_bytes,
             line_bytes=LINE_BYTES,
             memory=BOX_MEMORY,
             processes=BOX_PROCESSES,
@@ -118,14 +156,11 @@ class Asker:
         )
 
     def _task(self, loaded: Loaded, scratch: Path) -> Task:
-        inputs, home = scratch / "input", scratch / "home"
-        home.mkdir()
-        inputs.mkdir()
-        _copy(loaded.beside, inputs / "files")
+        inputs, home = _laid_out(loaded, scratch, lambda file: True)
         model = loaded.program.model_file
         if model is not None:
             _copy_model(Path(model), inputs)
-        readable(inputs)
+            readable(inputs)
         return Task("grader.describe", inputs, None if model is not None else self._blinded(), home)
 
     def _blinded(self) -> Path:
@@ -137,14 +172,16 @@ class Asker:
                 readable(self._data)
         return self._data
 
-    def _job(self, loaded: Loaded, places: Places, seconds: float, reading: Reading | None) -> DescribeJob:
-        """The job, with every path as the child sees it."""
+    def _job(
+        self, loaded: Loaded, places: Places, seconds: float, reading: Reading | None, data: str = ""
+    ) -> DescribeJob:
+        """The job, with every path as the child sees it; ``data`` is another file's name than usual."""
         program, spec = loaded.program, self.dataset.spec
         model = f"{places.inputs}/{_inside(Path(program.model_file))}" if program.model_file else None
         return DescribeJob(
             program=program.model_copy(update={"model_file": model, "path": ""}),
             files=f"{places.inputs}/files",
-            data=f"{places.data}/{Path(spec.path).name}" if places.data else "",
+            data=f"{places.data}/{data or Path(spec.path).name}" if places.data else "",
             dataset=spec.served_as,
             image_shape=self.dataset.image_shape,
             seconds=int(seconds),
@@ -155,12 +192,28 @@ class Asker:
 # --- what the child may read --------------------------------------------------------------------
 
 
-def _copy(beside: Path | None, folder: Path) -> None:
+def _laid_out(loaded: Loaded, scratch: Path, wanted: Callable[[Path], bool]) -> tuple[Path, Path]:
+    """New folders for the inputs, with the ``wanted`` files that came with the submission, and for a home."""
+    inputs, home = scratch / "input", scratch / "home"
+    home.mkdir()
+    inputs.mkdir()
+    _copy(loaded.beside, inputs / "files", wanted)
+    readable(inputs)
+    return inputs, home
+
+
+def _is_text(file: Path) -> bool:
+    """Whether a file holds no more than text: a zero byte is in every file of weights."""
+    with file.open("rb") as opened:
+        return b"\0" not in opened.read(1_000_000)
+
+
+def _copy(beside: Path | None, folder: Path, wanted: Callable[[Path], bool]) -> None:
     """The submission's own files, without links and within bounds."""
     folder.mkdir(parents=True)
     left = MAX_COPIED
     plain = (f for f in sorted(beside.rglob("*")) if f.is_file() and not f.is_symlink()) if beside else ()
-    for count, file in enumerate(plain):
+    for count, file in enumerate(f for f in plain if wanted(f)):
         size = file.stat().st_size
         if count < MAX_FILES and size <= MAX_FILE and (left := left - size) > 0:
             target = folder / file.relative_to(beside or file)
@@ -175,7 +228,7 @@ def _inside(model: Path) -> str:
 
 def _copy_model(model: Path, inputs: Path) -> None:
     if model.is_dir():
-        _copy(model, inputs / "model" / model.name)
+        _copy(model, inputs / "model" / model.name, lambda file: True)
     elif (size := model.stat().st_size) > MAX_COPIED:
         raise StudentError(f"{model.name} has {size:,} bytes; at most {MAX_COPIED:,} are read")
     else:

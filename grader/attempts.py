@@ -14,44 +14,65 @@ from functools import cache, cached_property
 from importlib.metadata import version
 from typing import Any
 
+from grader import __version__
 from grader import records as r
+from grader.replaying import Replay, Replaying
 from grader.retraining import Training, Watcher
 
 TRAINER = 1  # counted up whenever `grader.train` would come to other numbers
-BACKEND = "tensorflow"
+LIBRARIES = ("tensorflow", "keras", "numba", "numpy")  # what the engines compute with
+
+
+Work = Training | Replaying
+"""An attempt under way: `run`, `stop` from another thread, and the `pid` of its child."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """The ``number``-th of at most ``attempts`` runs of one network; ``job`` names its seed."""
+    """The ``number``-th of at most ``attempts`` runs of one network; ``job`` names its seed.
+
+    With a ``replay`` it is the submission's own code that trains, and of the job no more than seed, epochs
+    and threshold count.
+    """
 
     job: r.TrainJob
     number: int = 1
     attempts: int = 1
+    replay: Replay | None = None
 
     @property
     def epochs(self) -> int:
+        if self.replay is not None:
+            return self.job.max_epochs
         return min(self.job.max_epochs, sum(fit.epochs for fit in self.job.training))
 
     @cached_property
     def key(self) -> str:
         """The same for the same work, however far it may go: see `usable`."""
-        told = self.job.model_dump(
-            mode="json", exclude={"dataset": True, "max_epochs": True, "stop_at": True}
-        )
+        if self.replay is not None:
+            told: dict[str, Any] = {
+                "replay": self.replay.digest, "model": self.replay.model, "seed": self.job.seed,
+                "reading": self.replay.reading, "grader": __version__,
+            }  # fmt: skip
+        else:
+            told = self.job.model_dump(
+                mode="json", exclude={"dataset": True, "max_epochs": True, "stop_at": True}
+            )
         told |= {"dataset": self.job.dataset.sha256, "trainer": trainer()}
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
-    def training(self, watcher: Watcher, setting: Mapping[str, str] | None = None) -> Training:
-        """The work itself, to be run at once; ``setting`` is added to its environment."""
+    def training(self, watcher: Watcher, setting: Mapping[str, str] | None = None) -> Work:
+        """The work itself, to be run at once; ``setting`` is added to the environment of a training child."""
         watcher.attempt(self.number, self.attempts, self.job.seed, self.epochs)
+        if self.replay is not None:
+            return Replaying(self.replay, self.job, watcher)
         return Training(self.job, watcher, setting)
 
 
 @cache
 def trainer() -> str:
     """What trains, as far as its numbers depend on it."""
-    return f"{BACKEND} {version('tensorflow')}, keras {version('keras')}, trainer {TRAINER}"
+    return ", ".join([*(f"{name} {version(name)}" for name in LIBRARIES), f"trainer {TRAINER}"])
 
 
 def canonical(network: r.ModelDescription) -> r.ModelDescription:
@@ -69,11 +90,14 @@ def canonical(network: r.ModelDescription) -> r.ModelDescription:
     )
 
 
-def bare(recipe: r.TrainingRecipe) -> r.TrainingRecipe:
-    """The recipe without what only tells where it came from."""
+def bare(recipe: r.TrainingRecipe, network: r.ModelDescription) -> r.TrainingRecipe:
+    """The recipe of a network without what only tells where it came from, layers called by their place."""
     told = ("trained_on", "validated_on", "cell", "unsupported")
-    empty: dict[str, Any] = {name: r.TrainingRecipe.model_fields[name].default for name in told}
-    return recipe.model_copy(update=empty)
+    changed: dict[str, Any] = {name: r.TrainingRecipe.model_fields[name].default for name in told}
+    if recipe.frozen is not None:
+        places = {layer.name: f"layer_{number}" for number, layer in enumerate(network.layers)}
+        changed["frozen"] = tuple(places[name] for name in recipe.frozen if name in places)
+    return recipe.model_copy(update=changed)
 
 
 class Made(r.Record):
@@ -110,4 +134,6 @@ def usable(made: Made, job: r.TrainJob) -> r.TrainingRun | None:
 def _cut(run: r.TrainingRun, count: int, ended: r.Ended) -> r.TrainingRun:
     """A run that ended here by itself keeps saying so."""
     by_itself = count == len(run.epochs) and run.ended in ("diverged", "early_stopping")
-    return run.model_copy(update={"epochs": run.epochs[:count], "ended": run.ended if by_itself else ended})
+    kept = run.kept if count == len(run.epochs) else None
+    epochs = run.epochs[:count]
+    return run.model_copy(update={"epochs": epochs, "ended": run.ended if by_itself else ended, "kept": kept})

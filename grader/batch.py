@@ -25,7 +25,7 @@ from grader.attempts import Attempt
 from grader.class_progress import Display
 from grader.discover import Found, Submission
 from grader.engines import ENGINES, Engine, Settings
-from grader.errors import BrokenError
+from grader.errors import BrokenError, Unsupported
 from grader.progress import Quiet
 from grader.rubric import LoadedRubric
 from grader.store import Store
@@ -166,7 +166,7 @@ class Batch:
         attempt = finished.attempt
         try:
             run = future.result()
-        except BrokenError as error:
+        except (BrokenError, Unsupported) as error:
             self.failed[attempt.key] = pipeline.problem_of(error)
         except Exception:
             self.failed[attempt.key] = r.Problem(kind="broken", message=traceback.format_exc()[-3_000:])

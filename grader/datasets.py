@@ -11,7 +11,7 @@ import hashlib
 import io
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -130,3 +130,13 @@ def write_blinded(dataset: Dataset, path: Path) -> None:
         x_train, x_test = x_train[..., 0], x_test[..., 0]
     y_train = dataset.y_train.astype(np.uint8 if dataset.classes <= 256 else np.int64)
     np.savez(path, x_train=x_train, y_train=y_train, x_test=x_test, y_test=permuted.astype(y_train.dtype))
+
+
+def write_shuffled(dataset: Dataset, path: Path) -> npt.NDArray[np.int64]:
+    """For a replay: blinded, and the test images in an order that only the caller gets.
+
+    Entry i of the result is the place in the test split of the i-th image written.
+    """
+    order = np.random.default_rng().permutation(len(dataset.x_test))
+    write_blinded(replace(dataset, x_test=dataset.x_test[order]), path)
+    return order

@@ -126,8 +126,22 @@ def _fit_failed(description: Description, program: Program) -> bool:
     return any(re.search(r"\.fit(_generator)?\(", x) for n, x in enumerate(code, 1) if n in failed)
 
 
-def _no_model(description: Description) -> StudentError:
+_MEMORY = (
+    "MemoryError",
+    "ResourceExhaustedError",
+    "numpy._core._exceptions._ArrayMemoryError",
+    "_ArrayMemoryError",
+)
+
+
+def _no_model(description: Description) -> StudentError | Unsupported:
     """Nothing was built: the first cell that failed says why, if one did."""
+    for failure in description.failures:
+        if failure.error.startswith(_MEMORY):  # the box is small, which is no fault of the student's
+            return Unsupported(
+                f"code cell {failure.cell} needs more memory than there is in a box: {failure.error}"[:500],
+                "A person should look at the submission.",
+            )
     if not description.failures:
         return StudentError("no cell builds a Keras model", "Hand in the cells that build the network.")
     first = description.failures[0]

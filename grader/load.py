@@ -16,21 +16,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from grader import choosing
 from grader.archive import extract
+from grader.choosing import MAX_BYTES
 from grader.errors import InstructorError, StudentError
 from grader.records import Cell, Program
 
-MAX_BYTES = 64_000_000  # of one notebook, script or write-up
 MAX_OUTPUT = 1_000_000  # characters of saved output kept per cell
 MAX_SUBMISSION, MAX_FILES = 1_000_000_000, 20_000  # of a file, or of a folder with all in it
 MAX_PATH = 1_000  # characters of a name within a folder
 MAX_CELLS = 5_000
 MAX_BRACKETS, MAX_COMMAS = 2_000_000, 10_000_000  # of a notebook's JSON
 
-MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".json")
-# What counts when a folder holds several kinds: code tells more than weights do.
-PREFERENCE = (".ipynb", ".py", ".keras", ".h5", ".hdf5", ".json", ".md", ".markdown", "savedmodel")
-
+MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".json", ".yaml", ".yml")
 # Colours and cursor movements (CSI); titles and links (OSC).
 _TAG = re.compile(r"<[^<>]*>")
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
@@ -110,37 +108,8 @@ def _is_saved_model(path: Path) -> bool:
 
 
 def _load_folder(folder: Path, name: str, digest: str) -> Loaded:
-    found: dict[str, list[Path]] = {kind: [] for kind in PREFERENCE}
-    for file in sorted(_files(folder)):
-        if file.name == "saved_model.pb":
-            found["savedmodel"].append(file.parent)
-        elif (kind := file.suffix.lower()) in found:
-            found[kind].append(file)
-    for kind in PREFERENCE:
-        if found[kind]:
-            chosen = _one_of(found[kind], folder, name)
-            return Loaded(_program(chosen, name, digest), folder)
-    raise StudentError(
-        f"{name}: no submission in it",
-        "Hand in a notebook (.ipynb), a script (.py), a write-up (.md) or a saved model.",
-    )
-
-
-def _one_of(files: list[Path], folder: Path, name: str) -> Path:
-    if len(files) > 1:  # the one with a network in it, if only one has
-        telling = [
-            f
-            for f in files
-            if f.is_file() and re.search(rb"\.fit\(|Sequential|Model\(", f.read_bytes()[:MAX_BYTES])
-        ]
-        if len(telling) != 1:
-            names = ", ".join(str(f.relative_to(folder)) for f in (telling or files)[:5])
-            raise StudentError(
-                f"{name}: several files could be the submission: {names}",
-                "Hand in one, or name it on the command line.",
-            )
-        files = telling
-    return files[0]
+    chosen, notes = choosing.choose(folder, sorted(_files(folder)), name)
+    return Loaded(_program(chosen, name, digest).model_copy(update={"notes": notes}), folder)
 
 
 def _program(path: Path, name: str, digest: str) -> Program:
@@ -155,7 +124,7 @@ def _program(path: Path, name: str, digest: str) -> Program:
     if suffix not in readers:
         raise StudentError(
             f"{path.name}: grader does not read {suffix or 'files without a suffix'!r}",
-            "Hand in .ipynb, .py, .md, .keras, .h5, .json, a SavedModel folder, or a zip of one.",
+            "Hand in .ipynb, .py, .md, .keras, .h5, .json, .yaml, a SavedModel folder, or a zip of one.",
         )
     cells, extra = readers[suffix](_text(path), path)
     if len(cells) > MAX_CELLS:
@@ -244,21 +213,41 @@ def _notebook_cell(raw: Any) -> Cell | None:
     cell: dict[str, Any] = raw
     source = _joined(cell.get("source"))
     if cell.get("cell_type") == "code":
-        outputs = cell.get("outputs")
-        output = "\n".join(map(_output_text, outputs if isinstance(outputs, list) else ()))
-        return Cell(kind="code", source=source, output=_clean(output))
+        outputs = [_dict(o) for o in listed] if isinstance(listed := cell.get("outputs"), list) else []
+        return Cell(
+            kind="code",
+            source=source,
+            output=_clean("\n".join(map(_output_text, outputs))),
+            execution_count=_count(cell.get("execution_count")),
+            raised=next(filter(None, map(_error, outputs)), ""),
+        )
     if cell.get("cell_type") == "markdown":
         return Cell(kind="markdown", source=source)
     return None
 
 
-def _output_text(output: Any) -> str:
-    """Printed text; of a rich display (Keras 3 summaries are one), the text within its HTML."""
-    output = _dict(output)
+def _count(value: Any) -> int | None:
+    """The number of `In [31]`, if it is one that a person could reach."""
+    return value if isinstance(value, int) and 0 < value < 10**9 else None
+
+
+def _error(output: dict[str, Any]) -> str:
+    """`KeyError: 'conv2d_14'` of a saved traceback."""
+    if output.get("output_type") != "error":
+        return ""
+    name, value = (_clean(_joined(output.get(key))[:200]) for key in ("ename", "evalue"))
+    return (
+        name if value in ("", "ignored") else f"{name}: {value}"
+    )  # "ignored" is Colab's word for a long one
+
+
+def _output_text(output: dict[str, Any]) -> str:
+    """Printed text; where a rich display (Keras 3 summaries are one) has none, that within its HTML."""
     data = _dict(output.get("data"))
     text = _joined(output.get("text") or data.get("text/plain"))
     markup = _joined(data.get("text/html"))
-    return f"{text}\n{html.unescape(_TAG.sub('', markup))}" if "params:" in markup else text
+    in_markup = "aram" not in text and ("params:" in markup or "Param #" in markup)
+    return f"{text}\n{html.unescape(_TAG.sub('', markup))}" if in_markup else text
 
 
 def _joined(text: Any) -> str:

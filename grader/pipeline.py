@@ -36,6 +36,7 @@ from grader.checks import MEASURED
 from grader.checks.interface import Subject
 from grader.checks.validation_accuracy import ValidationAccuracy, settled
 from grader.errors import BrokenError, GraderError, StudentError, Unsupported
+from grader.replaying import Replay
 from grader.rubric import LoadedRubric, Rubric
 
 BATCH_ACTIVATIONS = 1_500_000_000  # values of one batch in memory: 6 GB in float32
@@ -89,12 +90,16 @@ def prepare(
 
 @dataclass(frozen=True)
 class Candidate:
-    """One model of a submission that may be the graded one; no ``job``: there is nothing to train."""
+    """One model of a submission that may be the graded one; no ``job``: there is nothing to train.
+
+    With a ``replay``, its own code is what trains.
+    """
 
     model: r.DescribedModel
     source: str
     subject: Subject
     job: r.TrainJob | None = None
+    replay: Replay | None = None
 
 
 @dataclass(frozen=True)
@@ -135,7 +140,7 @@ def _make(attempt: Attempt, grading: Grading) -> r.TrainingRun | r.Problem:
         return attempt.training(grading.watcher).run()
     except retraining.Stopped as stopped:
         return stopped.run or INTERRUPTED
-    except BrokenError as error:
+    except (BrokenError, Unsupported) as error:
         return problem_of(error)
     except Exception:
         return _fault()
@@ -150,7 +155,7 @@ def examine(path: Path, grading: Grading) -> Examined:
             examined = Examined(loaded.program.name, loaded.program)
             seconds = grading.rubric.describe_seconds
             description = describing.describe_once(loaded, grading.asker, seconds, grading.kept)
-            found = _candidates(description, loaded.program, grading)
+            found = _candidates(description, loaded.program, path, grading)
             return replace(examined, description=description, candidates=found)
         except (StudentError, Unsupported, BrokenError) as error:
             return replace(examined, problem=problem_of(error))
@@ -172,13 +177,19 @@ def advance(examined: Examined, grading: Grading, known: Known) -> tuple[r.Grade
     return max((grade for grade, _ in graded), key=lambda grade: grade.points), pending
 
 
-def _candidates(description: r.Description, program: r.Program, grading: Grading) -> tuple[Candidate, ...]:
+def _candidates(
+    description: r.Description, program: r.Program, path: Path, grading: Grading
+) -> tuple[Candidate, ...]:
     """The models to grade; one that cannot be graded counts only if all are such."""
     found: list[Candidate] = []
     errors: list[StudentError] = []
     for model in candidates(description, grading.rubric.graded_model):
         try:
-            found.append(_candidate(model, program, grading))
+            replay = Replay(
+                path.resolve(), program.digest, model.number, grading.rubric.training.replay_seconds,
+                grading.asker, description.reading,
+            )  # fmt: skip
+            found.append(_candidate(model, program, replay, grading))
         except StudentError as error:
             errors.append(error)
     if not found:
@@ -230,8 +241,9 @@ def recipe_of(model: r.DescribedModel, rubric: Rubric) -> tuple[tuple[r.Training
 # --- one model ----------------------------------------------------------------------------------
 
 
-def _candidate(model: r.DescribedModel, program: r.Program, grading: Grading) -> Candidate:
-    analysis = shapes.analyse(model.network)
+def _candidate(model: r.DescribedModel, program: r.Program, replay: Replay, grading: Grading) -> Candidate:
+    replayed = _is_replayed(model, program, grading)
+    analysis = shapes.analyse(model.network, reported=replayed)
     recipe, source = recipe_of(model, grading.rubric)
     if not model.network.unsupported and not any(fit.unsupported for fit in recipe):
         _check_fit(model.network, analysis, grading.dataset)
@@ -244,8 +256,19 @@ def _candidate(model: r.DescribedModel, program: r.Program, grading: Grading) ->
         policy=grading.rubric.training,
         obstacle=_obstacle(model.network, analysis, recipe, grading),
     )
-    wanted = not subject.obstacle and _asked_for(subject, grading)
-    return Candidate(model, source, subject, _job(subject, grading) if wanted else None)
+    wanted = (replayed or not subject.obstacle) and _asked_for(subject, grading)
+    if not wanted:
+        return Candidate(model, source, subject)
+    return Candidate(model, source, subject, _job(subject, grading), replay if replayed else None)
+
+
+def _is_replayed(model: r.DescribedModel, program: r.Program, grading: Grading) -> bool:
+    """Whether this model cannot be retrained from its description, but by its own code."""
+    if not grading.retrain or grading.rubric.training.replay == "forbidden" or program.model_file:
+        return False
+    own_training = any(fit.unsupported for fit in model.training)
+    pretrained = any(fit.pretrained for fit in model.training)
+    return bool(model.training) and not pretrained and (bool(model.network.unsupported) or own_training)
 
 
 def _grade_model(
@@ -255,6 +278,8 @@ def _grade_model(
     if pending is not None and runs:
         problem = UNFINISHED
     subject = replace(candidate.subject, runs=runs)
+    if problem is not None and problem.kind == "unsupported":
+        subject = replace(subject, obstacle=f"{subject.obstacle}; {problem.message}"[:2_000])
     retrained = grading.retrain and (pending is None or bool(runs))
     verdicts = score.judge(grading.rubric, subject, retrained)
     if problem is not None and problem.kind == "broken":
@@ -275,15 +300,19 @@ def _graded(
     recipe, analysis = subject.recipe, subject.analysis
     assert examined.program is not None
     assert examined.description is not None
-    said = claims.read(examined.program)
+    program, model = examined.program, candidate.model
     grade = _grade(
         examined, grading, verdicts, problem, retrained,
-        model=_graded_model(candidate.model, analysis, recipe, source),
+        model=_graded_model(model, analysis, recipe, source),
         runs=runs,
-        claims=claims.compare(said, analysis.total, _submitted_epochs(recipe, source), runs),
-        notes=tuple(_notes(examined.description, recipe, source, grading)),
+        claims=claims.check(program, examined.description, model, analysis, runs),
+        notes=(
+            *_replay_notes(candidate), *program.notes, *claims.flags(program, model),
+            *_notes(examined.description, recipe, source, grading),
+        ),
     )  # fmt: skip
-    return grade.model_copy(update={"needs_review": True}) if examined.description.incomplete else grade
+    doubtful = examined.description.incomplete or (candidate.replay and subject.network.unsupported)
+    return grade.model_copy(update={"needs_review": True}) if doubtful else grade
 
 
 def _check_fit(network: r.ModelDescription, analysis: shapes.Analysis, dataset: datasets.Dataset) -> None:
@@ -314,6 +343,9 @@ def _obstacle(
     policy = grading.rubric.training
     if not grading.retrain:
         return "not retrained: --no-retrain"
+    given = [fit.pretrained for fit in recipe if fit.pretrained]
+    if given:
+        return f"its training starts from weights that came with it, by {given[0]}: only retraining counts"
     if network.unsupported:
         named = ", ".join(f"{u.name} ({u.class_name}: {u.reason})" for u in network.unsupported[:3])
         return f"cannot be retrained from its description: {named}"
@@ -336,11 +368,12 @@ def _job(subject: Subject, grading: Grading) -> r.TrainJob:
     policy = grading.rubric.training
     return r.TrainJob(
         network=attempts.canonical(subject.network),
-        training=tuple(map(attempts.bare, subject.recipe)),
+        training=tuple(attempts.bare(fit, subject.network) for fit in subject.recipe),
         dataset=grading.dataset.spec,
         seed=grading.seeds[0],
         max_epochs=policy.epochs,
         stop_at=_stop_at(_criterion(grading), grading),
+        engine=policy.engine,
     )
 
 
@@ -352,7 +385,8 @@ def attempts_of(candidate: Candidate, grading: Grading) -> Iterator[Attempt]:
     """All attempts that may be made at a candidate, in their order."""
     if candidate.job is not None:
         for number, seed in enumerate(grading.seeds, 1):
-            yield Attempt(candidate.job.model_copy(update={"seed": seed}), number, len(grading.seeds))
+            job = candidate.job.model_copy(update={"seed": seed})
+            yield Attempt(job, number, len(grading.seeds), candidate.replay)
 
 
 def _runs(
@@ -465,13 +499,32 @@ def _notes(
         yield r.Note(message=f"failed{where}: {failure.error}"[:2_000], cell=failure.cell)
 
 
+def _replay_notes(candidate: Candidate) -> Iterator[r.Note]:
+    """What a replay is, and what is no more than the word of the submission's own layers."""
+    if candidate.replay is None:
+        return
+    yield r.Note(
+        message=f"{candidate.subject.obstacle}: replayed instead. The submission's own code trained in its "
+        "box, and what it predicted was counted: a lower assurance than retraining"
+    )
+    for layer in candidate.subject.network.unsupported[:10]:
+        if layer.reported is not None:
+            own = layer.reported.trainable + layer.reported.non_trainable
+            yield r.Note(
+                message=f"the shape and the {own:,} parameters of {layer.name} ({layer.class_name}) are as "
+                "it reports them itself: a person should look"
+            )
+
+
 def _data_notes(fit: r.TrainingRecipe) -> Iterator[r.Note]:
     """Where the submission's own data differ from the whole training split and the test split."""
     used, validated = fit.trained_on, fit.validated_on
     if used.split == "train" and not used.whole_split:
-        yield r.Note(message=f"trained on {used.images:,} images: retraining uses the whole training split")
+        yield r.Note(message=f"trained on {used.images:,} of the training images, and so is retraining")
     if validated.split == "train":
-        yield r.Note(message="validated on training images: retraining validates on the test split")
+        yield r.Note(
+            message="validated on training images: callbacks see the same, the verdict counts the test split"
+        )
     elif validated.split == "test" and not validated.whole_split:
         yield r.Note(message=f"validated on {validated.images:,} test images: retraining counts all of them")
 

@@ -72,7 +72,11 @@ class Training:
                 "This is no fault of the submission. Grade it again, or report it.",
             )
         return TrainingRun(
-            seed=self.job.seed, epochs=tuple(self.epochs), ended=self.end.ended, environment=self.environment
+            seed=self.job.seed,
+            epochs=tuple(self.epochs),
+            ended=self.end.ended,
+            kept=self.end.kept,
+            environment=self.environment,
         )
 
     def _train(self) -> Ended:

@@ -103,20 +103,24 @@ def _sum(counts: list[int | None]) -> int | None:
     return sum(known) if len(known) == len(counts) else None
 
 
-def analyse(network: r.ModelDescription) -> Analysis:
+def analyse(network: r.ModelDescription, reported: bool = False) -> Analysis:
     """Compute every layer's output shape, parameter count and receptive field.
 
+    ``reported`` takes the word of layers outside the vocabulary for their own shape and parameters.
     Raises `StudentError`, naming the layer, where the layers do not fit together.
     """
     done: dict[str, LayerShape] = {}
     for layer in network.layers:
-        done[layer.name] = _analyse_layer(layer, [done[name] for name in layer.inbound])
+        done[layer.name] = _analyse_layer(layer, [done[name] for name in layer.inbound], reported)
     return Analysis(tuple(done.values()))
 
 
-def _analyse_layer(layer: r.Layer, inbound: list[LayerShape]) -> LayerShape:
+def _analyse_layer(layer: r.Layer, inbound: list[LayerShape], reported: bool) -> LayerShape:
     if isinstance(layer, r.InputLayer):
         return LayerShape(layer, layer.shape, 0, 0, Field())
+    if reported and isinstance(layer, r.UnsupportedLayer) and layer.reported is not None:
+        said = layer.reported
+        return LayerShape(layer, said.shape, said.trainable, said.non_trainable, inbound[0].field or Field())
     shapes = [x.output for x in inbound if x.output is not None]
     if isinstance(layer, r.UnsupportedLayer) or len(shapes) < len(inbound):
         return LayerShape(layer, None, None, None, None)
@@ -290,6 +294,21 @@ def _up_sampling(layer: r.UpSampling2D, shapes: list[Shape]) -> tuple[Shape, int
     return (rows * layer.size[0], columns * layer.size[1], channels), 0, 0
 
 
+def _sized(layer: r.Resizing | r.CenterCrop, shapes: list[Shape]) -> tuple[Shape, int, int]:
+    rows, columns, channels = _image(layer, shapes)
+    if isinstance(layer, r.CenterCrop) and (layer.height > rows or layer.width > columns):
+        _misfit(layer, shapes, f"it is smaller than {layer.height} × {layer.width}")
+    return (layer.height, layer.width, channels), 0, 0
+
+
+def _normalization(layer: r.Normalization, shapes: list[Shape]) -> tuple[Shape, int, int]:
+    """Keras counts the mean, the variance and a counter where they were adapted."""
+    shape = _single(layer, shapes)
+    if len(layer.mean) != len(layer.variance) or len(layer.mean) not in (1, shape[-1]):
+        _misfit(layer, shapes, f"{len(layer.mean)} means and {len(layer.variance)} variances do not fit it")
+    return shape, 0, (2 * len(layer.mean) + 1) if layer.adapted else 0
+
+
 def _flatten(layer: r.Flatten, shapes: list[Shape]) -> tuple[Shape, int, int]:
     return (prod(_single(layer, shapes)),), 0, 0
 
@@ -352,6 +371,15 @@ _RULES: dict[type, Rule] = {
     r.LeakyReLU: _unchanged,
     r.ELU: _unchanged,
     r.Rescaling: _unchanged,
+    r.Resizing: _sized,
+    r.CenterCrop: _sized,
+    r.Normalization: _normalization,
+    r.RandomFlip: _image_unchanged,
+    r.RandomRotation: _image_unchanged,
+    r.RandomTranslation: _image_unchanged,
+    r.RandomZoom: _image_unchanged,
+    r.RandomContrast: _image_unchanged,
+    r.RandomBrightness: _image_unchanged,
     r.MaxPooling2D: _pooling,
     r.AveragePooling2D: _pooling,
     r.GlobalMaxPooling2D: _global_pooling,
@@ -382,6 +410,8 @@ def _field(layer: r.Layer, shape: Shape, inbound: list[Field]) -> Field:
             return field.through(_dilated(layer), layer.strides)
         case r.MaxPooling2D() | r.AveragePooling2D():
             return field.through(layer.pool_size, layer.strides)
+        case r.Resizing(height=rows, width=columns):
+            return field.through((1, 1), (Fraction(shape[0], rows), Fraction(shape[1], columns)))
         case r.UpSampling2D():
             return field.through((1, 1), (Fraction(1, layer.size[0]), Fraction(1, layer.size[1])))
         case r.Flatten() | r.GlobalMaxPooling2D() | r.GlobalAveragePooling2D() | r.Reshape():

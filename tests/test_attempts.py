@@ -26,11 +26,14 @@ def test_names_make_no_difference(network: Callable[..., r.ModelDescription]) ->
     assert one.outputs == ("layer_2",)
 
 
-def test_where_a_recipe_came_from_makes_no_difference(recipe: Callable[..., Any]) -> None:
+def test_where_a_recipe_came_from_makes_no_difference(recipe: Callable[..., Any], network: Any) -> None:
     """The cell, and which images were recognised, train nothing; the batch size does."""
+    whole = network(r.Flatten(name="flat"))
     told = recipe(cell=7, trained_on=r.DataUse(split="train", images=9), unsupported=("x",))
-    assert attempts.bare(told) == attempts.bare(recipe())
-    assert attempts.bare(recipe(batch_size=3)) != attempts.bare(recipe())
+    assert attempts.bare(told, whole) == attempts.bare(recipe(), whole)
+    assert attempts.bare(recipe(batch_size=3), whole) != attempts.bare(recipe(), whole)
+    frozen = attempts.bare(recipe(frozen=("flat",)), whole)
+    assert frozen.frozen == ("layer_1",)
 
 
 def test_a_run_that_ended_by_itself_says_so(

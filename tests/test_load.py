@@ -75,9 +75,9 @@ def test_notebook_cells_and_outputs(read: Callable[..., Program]) -> None:
     )  # fmt: skip
     assert program.cells == (
         Cell(kind="markdown", source="# Title\nprose"),
-        Cell(kind="code", source="import keras\nprint(1)", output="one\ntwo\n"),
-        Cell(kind="code", source="x", output="[0.02, 0.994]"),
-        Cell(kind="code", source="boom", output=""),
+        Cell(kind="code", source="import keras\nprint(1)", output="one\ntwo\n", execution_count=1),
+        Cell(kind="code", source="x", output="[0.02, 0.994]", execution_count=1),
+        Cell(kind="code", source="boom", output="", execution_count=1, raised="E: e"),
     )
     assert (program.name, program.model_file) == ("a.ipynb", None)
 
@@ -133,7 +133,7 @@ def test_notebook_of_nbformat_2(read: Callable[..., Program]) -> None:
         "a.ipynb",
         json.dumps({"nbformat": 2, "metadata": {"name": "old"}, "worksheets": [{"cells": [cell]}]}),
     )
-    assert program.cells == (Cell(kind="code", source="model.fit(x)", output="fine"),)
+    assert program.cells == (Cell(kind="code", source="model.fit(x)", output="fine", execution_count=1),)
 
 
 def test_notebook_of_nbformat_1(read: Callable[..., Program]) -> None:
@@ -424,6 +424,54 @@ def test_folder_with_model_and_readme(loaded_both_ways: Callable[..., tuple[Prog
     assert Path(program.model_file).name == "model.keras"
 
 
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        (("model.json", "weights.h5"), "model.json"),
+        (("model.yaml", "net.weights.h5"), "model.yaml"),
+        (("whole.h5", "weights.hdf5"), "whole.h5"),
+        (("a.ipynb", "weights.h5"), "a.ipynb"),
+        (("script.py", "best.weights.h5"), "script.py"),
+    ],
+)
+def test_weights_beside_the_network(tmp_path: Path, names: tuple[str, str], chosen: str) -> None:
+    """What tells the network is the submission; that the weights are not used is noted."""
+    folder = make_folder(tmp_path / "alice", *names)
+    (folder / names[1]).write_bytes(b"\x89HDF\r\n\x1a\n layer_names")
+    (folder / "package.json").write_text('{"name": "site"}')
+    (folder / "environment.yml").write_text("dependencies: [keras]")
+    for name, content in (
+        ("model.json", '{"class_name": "Sequential"}'),
+        ("model.yaml", "class_name: Model"),
+    ):
+        if name in names:
+            (folder / name).write_text(content)
+    if "whole.h5" in names:
+        (folder / "whole.h5").write_bytes(b"\x89HDF\r\n\x1a\n model_config")
+    program = load(folder, tmp_path / "scratch").program
+    assert Path(program.model_file or program.path).name == chosen
+    assert [note.message for note in program.notes] == [
+        f"{names[1]} holds weights only: {chosen} tells the network, and it is trained from scratch"
+    ]
+
+
+def test_settings_beside_a_write_up(tmp_path: Path) -> None:
+    """`environment.yml` and `package.json` tell no network."""
+    folder = make_folder(tmp_path / "alice", "README.md")
+    (folder / "package.json").write_text('{"name": "site"}')
+    (folder / "environment.yml").write_text("dependencies: [keras]")
+    assert load(folder, tmp_path / "scratch").program.path.endswith("README.md")
+
+
+def test_weights_alone(tmp_path: Path) -> None:
+    """With nothing but a read-me beside it, a file of weights is what was handed in; its reader says more."""
+    folder = make_folder(tmp_path / "alice", "README.md")
+    (folder / "weights.h5").write_bytes(b"\x89HDF\r\n\x1a\n layer_names")
+    program = load(folder, tmp_path / "scratch").program
+    assert (program.model_file or "").endswith("weights.h5")
+    assert program.notes == ()
+
+
 def test_empty_folder(loaded_both_ways: Callable[..., tuple[Program, Path | None]]) -> None:
     """An empty folder or zip is told so, with what to hand in."""
     with pytest.raises(StudentError, match=r"alice(\.zip)?: no submission in it") as caught:
@@ -445,7 +493,7 @@ def test_saved_model_itself(tmp_path: Path) -> None:
     assert load(folder, tmp_path / "scratch").program.model_file == str(folder)
 
 
-@pytest.mark.parametrize("suffix", [".keras", ".h5", ".hdf5", ".json", ".H5"])
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".hdf5", ".json", ".yaml", ".yml", ".H5"])
 def test_model_files(read: Callable[..., Program], suffix: str) -> None:
     """A model file is passed on by its path and never opened here."""
     program = read(f"net{suffix}", b"anything")
@@ -503,7 +551,7 @@ def test_undecodable_name_of_a_model(tmp_path: Path) -> None:
 def test_half_a_character(read: Callable[..., Program]) -> None:
     """A lone surrogate in a notebook's source or output does not stop the record from being written."""
     program = read("a.ipynb", notebook(code("x = '\ud800'", stream("\udfff"))))
-    assert program.cells == (Cell(kind="code", source="x = '?'", output="?"),)
+    assert program.cells == (Cell(kind="code", source="x = '?'", output="?", execution_count=1),)
     assert Program.model_validate_json(program.model_dump_json()) == program
 
 
@@ -554,3 +602,38 @@ def test_a_summary_shown_as_html_is_read(tmp_path: Path) -> None:
     nbformat.write(notebook, path)
     program = load(path, tmp_path / "scratch").program
     assert claims.read(program).total_parameters == (13_880,)
+
+
+def test_a_summary_in_text_and_html_is_read_once(tmp_path: Path) -> None:
+    """Jupyter stores both; one of them is enough."""
+    notebook = nbformat.v4.new_notebook()
+    cell = nbformat.v4.new_code_cell("model.summary()")
+    both = {"text/plain": "Total params: 13,880 (54 KB)\n", "text/html": "<b>Total params:</b> 13,880"}
+    cell.outputs = [nbformat.v4.new_output("display_data", data=both)]
+    notebook.cells = [cell]
+    path = tmp_path / "summary.ipynb"
+    nbformat.write(notebook, path)
+    program = load(path, tmp_path / "scratch").program
+    assert claims.read(program).total_parameters == (13_880,)
+
+
+@pytest.mark.parametrize(
+    ("count", "kept"), [(31, 31), (None, None), ("*", None), (0, None), (-1, None), (10**12, None)]
+)
+def test_execution_counts(read: Callable[..., Program], count: Any, kept: int | None) -> None:
+    """The number in `In [31]`; what no person could have reached is none."""
+    cell = {"cell_type": "code", "metadata": {}, "source": "x", "outputs": [], "execution_count": count}
+    assert read("a.ipynb", notebook(cell)).cells[0].execution_count == kept
+
+
+def test_a_saved_traceback_leaves_its_last_line(read: Callable[..., Program]) -> None:
+    """Without colours, and cut to what a note can hold."""
+    error = {
+        "output_type": "error",
+        "ename": "KeyError",
+        "evalue": "\x1b[31m'a'\x1b[0m" + "x" * 500,
+        "traceback": [],
+    }
+    (cell,) = read("a.ipynb", notebook(code("boom", error))).cells
+    assert cell.raised.startswith("KeyError: 'a'xxx")
+    assert len(cell.raised) <= 220

@@ -197,7 +197,7 @@ def test_problem(make: Make, kind: str, head: str) -> None:
 def test_runs(full: r.Grade) -> None:
     """A row for each attempt: seed, best epoch, correct images, last, epochs, end, time."""
     text = terminal(full)
-    assert "Retrained on CPU, 2 threads:" in text
+    assert "Retrained on CPU, 2 threads (keras):" in text
     start = text.index("Retrained on")
     rows = {x.split()[1]: x.split() for x in text[start:].splitlines() if x.strip()[:1].isdigit()}
     for number, (ended, words) in enumerate(ENDED.items(), 1):

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from grader import records as r
 from grader import shapes
-from grader.describe import graph
+from grader.describe import configuration, graph
 from grader.errors import StudentError
 from grader.train import build
 
@@ -314,7 +314,23 @@ def _parameterless(random: Random, shape: shapes.Shape) -> Proposal:
     ]
     if len(shape) == 3:
         options.append((r.SpatialDropout2D, {"rate": 0.5}))
+        options += _preprocessing(random, shape)
     return random.choice(options)
+
+
+def _preprocessing(random: Random, shape: shapes.Shape) -> list[Proposal]:
+    channels = random.choice([1, shape[2]])
+    return [
+        (r.Resizing, {"height": random.randint(2, 9), "width": random.randint(2, 9)}),
+        (r.CenterCrop, {"height": random.randint(1, shape[0]), "width": random.randint(1, shape[1])}),
+        (r.Normalization, {"mean": (0.5,) * channels, "variance": (0.25,) * channels}),
+        (r.RandomFlip, {"mode": random.choice(["horizontal", "vertical"])}),
+        (r.RandomRotation, {"factor": (-0.125, 0.25), "fill_mode": "nearest"}),
+        (r.RandomTranslation, {"height_factor": (-0.125, 0.125), "width_factor": (-0.25, 0.0)}),
+        (r.RandomZoom, {"height_factor": (-0.125, 0.25), "width_factor": (0.0, 0.5)}),
+        (r.RandomContrast, {"factor": (0.0, 0.25), "value_range": (0.0, 1.0)}),
+        (r.RandomBrightness, {"factor": (-0.25, 0.25), "value_range": (0.0, 1.0)}),
+    ]
 
 
 # --- against Keras ------------------------------------------------------------------------------
@@ -399,7 +415,7 @@ def test_saved_network_is_described_as_the_live_one(seeds: range) -> None:
     """`model.to_json()` holds the same network as the live model."""
     for seed in seeds:
         original, model = network(seed), keras_model(seed)
-        saved = graph.describe(graph.of_config(json.loads(model.to_json())))
+        saved = graph.describe(configuration.of_config(json.loads(model.to_json())))
         live = graph.describe(graph.of_model(model))
         assert by_number(saved, original) == by_number(live, original), seed
         assert {x.name for x in saved.layers} == {x.name for x in live.layers}, seed

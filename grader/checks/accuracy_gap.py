@@ -36,4 +36,13 @@ def check(criterion: AccuracyGap, subject: Subject) -> Finding:
     )
     if gap <= criterion.at_most:
         return Finding("pass", message, evidence=evidence)
-    return Finding("fail", message, "Regularise more: dropout, fewer parameters, augmentation.", evidence)
+    hint = f"Regularise more ({_dropout(subject.network)}): dropout, fewer parameters, augmentation."
+    return Finding("fail", message, hint, evidence)
+
+
+def _dropout(network: r.ModelDescription) -> str:
+    rates = [x.rate for x in network.layers if isinstance(x, r.Dropout | r.SpatialDropout2D)]
+    if not rates:
+        return "there is no Dropout"
+    span = f"{min(rates):g}" if min(rates) == max(rates) else f"{min(rates):g} to {max(rates):g}"
+    return f"{len(rates)} × Dropout of {span}"

@@ -132,7 +132,7 @@ def _possible(kind: type[r.BaseLayer], name: str, value: Any) -> None:
         raise ValueError(f"{name} cannot be compared with {value!r}")
 
 
-def named(layers: Sequence[r.Layer], most: int = 3) -> str:
+def named(layers: Sequence[r.BaseLayer], most: int = 3) -> str:
     """`a, b and 3 more`."""
     names = [layer.name for layer in layers[:most]]
     more = len(layers) - len(names)

@@ -38,19 +38,21 @@ def check(criterion: LayerOrder, subject: Subject) -> Finding:
         return Finding("unknown", f"the order cannot be judged: {unseen(subject)}")
     if criterion.rule == "followed_by":
         return _followed_by(criterion, subject.network)
-    return _no_activation(subject.network, subject.recipe[-1].loss.from_logits)
+    return activation_before_softmax(subject)
+
+
+def activation_before_softmax(subject: Subject) -> Finding:
+    """The second rule, for a network without unsupported layers."""
+    logits = bool(subject.recipe) and subject.recipe[-1].loss.from_logits
+    return _no_activation(subject.network, logits)
 
 
 # --- followed_by --------------------------------------------------------------------------------
 
 
 def _followed_by(criterion: LayerOrder, network: r.ModelDescription) -> Finding:
-    hidden = [
-        x for x in network.layers
-        if isinstance(x, CONVOLUTIONS) and _meets(network, x, (*CONVOLUTIONS, r.Dense))
-        and not (criterion.except_1x1 and x.kernel_size == (1, 1))
-    ]  # fmt: skip
-    bare = [x for x in hidden if not _follows(network, x, criterion.layer)]
+    hidden = _hidden_convolutions(network, criterion.except_1x1)
+    bare = bare_convolutions(network, criterion.layer, criterion.except_1x1)
     if not bare:
         return Finding("pass", f"{criterion.layer} follows each of {len(hidden)} hidden convolutions")
     evidence = tuple(r.Evidence(text=f"no {criterion.layer} behind {x.name}", layer=x.name) for x in bare)
@@ -62,11 +64,26 @@ def _followed_by(criterion: LayerOrder, network: r.ModelDescription) -> Finding:
     )
 
 
+def bare_convolutions(
+    network: r.ModelDescription, wanted: str, except_1x1: bool = False
+) -> list[r.ConvolutionLayer]:
+    """Hidden convolutions without a ``wanted`` layer between them and the next one."""
+    return [x for x in _hidden_convolutions(network, except_1x1) if not _follows(network, x, wanted)]
+
+
+def _hidden_convolutions(network: r.ModelDescription, except_1x1: bool) -> list[r.ConvolutionLayer]:
+    return [
+        x for x in network.layers
+        if isinstance(x, CONVOLUTIONS) and _meets(network, x, (*CONVOLUTIONS, r.Dense))
+        and not (except_1x1 and x.kernel_size == (1, 1))
+    ]  # fmt: skip
+
+
 def _successors(network: r.ModelDescription, name: str) -> Iterator[r.Layer]:
     return (x for x in network.layers if name in x.inbound)
 
 
-def _meets(network: r.ModelDescription, start: r.Layer, kinds: tuple[type, ...]) -> bool:
+def _meets(network: r.ModelDescription, start: r.BaseLayer, kinds: tuple[type, ...]) -> bool:
     """Whether a layer of these kinds lies anywhere behind ``start``."""
     ahead, seen = list(_successors(network, start.name)), set()
     while ahead:
@@ -79,7 +96,7 @@ def _meets(network: r.ModelDescription, start: r.Layer, kinds: tuple[type, ...])
     return False
 
 
-def _follows(network: r.ModelDescription, start: r.Layer, wanted: str) -> bool:
+def _follows(network: r.ModelDescription, start: r.BaseLayer, wanted: str) -> bool:
     """Whether every path from ``start`` meets a ``wanted`` layer before the next convolution."""
     paths = list(_successors(network, start.name))
     seen: set[str] = set()

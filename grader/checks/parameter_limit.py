@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from grader import records as r
+from grader.checks import advice
 from grader.checks.interface import BaseCriterion, Finding, Subject, unseen
-from grader.errors import StudentError
-from grader.shapes import Analysis, LayerShape, analyse
+from grader.shapes import LARGEST, Analysis, LayerShape
 
 
 class ParameterLimit(BaseCriterion):
@@ -60,40 +61,68 @@ def _hot_spots(criterion: ParameterLimit, subject: Subject) -> list[r.Evidence]:
 
 
 def _advice(criterion: ParameterLimit, subject: Subject) -> str:
-    """What would fit: fewer filters or units in one of the layers that hold the most parameters."""
-    counted = criterion.counted(subject.analysis) or 1
-    shares = []
-    for shape, n in criterion.heaviest(subject.analysis):
-        layer = shape.layer
-        name = "units" if isinstance(layer, r.Dense) else "filters"
-        width = getattr(layer, name, None)
-        shares.append(f"{layer.name} holds {n / counted:.0%} of the parameters")
-        if width and (fits := _largest_fit(criterion, subject, layer, name, width)):
-            return f"{shares[-1]}; {fits} {name} instead of {width} there would fit."
-    return f"{shares[0]}." if shares else ""
+    """Where the parameters are, and the smallest change found that fits."""
+    heaviest = criterion.heaviest(subject.analysis)
+    if not heaviest:
+        return ""
+    shape, n = heaviest[0]
+    held = f"{shape.layer.name} holds {n:,} of {criterion.counted(subject.analysis):,} parameters"
+    ways = (
+        _pooled(criterion, subject),
+        _one_narrower(criterion, subject, 4),
+        _all_narrower(criterion, subject),
+    )
+    found = next(filter(None, ways), "") or _one_narrower(criterion, subject, LARGEST)
+    return f"{held}; with {found}." if found else f"{held}."
 
 
-def _largest_fit(
-    criterion: ParameterLimit, subject: Subject, layer: r.Layer, name: str, width: int
-) -> int | None:
-    """Parameters grow with the width, so the largest width that fits is found by bisection."""
-    low, high = 0, width
+def _pooled(criterion: ParameterLimit, subject: Subject) -> str:
+    """Where a Dense layer on a flattened map holds the most, its map may be averaged instead."""
+    shape, _ = criterion.heaviest(subject.analysis)[0]
+    layers = {x.name: x for x in subject.network.layers}
+    before = layers[shape.layer.inbound[0]]
+    if not isinstance(shape.layer, r.Dense) or not isinstance(before, r.Flatten):
+        return ""
+    pooling = r.GlobalAveragePooling2D(name=before.name, inbound=before.inbound)
+    analysis = advice.changed(subject, lambda x: pooling if x.name == before.name else x)
+    if analysis is None or not criterion.holds(analysis):
+        return ""
+    return f"GlobalAveragePooling2D instead of {before.name} the network has {criterion.counted(analysis):,}"
+
+
+def _one_narrower(criterion: ParameterLimit, subject: Subject, most: int) -> str:
+    """One of the heaviest layers, narrowed to no less than one part in ``most``."""
+    for shape, _ in criterion.heaviest(subject.analysis):
+        width = advice.width_of(shape.layer)
+        fits = _largest(criterion, width[1], _narrowed(subject, shape.layer)) if width else None
+        if width and fits and fits[0] * most >= width[1]:
+            where = f"{width[1]} {width[0]} in {shape.layer.name}"
+            return f"{fits[0]} instead of {where} the network has {fits[1]:,}"
+    return ""
+
+
+def _all_narrower(criterion: ParameterLimit, subject: Subject) -> str:
+    fits = _largest(criterion, 100, lambda percent: advice.scaled(subject, percent))
+    return f"{fits[0]}% of the width of every hidden layer the network has {fits[1]:,}" if fits else ""
+
+
+def _narrowed(subject: Subject, layer: r.Layer) -> Callable[[int], Analysis | None]:
+    return lambda width: advice.with_width(subject, layer, width)
+
+
+def _largest(
+    criterion: ParameterLimit, width: int, at: Callable[[int], Analysis | None]
+) -> tuple[int, int] | None:
+    """The largest width below this one that fits, and the count it gives.
+
+    Parameters grow with the width, so it is found by bisection.
+    """
+    low, high, count = 0, width, 0
     while high - low > 1:
         middle = (low + high) // 2
-        if _fits(criterion, subject, layer, name, middle):
-            low = middle
+        analysis = at(middle)
+        if analysis is not None and criterion.holds(analysis):
+            low, count = middle, criterion.counted(analysis) or 0
         else:
             high = middle
-    return low or None
-
-
-def _fits(criterion: ParameterLimit, subject: Subject, layer: r.Layer, name: str, width: int) -> bool:
-    """Within the limit, and still with one output per class."""
-    network = subject.network
-    layers = tuple(x.model_copy(update={name: width}) if x is layer else x for x in network.layers)
-    try:
-        changed = analyse(network.model_copy(update={"layers": layers}))
-    except StudentError:
-        return False
-    same = all(changed.of(x).output == subject.analysis.of(x).output for x in network.outputs)
-    return same and criterion.holds(changed)
+    return (low, count) if low else None

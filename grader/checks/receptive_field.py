@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from grader import records as r
+from grader.checks import advice
 from grader.checks.interface import BaseCriterion, Finding, Subject, unseen
 
 
@@ -33,7 +34,15 @@ def check(criterion: ReceptiveField, subject: Subject) -> Finding:
     return Finding(
         "fail",
         message,
-        "Add a convolution, or pool earlier: behind a 2×2 pooling every "
-        "3×3 convolution widens the field by 4 pixels.",
+        _hint(subject),
         growth,
     )
+
+
+def _hint(subject: Subject) -> str:
+    """One more convolution where it widens the field the most: behind all pooling."""
+    found = advice.another_convolution(subject)
+    if found is None:
+        return "Add a convolution, or pool earlier."
+    (rows, columns), name = found[1], found[0]
+    return f"Add a convolution, or pool earlier: another 3×3 behind {name} makes it {rows}×{columns} pixels."

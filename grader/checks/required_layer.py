@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from grader import records as r
+from grader.checks import advice
 from grader.checks.interface import (
     BaseCriterion,
     Finding,
@@ -49,6 +50,13 @@ def check(criterion: RequiredLayer, subject: Subject) -> Finding:
     return Finding(
         "fail",
         f"{few}; {criterion.at_least} required",
-        f"Add a {selector} layer." if not found else f"Add more {selector} layers.",
+        _hint(criterion, subject, bool(found)),
         evidence,
     )
+
+
+def _hint(criterion: RequiredLayer, subject: Subject, some: bool) -> str:
+    selector = Selector(criterion.types, criterion.properties)
+    hint = f"Add more {selector} layers." if some else f"Add a {selector} layer."
+    where = advice.missing_normalization(subject) if criterion.types == ("BatchNormalization",) else ()
+    return " ".join([hint, *where])

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from grader import records as r
+from grader.checks import advice
 from grader.checks.interface import BaseCriterion, Finding, Subject
 
 Settled = Literal["pass", "fail", "borderline"]
@@ -45,7 +46,8 @@ def reached(run: r.TrainingRun, policy: r.TrainingPolicy) -> Fraction:
     if metric == "best_epoch":
         return Fraction(max(counts))
     if metric == "final":
-        return Fraction(counts[-1])
+        kept = [epoch.correct for epoch in run.epochs if epoch.epoch == run.kept]
+        return Fraction(kept[0] if kept else counts[-1])
     return Fraction(sum(counts[-last_k:]), len(counts[-last_k:]))
 
 
@@ -112,7 +114,7 @@ def check(criterion: ValidationAccuracy, subject: Subject) -> Finding:
     )
     if outcome is None:
         return Finding("unknown", f"{message}; the outcome is not settled yet", evidence=evidence)
-    hint = "" if outcome == "pass" else _hint(criterion, finished)
+    hint = "" if outcome == "pass" else _hint(criterion, subject, finished)
     fraction = criterion.borderline_points if outcome == "borderline" else 0.0
     return Finding(outcome, message, hint, evidence, fraction)
 
@@ -132,16 +134,44 @@ def _evidence(run: r.TrainingRun) -> r.Evidence:
     )
 
 
-def _hint(criterion: ValidationAccuracy, runs: Sequence[r.TrainingRun]) -> str:
-    if any(run.ended == "diverged" for run in runs):
-        return "The loss became infinite or no number: the learning rate is too high."
-    best = max((run.best for run in runs if run.best), key=lambda e: e.correct)
+def _hint(criterion: ValidationAccuracy, subject: Subject, runs: Sequence[r.TrainingRun]) -> str:
+    return " ".join([_of_runs(criterion, subject, runs), *advice.on_structure(subject)])
+
+
+def _of_runs(criterion: ValidationAccuracy, subject: Subject, runs: Sequence[r.TrainingRun]) -> str:
+    """What the runs themselves show, the best of them first of all."""
+    diverged = next((run for run in runs if run.ended == "diverged"), None)
+    if diverged is not None:
+        return _diverged(diverged, subject)
+    run = max((run for run in runs if run.best), key=lambda run: run.best.correct if run.best else 0)
+    best = run.best
+    assert best is not None  # a run without an epoch has diverged
     missing = criterion.needed(best.images) - best.correct
     if missing <= 0:
         return "It passes with some seeds only: it needs a margin above the threshold."
+    classes = (subject.analysis.of(subject.network.outputs[0]).output or (0,))[-1]
+    if classes > 1 and best.correct * classes < 1.5 * best.images:
+        return (
+            f"It never got beyond guessing: {best.correct:,} of {best.images:,} with {classes} classes, "
+            f"at a learning rate of {best.learning_rate:g}; try a tenth of it."
+        )
+    short = f"{missing:,} images short at its best, in epoch {best.epoch} of {len(run.epochs)}"
     gap = (best.train_accuracy or 0) - best.correct / best.images
-    if best in {run.epochs[-1] for run in runs} and best.train_accuracy and gap < 0.002:
-        return f"{missing} images short, and still improving in its last epoch: it learns too slowly."
+    if best is run.epochs[-1] and best.train_accuracy and gap < 0.002:
+        return f"{short}, and still improving: it learns too slowly."
     if gap > 0.005:
-        return f"{missing} images short, and {gap:.1%} better on training images: it overfits."
-    return f"{missing} images short at its best."
+        return (
+            f"{short}; it overfits: {best.train_accuracy:.2%} of the training images are right, "
+            f"{best.correct / best.images:.2%} of the test images."
+        )
+    return f"{short}."
+
+
+def _diverged(run: r.TrainingRun, subject: Subject) -> str:
+    """The epoch in which the loss was no number, and the learning rate of it."""
+    epoch = next((e for e in run.epochs if e.train_loss is None), None)
+    number, rate = (epoch.epoch, epoch.learning_rate) if epoch else (len(run.epochs) + 1, None)
+    if rate is None and number == 1 and subject.recipe:
+        rate = subject.recipe[0].learning_rates[0]
+    at = f", at a learning rate of {rate:g}" if rate is not None else ""
+    return f"The loss became infinite or no number in epoch {number}{at}: the learning rate is too high."

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from grader import records as r
-from grader.describe import confine, graph, saved
+from grader.describe import compiled, configuration, confine, graph, saved
 from grader.errors import GraderError, StudentError, Unsupported
 
 
@@ -35,7 +35,7 @@ def serve() -> NoReturn:
     os.dup2(2, 1)  # prints of the submission, and of TensorFlow, go with the errors
     job = r.DescribeJob.model_validate_json(sys.stdin.buffer.read())
     confine.limit(job.seconds)
-    _lay_out(job)
+    lay_out(job)
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
 
@@ -65,7 +65,7 @@ def _describe(job: r.DescribeJob, answer: Callable[[r.DescribeAnswer], None]) ->
     program.describe(job, lambda d: answer(r.DescribeAnswer(description=d)))
 
 
-def _lay_out(job: r.DescribeJob) -> None:
+def lay_out(job: r.DescribeJob) -> None:
     """The submission's files in the working folder, and the data set under its own name."""
     for folder, _, names in os.walk(job.files):
         here = os.path.relpath(folder, job.files)
@@ -80,7 +80,8 @@ def _saved_model(path: Path, job: r.DescribeJob) -> r.Description:
     hint = "Save the model again with model.save('model.keras')."
     try:
         config = saved.read_config(path)
-        network = graph.describe(graph.of_config(config, job.image_shape), job.image_shape)
+        recipe, note = compiled.recipe(saved.read_compiled(path, config))
+        network = graph.describe(configuration.of_config(config, job.image_shape), job.image_shape)
     except GraderError:
         raise
     except graph.OwnModel as error:
@@ -88,11 +89,8 @@ def _saved_model(path: Path, job: r.DescribeJob) -> r.Description:
     except Exception as error:  # a file that is not what it seems may raise anything in here
         raise StudentError(f"{path.name}: {type(error).__name__}: {error}"[:500], hint) from None
     name = config.get("config", {}).get("name") if isinstance(config.get("config"), dict) else None
-    model = r.DescribedModel(name=str(name or path.stem)[:200], network=network)
-    return r.Description(
-        models=(model,),
-        notes=(r.Note(message="a saved model is retrained with the rubric's recipe"),),
-    )
+    model = r.DescribedModel(name=str(name or path.stem)[:200], network=network, compiled=recipe)
+    return r.Description(models=(model,), notes=(r.Note(message=note),))
 
 
 if __name__ == "__main__":

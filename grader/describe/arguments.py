@@ -1,4 +1,8 @@
-"""Reads what was passed to `fit`: arrays, generators or `tf.data`, by any Keras's names."""
+"""Reads what was passed to `fit`: arrays, generators or `tf.data`, by any Keras's names.
+
+What an ImageDataGenerator does is read in `grader.describe.augmenting`, what weighs images in
+`grader.describe.weighing`.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from grader import records as r
-from grader.describe import recipe
+from grader.describe import augmenting, recipe, weighing
 from grader.describe.recognise import Recognised
 
 
@@ -32,7 +35,7 @@ class Tracked:
     weights_from: str = ""  # what set its weights other than an initializer, if anything did
 
 
-_OLD_NAMES = {"nb_epoch": "epochs", "nb_val_samples": "validation_steps", "generator": "x"}
+OLD_NAMES = {"nb_epoch": "epochs", "nb_val_samples": "validation_steps", "generator": "x"}
 FIT = (
     "x",
     "y",
@@ -66,8 +69,9 @@ class FitArguments:
 
     def __init__(self, recorder: Any, model: Any, given: dict[str, Any]) -> None:
         self.recorder, self.model = recorder, model
-        self.given = {_OLD_NAMES.get(name, name): value for name, value in given.items()}
+        self.given = {OLD_NAMES.get(name, name): value for name, value in given.items()}
         self.unsupported: list[str] = []
+        self.generator: Any = None
 
     def read(self, tracked: Tracked) -> recipe.Fit:
         given, model = self.given, self.model
@@ -75,33 +79,40 @@ class FitArguments:
         if not model.built and hasattr(x, "shape"):
             model.build((None, *x.shape[1:]))
         _check_shapes(model, tracked.loss, x, y)
-        train = self.recorder.data.recognise(x)
+        train = self.recorder.data.recognise(x, y)
+        augmentation = None
+        if self.generator is not None:
+            augmentation, train = augmenting.read(self.generator, train, self.unsupported.append)
         self._check_labels(train, y)
-        self._weights()
-        images = len(x) if hasattr(x, "__len__") else train.use.images
+        train, validation, held_out = self._split(train)
+        images = train.use.images or (len(x) if hasattr(x, "__len__") else 0)
         batch_size = int(given.get("batch_size") or batch_size or 32)
-        steps = math.ceil(images / batch_size) if images else 1
-        if given.get("samples_per_epoch"):
-            given["steps_per_epoch"] = given["samples_per_epoch"] // batch_size
-        asked = math.ceil(float(given.get("steps_per_epoch") or steps))
-        if abs(asked - steps) > 1 and images:  # many leave out the last, partial batch
-            self.unsupported.append(f"an epoch of {asked} steps instead of one pass over the images")
         initial = int(given.get("initial_epoch") or 0)
+        class_weights, sample_weights = weighing.read(given, train, y, self.unsupported.append)
+        passes = self._passes(images, batch_size)
         return recipe.Fit(
             model=model,
             loss=tracked.loss,
             images=images,
             batch_size=batch_size,
             epochs=max(1, int(given.get("epochs") or 1) - initial),
-            steps_per_epoch=math.ceil(len(self.recorder.data.x_train) / batch_size),
+            steps_per_epoch=passes or math.ceil(self._retrained_on(train) / batch_size),
             callbacks=list(_flat(given.get("callbacks"))),
             shuffle=bool(given.get("shuffle", True)),
             train=train,
-            validation=self._validation(),
+            validation=validation,
             continues=bool(tracked.training) and tracked.fitted_compile == tracked.compiled,
             cell=self.recorder.cell,
             initial_epoch=initial,
             unsupported=self.unsupported,
+            note=self.recorder.note,
+            held_out=held_out,
+            passes=passes,
+            label_smoothing=weighing.smoothing(y, self.unsupported.append),
+            class_weights=class_weights,
+            sample_weights=sample_weights,
+            augmentation=augmentation,
+            pretrained=tracked.weights_from,
         )
 
     def _arrays(self) -> tuple[Any, Any, int | None]:
@@ -110,40 +121,59 @@ class FitArguments:
         if isinstance(x, tf.data.Dataset):
             return (*_of_dataset(x, self.given.get("steps_per_epoch")), _batch_of(x))
         if hasattr(x, "image_data_generator"):  # ImageDataGenerator.flow(...)
-            if _augments(x.image_data_generator):
-                self.unsupported.append("images are changed by an ImageDataGenerator while training")
+            self.generator = x.image_data_generator
+            self.given.setdefault("sample_weight", getattr(x, "sample_weight", None))
+            self.given["shuffle"] = getattr(x, "shuffle", True)
             return x.x, x.y, x.batch_size
         if y is None and hasattr(x, "__next__"):
             self.unsupported.append("training data come from a generator of the submission's own")
         return x, y, None
 
+    def _passes(self, images: int, batch_size: int) -> int | None:
+        """The steps of an epoch where they are not one pass over the images."""
+        given = self.given
+        if given.get("samples_per_epoch"):
+            given["steps_per_epoch"] = given["samples_per_epoch"] // batch_size
+        steps = math.ceil(images / batch_size) if images else 1
+        asked = max(1, math.ceil(float(given.get("steps_per_epoch") or steps)))
+        # Many leave out the last, partial batch.
+        return asked if abs(asked - steps) > 1 and images else None
+
+    def _retrained_on(self, train: Recognised) -> int:
+        """How many images retraining will use."""
+        whole = len(self.recorder.data.x_train)
+        return whole if train.use.whole_split else sum(b - a for a, b in train.ranges) or whole
+
     def _check_labels(self, train: Recognised, y: Any) -> None:
         note, where = self.recorder.note, "fit"
         if train.use.split == "unrecognised":
             self.unsupported.append(
-                "the images passed to fit are not those of the data set under one scale and offset"
+                "the images passed to fit are not those of the data set under any map that grader knows"
             )
         elif train.use.split in ("test", "mixed"):
             note(f"{where} was given images of the test split: grader trains on the training split alone")
         elif train.rows is not None and not self.recorder.data.agrees(train.rows, y):
             self.unsupported.append("the labels passed to fit are not those of the data set")
 
-    def _weights(self) -> None:
-        for name in ("class_weight", "sample_weight"):
-            if self.given.get(name) is not None:
-                self.unsupported.append(f"{name} is not retrained")
-
-    def _validation(self) -> r.DataUse:
+    def _split(self, train: Recognised) -> tuple[Recognised, r.DataUse, r.Rows]:
+        """What was trained on, what it was validated on, and its rows where those are training images."""
         data: Any = self.given.get("validation_data")
-        split = self.given.get("validation_split")
+        part = float(self.given.get("validation_split") or 0.0)
+        if data is None and part and train.rows is not None:
+            first = math.floor(len(train.rows) * (1.0 - part))  # Keras takes the last ones
+            held = train.part(slice(first, None))
+            return train.part(slice(None, first)), held.use, held.ranges
         if data is None:
-            return r.DataUse(split="train" if split else "none")
+            return train, r.DataUse(split="train" if part else "none"), ()
         if isinstance(data, tf.data.Dataset):
             data = _of_dataset(data, None)
-        x = data.x if hasattr(data, "image_data_generator") else data
+        x, y = (data.x, data.y) if hasattr(data, "image_data_generator") else (data, None)
         if isinstance(data, list | tuple) and data:
-            x = data[0]
-        return self.recorder.data.recognise(x).use
+            x, y = data[0], data[1] if len(data) > 1 else None
+        found = self.recorder.data.recognise(x, y)
+        if found.use.split == "unrecognised":  # the test split's labels are no help in finding it
+            found = self.recorder.data.recognise(x)
+        return train, found.use, found.ranges if found.use.split == "train" else ()
 
 
 def _only(value: Any) -> Any:
@@ -200,14 +230,3 @@ def _batch_of(dataset: Any) -> int | None:
     for batch in dataset.take(1):
         return int(batch[0].shape[0])
     return None
-
-
-_NOT_AUGMENTING = {"mean", "std", "zca_whitening_matrix", "rescale", "dtype", "data_format",
-                   "channel_axis", "row_axis", "col_axis", "_validation_split"}  # fmt: skip
-
-
-def _augments(generator: Any) -> bool:
-    """Whether an ImageDataGenerator has any setting but the default."""
-    plain = vars(keras.src.legacy.preprocessing.image.ImageDataGenerator())
-    changed = (k for k, v in plain.items() if repr(getattr(generator, k, None)) != repr(v))
-    return bool(set(changed) - _NOT_AUGMENTING) or generator.rescale not in (None, 0, 1)

@@ -326,6 +326,51 @@ def _spaced(name: str, read: Callable[[Any], Any], *others: str) -> Callable[...
     return convert
 
 
+def _resizing(kind: str, config: Config, base: Config) -> r.Layer:
+    _refuse(config, "crop_to_aspect_ratio", "pad_to_aspect_ratio", "antialias")
+    return _RECORDS[kind](**base, **_given(config, "height", "width", "interpolation"))
+
+
+def _normalization(kind: str, config: Config, base: Config) -> r.Layer:
+    """Statistics that were given; those that were adapted are added by `graph`, which sees the live layer."""
+    _refuse(config, "invert")
+    if config.get("axis", -1) not in (-1, [-1], (-1,), None, [], (), 3, [3], (3,)):
+        raise Unrepresentable(f"it normalises the axes {config['axis']}, not the last one")
+    if config.get("mean") is None:
+        raise Unrepresentable("its statistics are not in its configuration")
+    mean, variance = (_flat(config[name]) for name in ("mean", "variance"))
+    return r.Normalization(**base, mean=mean, variance=variance, adapted=bool(config.get("adapted")))
+
+
+def _flat(value: Any) -> tuple[float, ...]:
+    if isinstance(value, list | tuple):
+        return tuple(x for item in value for x in _flat(item))
+    return (float(value),)
+
+
+def _interval(value: Any, least: float | None = None) -> Any:
+    """Keras takes ``factor`` for (-factor, factor); ``least`` is another lower end."""
+    if value is None:
+        return None
+    if isinstance(value, int | float):
+        return (-value if least is None else least, value)
+    return tuple(value)
+
+
+def _random(*factors: str) -> Callable[[str, Config, Config], r.Layer]:
+    """A layer of random changes: its factors, and how borders are filled."""
+
+    def convert(kind: str, config: Config, base: Config) -> r.Layer:
+        fields = {name: _interval(config[name]) for name in factors if config.get(name) is not None}
+        if config.get("value_range") is not None:
+            fields["value_range"] = tuple(config["value_range"])
+        given = _given(config, "mode", "fill_mode", "interpolation", "fill_value")
+        allowed = _RECORDS[kind].model_fields
+        return _RECORDS[kind](**base, **fields, **{k: v for k, v in given.items() if k in allowed})
+
+    return convert
+
+
 def _merge(kind: str, config: Config, base: Config) -> r.Layer:
     return r.Merge(**base, type=kind)
 
@@ -337,7 +382,8 @@ _RECORDS: dict[str, Any] = {
         r.SpatialDropout2D, r.GaussianDropout, r.AlphaDropout, r.GaussianNoise, r.LeakyReLU,
         r.ELU, r.MaxPooling2D, r.AveragePooling2D, r.GlobalMaxPooling2D,
         r.GlobalAveragePooling2D, r.ZeroPadding2D, r.Cropping2D, r.UpSampling2D, r.Flatten,
-        r.Reshape, r.Permute, r.Rescaling, r.Concatenate,
+        r.Reshape, r.Permute, r.Rescaling, r.Concatenate, r.Resizing, r.CenterCrop, r.RandomFlip,
+        r.RandomRotation, r.RandomTranslation, r.RandomZoom, r.RandomContrast, r.RandomBrightness,
     )
 }  # fmt: skip
 
@@ -372,6 +418,15 @@ _CONVERTERS: dict[str, Callable[[str, Config, Config], r.Layer]] = {
     "Reshape": _spaced("target_shape", tuple),
     "Permute": _spaced("dims", tuple),
     "Rescaling": _plain("scale", "offset"),
+    "Resizing": _resizing,
+    "CenterCrop": _plain("height", "width"),
+    "Normalization": _normalization,
+    "RandomFlip": _random(),
+    "RandomRotation": _random("factor"),
+    "RandomTranslation": _random("height_factor", "width_factor"),
+    "RandomZoom": _random("height_factor", "width_factor"),
+    "RandomContrast": _random("factor"),
+    "RandomBrightness": _random("factor"),
     "Concatenate": _plain("axis"),
     "Add": _merge,
     "Subtract": _merge,

@@ -1,15 +1,20 @@
-"""Graphs of layers -> `ModelDescription`, from live Keras models and from saved configurations.
+"""Graphs of layers -> `ModelDescription`, and the graphs of live Keras models.
 
-Both are first brought to the same plain form, a list of `Node`s, so that they are read alike.
-This module never imports Keras: live models are walked through their own attributes.
+Live models and saved configurations (`configuration`) are first brought to the same plain form, a
+list of `Node`s, so that they are read alike. This module never imports Keras: live models are walked
+through their own attributes.
 """
 
 from __future__ import annotations
 
+import inspect
+import math
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from grader import records as r
 from grader.describe import convert
@@ -24,6 +29,7 @@ class Node:
     config: dict[str, Any]
     inbound: list[str]
     refusal: str = ""  # why this call cannot be said in our records, if it cannot
+    reported: r.Reported | None = None  # what a live layer says of itself
 
 
 @dataclass
@@ -72,9 +78,12 @@ def _layer(node: Node) -> r.Layer:
     if node.refusal:
         return r.UnsupportedLayer(
             name=node.name, inbound=tuple(node.inbound), class_name=node.class_name[:200],
-            reason=node.refusal,
+            reason=node.refusal, reported=node.reported,
         )  # fmt: skip
-    return convert.layer_record(node.class_name, node.config, node.name, tuple(node.inbound))
+    layer = convert.layer_record(node.class_name, node.config, node.name, tuple(node.inbound))
+    if isinstance(layer, r.UnsupportedLayer):
+        return layer.model_copy(update={"reported": node.reported})
+    return layer
 
 
 _MOVED = {1: 3, 2: 1, 3: 2, -1: 2}  # axes of (batch, channels, rows, columns), channels last
@@ -120,7 +129,7 @@ def _rank_behind(layer: r.Layer, rank: int) -> int:
             return rank
 
 
-def _input_node(name: str, shape: Iterable[int | None]) -> Node:
+def input_node(name: str, shape: Iterable[int | None]) -> Node:
     return Node(name, "InputLayer", {"batch_shape": [None, *shape]}, [])
 
 
@@ -137,7 +146,8 @@ def of_model(model: Any) -> Graph:
         return _unique(_of_chain(model, layers))
     shape = tuple(getattr(model, "input_shape", None) or (None, 1))[1:]
     whole = Node(model.name, type(model).__name__, {}, ["input"], "a subclassed model has no graph of layers")
-    return _unique(Graph([_input_node("input", shape), whole], ["input"], [model.name]))
+    whole.reported = _reported(model, (None, *shape))
+    return _unique(Graph([input_node("input", shape), whole], ["input"], [model.name]))
 
 
 def _of_chain(model: Any, layers: list[Any]) -> Graph:
@@ -146,9 +156,12 @@ def _of_chain(model: Any, layers: list[Any]) -> Graph:
     if _is_input(layers[0]):
         layers = layers[1:]
     shape = getattr(model, "_build_input_shape", None) or getattr(model, "input_shape", None)
-    graph.nodes.append(_input_node("input", tuple(shape or (None, 1))[1:]))
+    graph.nodes.append(input_node("input", tuple(shape or (None, 1))[1:]))
+    given = (None, *graph.nodes[0].config["batch_shape"][1:])
     for layer in layers:
         graph.nodes.append(_live_node(layer, layer.name, [graph.nodes[-1].name]))
+        graph.nodes[-1].reported = said = _reported(layer, given)
+        given = (None, *said.shape) if said is not None else ()
     graph.inputs, graph.outputs = ["input"], [graph.nodes[-1].name]
     return graph
 
@@ -172,21 +185,44 @@ def _add_live(graph: Graph, node: Any, names: dict[int, str], calls: dict[int, i
     name = layer.name if count == 1 else f"{layer.name}:{count}"
     inbound = [names[id(t)] for t in node.input_tensors]
     if _is_model(layer) and count == 1 and len(inbound) == 1 and len(node.outputs) == 1:
-        inner = _inlined(layer, name, inbound[0])
+        inner = inlined(of_model(layer), name, inbound[0])
         if inner is not None:
             graph.nodes.extend(inner.nodes)
             names[id(node.outputs[0])] = inner.outputs[0]
             return
     added = _live_node(layer, name, inbound)
+    added.reported = _reported(
+        layer, output=getattr(node.outputs[0], "shape", None) if node.outputs else None
+    )
     if count > 1:
         added.refusal = "the same layer is applied more than once, sharing its weights"
-    if node.arguments.kwargs.get("training") is True:
+    if node.arguments.kwargs.get("training") is True and not _trains_by_default(layer):
         added.refusal = "it is called with training=True, so it also acts at validation"
     if len(node.outputs) != 1:
         added.refusal = "it has several outputs"
     graph.nodes.append(added)
     for tensor in node.outputs:
         names[id(tensor)] = name
+
+
+def _reported(
+    layer: Any, given: tuple[Any, ...] = (), output: tuple[Any, ...] | None = None
+) -> r.Reported | None:
+    """What a layer says of its output shape and its parameters; None if it does not say."""
+    try:
+        shape = output or layer.compute_output_shape(given)
+        count = [sum(math.prod(w.shape) for w in of) for of in (layer.trainable_weights, layer.weights)]
+        return r.Reported(
+            shape=tuple(int(n) for n in shape[1:]), trainable=count[0], non_trainable=count[1] - count[0]
+        )
+    except Exception:  # whatever a layer of the student's may raise, or say
+        return None
+
+
+def _trains_by_default(layer: Any) -> bool:
+    """Layers of random changes are called so unless someone says otherwise, and a model always does."""
+    parameter = inspect.signature(layer.call).parameters.get("training")
+    return parameter is not None and parameter.default is True
 
 
 def _is_model(layer: Any) -> bool:
@@ -197,9 +233,8 @@ def _is_input(layer: Any) -> bool:
     return type(layer).__name__ == "InputLayer"
 
 
-def _inlined(model: Any, prefix: str, source: str) -> Graph | None:
-    """A model used as a layer: its own layers, in its place."""
-    inner = of_model(model)
+def inlined(inner: Graph, prefix: str, source: str) -> Graph | None:
+    """A model used as a layer: its own layers, in its place, behind ``source``."""
     if len(inner.inputs) != 1 or len(inner.outputs) != 1:
         return None
     renamed = {n.name: f"{prefix}/{n.name}" for n in inner.nodes} | {inner.inputs[0]: source}
@@ -221,7 +256,7 @@ _MERGES = {"Add", "Subtract", "Multiply", "Maximum", "Minimum"}
 def _live_node(layer: Any, name: str, inbound: list[str]) -> Node:
     kind, module = type(layer).__name__, type(layer).__module__
     if module.startswith("keras.src.ops."):
-        return _operation_node(kind, layer, name, inbound)
+        return operation_node(kind, getattr(layer, "axis", -1), name, inbound)
     if module.startswith("grader."):
         return Node(name, kind, {}, inbound, "a layer that Keras 3 no longer has")
     if not module.startswith("keras.") or vars(sys.modules.get(module, object)).get(kind) is not type(layer):
@@ -232,11 +267,21 @@ def _live_node(layer: Any, name: str, inbound: list[str]) -> Node:
         config = dict(layer.get_config())
     except Exception as error:  # a student's argument may make get_config raise anything
         return Node(name, kind, {}, inbound, f"its settings cannot be read: {error}"[:500])
+    if kind == "Normalization" and getattr(layer, "adapt_mean", None) is not None:
+        config |= {
+            "adapted": True,
+            "mean": _numbers(layer.adapt_mean),
+            "variance": _numbers(layer.adapt_variance),
+        }
     if _own_function(getattr(layer, "activation", None)):
         return Node(name, kind, config, inbound, "its activation is a function of the student's own")
     if not _built_as_configured(kind, layer, config):
         return Node(name, kind, config, inbound, "its weights are not those of its configuration")
     return Node(name, kind, config, inbound)
+
+
+def _numbers(value: Any) -> list[float]:
+    return [float(v) for v in np.asarray(value).ravel()[:1_001]]
 
 
 def _built_as_configured(kind: str, layer: Any, config: dict[str, Any]) -> bool:
@@ -257,10 +302,10 @@ def _own_function(activation: Any) -> bool:
     return not str(getattr(activation, "__module__", "")).startswith("keras.")
 
 
-def _operation_node(kind: str, operation: Any, name: str, inbound: list[str]) -> Node:
+def operation_node(kind: str, axis: Any, name: str, inbound: list[str]) -> Node:
+    """An operation as the layer that does the same, where there is one."""
     if kind in _MERGES and len(inbound) == 2:
         return Node(name, kind, {}, inbound)
-    axis = getattr(operation, "axis", -1)
     if kind in _OPS and len(inbound) == 1 and axis == -1:
         return Node(name, "Activation", {"activation": _OPS[kind]}, inbound)
     return Node(name, f"ops.{kind}", {}, inbound, "an operation that is not a layer")
@@ -274,128 +319,3 @@ def _unique(graph: Graph) -> Graph:
             raise NotAModel(f"two layers are called {node.name!r}")
         seen.add(node.name)
     return graph
-
-
-# --- saved configurations -----------------------------------------------------------------------
-
-
-def of_config(model: Any, default_shape: tuple[int, ...] | None = None) -> Graph:
-    """The graph of a saved model's configuration, as Keras 1, 2 or 3 wrote it.
-
-    ``default_shape`` (rows, columns, channels) is taken for a Sequential that was saved without
-    an input shape. Raises `NotAModel` for anything that is no network of layers.
-    """
-    if not isinstance(model, dict):
-        raise NotAModel("the configuration is not a JSON object")
-    kind, config = model.get("class_name"), model.get("config")
-    if kind == "Sequential" and isinstance(config, dict | list):
-        return _saved_sequential(config, default_shape)
-    if kind in ("Functional", "Model") and isinstance(config, dict) and "layers" in config:
-        return _saved_functional(config)
-    if isinstance(kind, str):
-        raise OwnModel(f"it holds a model of the class {kind[:80]!r}, not a graph of layers")
-    raise NotAModel(f"it describes a {kind!r:.80}, which is neither Sequential nor functional")
-
-
-def _saved_sequential(config: Any, default_shape: tuple[int, ...] | None) -> Graph:
-    layers = config if isinstance(config, list) else config.get("layers")
-    if not isinstance(layers, list) or not layers:
-        raise NotAModel("the saved model has no layers")
-    _check_count(len(layers))
-    graph = Graph()
-    for raw in layers:
-        kind, settings = _class_and_config(raw)
-        shape = settings.get("batch_input_shape") or settings.get("batch_shape")
-        if not graph.nodes:
-            first = settings.get("name", "input") if kind == "InputLayer" else "input"
-            if shape is None and default_shape is None:
-                raise NotAModel("the saved model has no input shape")
-            graph.nodes.append(_input_node(str(first), list(shape or (None, *default_shape))[1:]))  # type: ignore[misc]
-        if kind == "InputLayer":
-            continue
-        name = _free_name(str(settings.get("name") or kind.lower()), graph)
-        graph.nodes.append(Node(name, kind, settings, [graph.nodes[-1].name]))
-    graph.inputs, graph.outputs = [graph.nodes[0].name], [graph.nodes[-1].name]
-    return graph
-
-
-def _check_count(layers: int) -> None:
-    if layers > r.MAX_LAYERS:
-        raise NotAModel(f"it has {layers:,} layers; at most {r.MAX_LAYERS:,} are read")
-
-
-def _free_name(name: str, graph: Graph) -> str:
-    taken, free, n = {node.name for node in graph.nodes}, name, 1
-    while free in taken:
-        n += 1
-        free = f"{name}_{n}"
-    return free
-
-
-def _class_and_config(raw: Any) -> tuple[str, dict[str, Any]]:
-    if not isinstance(raw, dict) or not isinstance(raw.get("config"), dict | None):
-        raise NotAModel("a layer of the saved model is not an object with a configuration")
-    return str(raw.get("class_name")), dict(raw.get("config") or {})
-
-
-def _saved_functional(config: dict[str, Any]) -> Graph:
-    pending: list[Node] = []
-    for raw in config["layers"]:
-        kind, settings = _class_and_config(raw)
-        name = str(raw.get("name") or settings.get("name"))
-        calls = raw.get("inbound_nodes") or [None]
-        _check_count(len(pending) + len(calls))
-        for index, call in enumerate(calls):
-            node = Node(_call_name(name, index), kind, settings, list(_inbound(call)))
-            if index:
-                node.refusal = "the same layer is applied more than once, sharing its weights"
-            pending.append(node)
-    graph = Graph(
-        _inputs_first(pending),
-        [_call_name(*key) for key in _keys(config.get("input_layers"))],
-        [_call_name(*key) for key in _keys(config.get("output_layers"))],
-    )
-    if not graph.outputs:
-        raise NotAModel("the saved model names no output layer")
-    return graph
-
-
-def _call_name(name: str, index: int) -> str:
-    return name if index == 0 else f"{name}:{index + 1}"
-
-
-def _inbound(call: Any) -> Iterator[str]:
-    """Names in one call: Keras 1 and 2 list [name, node, tensor]; Keras 3 nests keras_tensors."""
-    if isinstance(call, dict) and call.get("class_name") == "__keras_tensor__":
-        history = call.get("config", {}).get("keras_history") or ["?", 0, 0]
-        yield _call_name(str(history[0]), int(history[1]))
-    elif isinstance(call, dict):
-        for value in (call.get("args"), call.get("kwargs")) if "args" in call else call.values():
-            yield from _inbound(value)
-    elif isinstance(call, list) and len(call) >= 3 and isinstance(call[0], str):
-        yield _call_name(call[0], int(call[1]))
-    elif isinstance(call, list):
-        for item in call:
-            yield from _inbound(item)
-
-
-def _keys(value: Any) -> Iterator[tuple[str, int]]:
-    if isinstance(value, list) and len(value) >= 2 and isinstance(value[0], str):
-        yield value[0], int(value[1])
-    elif isinstance(value, list | dict):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _keys(item)
-
-
-def _inputs_first(nodes: list[Node]) -> list[Node]:
-    """Order so that every node follows those it takes; the file need not be in that order."""
-    ordered: list[Node] = []
-    placed: set[str] = set()
-    while nodes:
-        ready = [n for n in nodes if set(n.inbound) <= placed]
-        if not ready:
-            raise NotAModel(f"layer {nodes[0].name!r} takes an input that the model does not have")
-        ordered += ready
-        placed |= {n.name for n in ready}
-        nodes = [n for n in nodes if n.name not in placed]
-    return ordered

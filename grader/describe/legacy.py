@@ -44,7 +44,7 @@ _CONVOLUTION = {
     "atrous_rate": "dilation_rate",
 }
 _SEPARABLE = {
-    **_CONVOLUTION,
+    **{old: new for old, new in _CONVOLUTION.items() if not old.startswith("W_")},
     "depthwise_init": "depthwise_initializer",
     "pointwise_init": "pointwise_initializer",
     "init": "depthwise_initializer",
@@ -149,6 +149,7 @@ def modern_arguments(class_name: str, arguments: dict[str, Any]) -> dict[str, An
             continue
         name = renames.get(name, name)
         if isinstance(value, str):
+            value = value.lower() if name == "padding" else value
             value = VALUES.get(name, {}).get(value, value)
             if name.endswith("_initializer"):
                 value = INITIALIZERS.get(value, value)

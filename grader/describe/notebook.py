@@ -24,6 +24,14 @@ Note = Callable[[str], None]
 _RUN_BODY = {"time", "timeit", "capture", "prun", "notify", "memit", "debug"}
 
 
+class Ends(BaseException):
+    """Raised by grader itself within a cell: the run ends here, or the cell does (`CellEnds`)."""
+
+
+class CellEnds(Ends):
+    """Nothing more is to be learned from this cell; it has not failed."""
+
+
 class Shell:
     """What `get_ipython()` returns: runs the code inside timing magics, skips everything else."""
 
@@ -118,6 +126,10 @@ def _run_cell(number: int, source: str, namespace: dict[str, Any]) -> CellFailur
     filename = f"<cell {number}>"
     try:
         run_source(source, namespace, filename)
+    except CellEnds:
+        return None
+    except Ends:
+        raise
     except BaseException as error:  # sys.exit() and KeyboardInterrupt are the student's as well
         if isinstance(error, RecursionError | MemoryError):
             error = type(error)(str(error) or "out of memory or too deep a recursion")

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from grader import records as r
-from grader.describe import compat, era, notebook, recorder, standins
+from grader.describe import compat, era, leftover, notebook, recorder, served, standins
 from grader.describe.arguments import Tracked
 from grader.describe.recognise import RawData
 
@@ -21,15 +21,20 @@ MAX_ANSWERED = 16_000_000
 
 def describe(job: r.DescribeJob, answer: Callable[[r.Description], None]) -> None:
     """Run all cells; ``answer`` is called after every recorded fit and once at the end."""
-    session = _Session(job, answer)
+    session = Session(job)
+    session.recorder = recorder.Recorder(session.data, session.note)
+    session.recorder.on_fit = lambda: session.answer_so_far(answer)
+    recorder.install(session.recorder)
     session.run()
     answer(session.description())
 
 
-class _Session:
-    """One submission being run: what was seen so far."""
+class Session:
+    """One submission being run: what was seen so far. Its recorder is set by whoever runs it."""
 
-    def __init__(self, job: r.DescribeJob, answer: Callable[[r.Description], None]) -> None:
+    recorder: recorder.Recorder
+
+    def __init__(self, job: r.DescribeJob) -> None:
         self.job = job
         self.cell: int | None = None
         self.notes: list[r.Note] = []
@@ -38,16 +43,14 @@ class _Session:
         self.namespace: dict[str, Any] = {}
         self.era = era.find(job.program.cells, job.program.python)
         self.positional = compat.Positional(job.reading)
-        data = RawData(job.data)
-        self.recorder = recorder.Recorder(data, self.note)
-        self.recorder.on_fit = lambda: self._answer_so_far(answer)
+        self.data = RawData(job.data)
         self.answered = 0
         standins.install(self.note)
         compat.install(self.era.era, self.positional, self.note)
-        compat.serve_data(job.dataset, data, self.note)
-        recorder.install(self.recorder)
+        compat.serve_data(job.dataset, self.data, self.note)
+        served.install(job.dataset, self.data)
 
-    def _answer_so_far(self, answer: Callable[[r.Description], None]) -> None:
+    def answer_so_far(self, answer: Callable[[r.Description], None]) -> None:
         """After each fit, as long as all answers together stay well below what the parent reads."""
         description = self.description()
         self.answered += sum(40 + 24 * len(f.learning_rates) for m in description.models for f in m.training)
@@ -61,6 +64,7 @@ class _Session:
 
     def run(self) -> None:
         sys.path.insert(0, os.getcwd())
+        leftover.supply(self.job.program.cells, self.namespace, self.note)
         for failure in notebook.run(self.job.program.cells, self.namespace, self._enter, self.note):
             if failure is not None and len(self.failures) < 100:
                 self.failures.append(failure)
@@ -91,12 +95,14 @@ class _Session:
     def description(self) -> r.Description:
         models: list[r.DescribedModel] = []
         taken: set[str] = set()
-        for tracked in self.recorder.tracked[-MAX_MODELS:]:
+        numbered = list(enumerate(self.recorder.tracked, 1))
+        for number, tracked in numbered[-MAX_MODELS:]:
             if tracked.network is not None:
                 name = _free(self._name(tracked)[:180], taken)
                 models.append(
                     r.DescribedModel(
                         name=name,
+                        number=number,
                         network=tracked.network,
                         training=tuple(tracked.training),
                         fit_order=tracked.fit_order,

@@ -6,16 +6,16 @@ and only the numbers leave this process.
 
 from __future__ import annotations
 
-import dis
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any
 
 import keras
 import numpy as np
 
 from grader import records as r
+from grader.describe import callbacks, losses
 from grader.describe.recognise import Recognised
 
 MAX_STEPS = r.MAX_SAMPLES
@@ -40,40 +40,57 @@ class Fit:
     cell: int | None
     initial_epoch: int = 0
     unsupported: list[str] = field(default_factory=list)
+    note: Callable[[str], None] = lambda message: None
+    held_out: r.Rows = ()
+    passes: int | None = None  # steps that make an epoch, where that is not one pass
+    label_smoothing: float = 0.0
+    class_weights: tuple[float, ...] = ()
+    sample_weights: tuple[float, ...] = ()
+    augmentation: r.Augmentation | None = None
+    keeps: r.Kept | None = None
+    pretrained: str = ""
+
+    def said(self, what: str, read: Callable[[Fit], Any]) -> Any:
+        """What ``read`` makes of the fit, or None and a reason where a record cannot say it."""
+        try:
+            return read(self)
+        except (ValueError, TypeError) as error:  # pydantic's own error is a ValueError
+            first = str(error).split("\n")[0]
+            self.unsupported.append(f"{what} has a setting that grader cannot record: {first}"[:300])
+            return None
 
 
 def recipe(fit: Fit) -> r.TrainingRecipe:
     """Never raises for a setting it cannot say: that is listed in ``unsupported``."""
     rates, per = _sample_rates(fit)
-    callbacks = tuple(_callbacks(fit))
-    if per == "step" and any(c.type == "ReduceLROnPlateau" for c in callbacks):
+    reacting = tuple(callbacks.records(fit))
+    if per == "step" and any(c.type == "ReduceLROnPlateau" for c in reacting):
         fit.unsupported.append("ReduceLROnPlateau together with a schedule within epochs")
     return r.TrainingRecipe(
-        optimizer=_said(fit, "the optimizer", _optimizer) or r.SGD(),
-        loss=_said(fit, "the loss", _loss) or r.Loss(),
+        optimizer=fit.said("the optimizer", _optimizer) or r.SGD(),
+        loss=fit.said("the loss", _loss) or r.Loss(),
         batch_size=fit.batch_size,
         epochs=fit.epochs,
         shuffle=fit.shuffle,
         learning_rates=rates,
         rates_per=per,
-        callbacks=callbacks,
+        callbacks=reacting,
         scaling=fit.train.scaling or r.InputScaling(),
+        geometry=fit.train.geometry,
+        augmentation=fit.augmentation,
+        steps_per_epoch=fit.passes,
+        rows=() if fit.train.use.whole_split else fit.train.ranges,
+        held_out=fit.held_out,
+        class_weights=fit.class_weights,
+        sample_weights=fit.sample_weights,
+        keeps=fit.keeps,
+        pretrained=fit.pretrained,
         trained_on=fit.train.use,
         validated_on=fit.validation,
         continues=fit.continues,
         cell=fit.cell,
         unsupported=tuple(dict.fromkeys(fit.unsupported)),
     )
-
-
-def _said(fit: Fit, what: str, read: Callable[[Fit], Any]) -> Any:
-    """What ``read`` makes of the fit, or None and a reason where a record cannot say it."""
-    try:
-        return read(fit)
-    except (ValueError, TypeError) as error:  # pydantic's own error is a ValueError
-        first = str(error).split("\n")[0]
-        fit.unsupported.append(f"{what} has a setting that grader cannot record: {first}"[:300])
-        return None
 
 
 # --- optimizer and loss -------------------------------------------------------------------------
@@ -102,44 +119,14 @@ def _optimizer(fit: Fit) -> r.Optimizer:
     return record(**{k: v for k, v in settings.items() if k in record.model_fields})
 
 
-_LOSSES = {
-    "mse": "mean_squared_error",
-    "mae": "mean_absolute_error",
-    "kld": "kl_divergence",
-    "kullback_leibler_divergence": "kl_divergence",
-}
-_KNOWN_LOSSES = set(get_args(r.Loss.model_fields["name"].annotation))
-
-
 def _loss(fit: Fit) -> r.Loss:
-    loss, settings = fit.loss, {}
-    if isinstance(loss, list | tuple) and len(loss) == 1:
-        loss = loss[0]
-    own = not isinstance(loss, str)
-    if isinstance(loss, keras.losses.Loss):
-        settings, own = loss.get_config(), not type(loss).__module__.startswith("keras.")
-        if settings.get("reduction") not in (None, "sum_over_batch_size"):
-            fit.unsupported.append(f"the loss is reduced by {settings['reduction']!r}")
-        name = _snake(type(loss).__name__)
-    elif callable(loss):
-        own = not getattr(loss, "__module__", "").startswith("keras.")
-        name = getattr(loss, "__name__", "loss")
-    else:
-        name = str(loss)
-    name = _LOSSES.get(name, name)
-    if own or name not in _KNOWN_LOSSES:
-        fit.unsupported.append(f"grader has no record for the loss {name!r}"[:200])
-        return r.Loss()
-    return r.Loss(
-        name=name,
-        from_logits=bool(settings.get("from_logits", False)),
-        label_smoothing=float(settings.get("label_smoothing", 0.0)),
-    )
-
-
-def _snake(name: str) -> str:
-    words = "".join("_" + c.lower() if c.isupper() else c for c in name)
-    return words.lstrip("_").replace("k_l_", "kl_")
+    loss = losses.loss(fit.loss, fit.model, fit.unsupported.append, fit.note)
+    if not fit.label_smoothing:
+        return loss
+    if loss.name == "sparse_categorical_crossentropy":
+        fit.unsupported.append("labels that are no classes under a sparse loss")
+    both = 1.0 - (1.0 - loss.label_smoothing) * (1.0 - fit.label_smoothing)
+    return loss.model_copy(update={"label_smoothing": round(both, 9)})
 
 
 # --- learning rate ------------------------------------------------------------------------------
@@ -150,7 +137,7 @@ def _sample_rates(fit: Fit) -> tuple[tuple[float, ...], Any]:
     optimizer = fit.model.optimizer
     schedule = _schedule_of(optimizer)
     decay = float(getattr(optimizer, "grader_decay", 0.0))
-    by_step = [c for c in fit.callbacks if _acts_within_epochs(c)]
+    by_step = [c for c in fit.callbacks if callbacks.acts_within_epochs(c)]
     steps = fit.steps_per_epoch
     per_step = bool(schedule or decay or by_step)
     if per_step and fit.epochs * steps > MAX_STEPS:
@@ -158,25 +145,22 @@ def _sample_rates(fit: Fit) -> tuple[tuple[float, ...], Any]:
         per_step = False
     rates: list[float] = []
     step = int(getattr(optimizer, "grader_steps", 0))
-    _call(fit, fit.callbacks, "on_train_begin", {})
+    callbacks.play(fit.callbacks, "on_train_begin", fit, {})
     for epoch in range(fit.initial_epoch, fit.initial_epoch + min(fit.epochs, MAX_EPOCHS)):
         rate = _begin_epoch(fit, epoch)
         for batch in range(steps if per_step else 1):
             if by_step:
-                _call(fit, by_step, "on_train_batch_begin", batch, {})
+                callbacks.play(by_step, "on_train_batch_begin", fit, batch, {})
                 rate = _rate(optimizer)
             value = _of_schedule(schedule, step) if schedule else rate / (1.0 + decay * step)
             rates.append(value if math.isfinite(value) and value >= 0 else 0.0)
             if by_step:
-                _call(fit, by_step, "on_train_batch_end", batch, dict(_LOGS))
+                callbacks.play(by_step, "on_train_batch_end", fit, batch, dict(callbacks.NOT_MEASURED))
             step += 1
         step += 0 if per_step else steps - 1
-        _call(fit, _custom(fit.callbacks), "on_epoch_end", epoch, dict(_LOGS))
+        callbacks.play(fit.callbacks, "on_epoch_end", fit, epoch, dict(callbacks.NOT_MEASURED))
     object.__setattr__(optimizer, "grader_steps", step)
     return tuple(rates), "step" if per_step else "epoch"
-
-
-_LOGS = {name: float("nan") for name in ("loss", "acc", "accuracy", "val_loss", "val_acc", "val_accuracy")}
 
 
 def _schedule_of(optimizer: Any) -> Any:
@@ -201,7 +185,7 @@ def _begin_epoch(fit: Fit, epoch: int) -> float:
             given = _scheduled(fit, callback, epoch)
         else:
             before = None if _schedule_of(optimizer) else _rate(optimizer)
-            _call(fit, _custom([callback]), "on_epoch_begin", epoch, {})
+            callbacks.play([callback], "on_epoch_begin", fit, epoch, {})
             if before is not None and _rate(optimizer) != before:
                 given = None
     if given is not None:
@@ -228,102 +212,3 @@ def _scheduled(fit: Fit, callback: Any, epoch: int) -> float | None:
         fit.unsupported.append(f"the learning-rate schedule failed at epoch {epoch + 1}: {error}"[:300])
         return None
     return _exact(value)
-
-
-# --- callbacks ----------------------------------------------------------------------------------
-
-
-def _custom(callbacks: list[Any]) -> list[Any]:
-    """Callbacks of the student's own, which may do anything; Keras's are known by name."""
-    return [
-        c
-        for c in callbacks
-        if not type(c).__module__.startswith("keras.") or type(c).__name__ == "LambdaCallback"
-    ]
-
-
-def _acts_within_epochs(callback: Any) -> bool:
-    hooks = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
-    base = keras.callbacks.Callback
-    return bool(_custom([callback])) and any(
-        getattr(type(callback), hook, None) is not getattr(base, hook) for hook in hooks
-    )
-
-
-def _call(fit: Fit, callbacks: list[Any], hook: str, *args: Any) -> None:
-    for callback in _custom(callbacks):
-        try:
-            if hasattr(callback, "set_model"):
-                callback.set_model(fit.model)
-            getattr(callback, hook)(*args)
-        except Exception as error:
-            fit.unsupported.append(
-                f"the callback {type(callback).__name__} failed when played "
-                f"through without training: {error}"[:300]
-            )
-
-
-_INERT = {
-    "ModelCheckpoint",
-    "History",
-    "ProgbarLogger",
-    "TensorBoard",
-    "CSVLogger",
-    "RemoteMonitor",
-    "TerminateOnNaN",
-    "LearningRateScheduler",
-    "BackupAndRestore",
-    "BaseLogger",
-}
-_MONITORS = {"acc": "accuracy", "val_acc": "val_accuracy"}
-
-
-def _callbacks(fit: Fit) -> list[r.Callback]:
-    found: list[r.Callback] = []
-    for callback in fit.callbacks:
-        name = type(callback).__name__
-        record = {"EarlyStopping": r.EarlyStopping, "ReduceLROnPlateau": r.ReduceLROnPlateau}.get(name)
-        if record is not None and not _custom([callback]):
-            found += _reacting(fit, callback, record)
-        elif name not in _INERT and not _acts_on_rate_only(callback):
-            fit.unsupported.append(f"the callback {name} of the submission is not retrained")
-    return found
-
-
-def _reacting(fit: Fit, callback: Any, record: Any) -> list[r.Callback]:
-    """EarlyStopping and ReduceLROnPlateau. Keras skips one whose quantity is not there."""
-    settings = {k: v for k, v in vars(callback).items() if k in record.model_fields and v is not None}
-    settings["monitor"] = _MONITORS.get(callback.monitor, callback.monitor)
-    # Keras negates min_delta for quantities that fall.
-    settings["min_delta"] = abs(float(callback.min_delta))
-    if str(settings["monitor"]).startswith("val_") and fit.validation.split == "none":
-        return []
-    made = _said(fit, f"{type(callback).__name__} on {callback.monitor!r}", lambda _: record(**settings))
-    return [made] if made is not None else []
-
-
-# What changes a model or its training: attributes that are set, and functions that are named.
-_SET = {"stop_training", "lr", "learning_rate", "trainable", "weights"}
-_CALLED = {"set_weights", "load_weights", "set_value", "assign", "setattr"}
-
-
-def _acts_on_rate_only(callback: Any) -> bool:
-    """Whether a callback of the student's own has no effect but on the sampled learning rates.
-
-    Its hooks were played through without training, so rates set at the start of an epoch or batch
-    are known. A hook at an end sees measured values, which are not: it may not touch the model.
-    """
-    blind = ("on_epoch_end", "on_train_end", "on_test_end", "on_batch_end", "on_train_batch_end")
-    return not any(_has_effect(getattr(callback, hook, None)) for hook in blind)
-
-
-def _has_effect(function: Any) -> bool:
-    codes = [c for c in [getattr(function, "__code__", None)] if c is not None]
-    while codes:
-        code = codes.pop()
-        stored = {i.argval for i in dis.get_instructions(code) if i.opname == "STORE_ATTR"}
-        strings = {c for c in code.co_consts if isinstance(c, str)}
-        if stored & _SET or (set(code.co_names) | strings) & _CALLED:
-            return True
-        codes += [c for c in code.co_consts if hasattr(c, "co_names")]
-    return False

@@ -1,20 +1,22 @@
 """What was passed to `fit`, recognised by comparing it with the raw data set.
 
 Arrays are told apart by their content, never by their names: which split an image came from,
-and which affine map of its pixels (`x * scale + offset`) the network was fed. The labels of the
-test split in this process are permuted, so they are never compared.
+and which map of its pixels the network was fed, `x * scale + offset` most often (the other ones are
+tried in `grader.describe.preparation`). The labels of the test split in this process are permuted, so
+they are never compared.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from grader.records import DataUse, InputScaling
+from grader.describe import preparation
+from grader.records import DataUse, Geometry, InputScaling, Rows
 
 Array = npt.NDArray[Any]
 
@@ -24,6 +26,29 @@ class Recognised:
     use: DataUse
     scaling: InputScaling | None = None
     rows: Array | None = None  # positions in the training split, -1 where it is none of those
+    geometry: Geometry = field(default_factory=Geometry)
+    places: Array | None = None  # positions among all images: the training split first, then the test split
+
+    @property
+    def ranges(self) -> Rows:
+        """The rows of the training split among these images, as ranges; sorted, without repetition."""
+        if self.rows is None:
+            return ()
+        rows = np.unique(self.rows[self.rows >= 0])
+        if not len(rows):
+            return ()
+        gaps = np.flatnonzero(np.diff(rows) > 1)
+        firsts = rows[np.concatenate([[0], gaps + 1])]
+        lasts = rows[np.concatenate([gaps, [len(rows) - 1]])]
+        return tuple((int(a), int(b) + 1) for a, b in zip(firsts, lasts, strict=True))
+
+    def part(self, keep: slice) -> Recognised:
+        """Some of these images, as `validation_split` divides them."""
+        if self.rows is None:
+            return self
+        rows = self.rows[keep]
+        use = self.use.model_copy(update={"images": len(rows), "whole_split": False})
+        return replace(self, rows=rows, use=use)
 
 
 class RawData:
@@ -65,21 +90,61 @@ class RawData:
         order = np.argsort(keys, kind="stable")
         return keys[order], order
 
-    def recognise(self, x: Any) -> Recognised:
-        """Which images are these? Anything that is no array of them is `unrecognised`."""
+    def recognise(self, x: Any, labels: Any = None) -> Recognised:
+        """Which images are these? Anything that is no array of them is `unrecognised`.
+
+        ``labels`` help to find the place of images that were changed beyond a scale and an offset.
+        """
         array = _as_array(x)
         if array is None or array.ndim < 2 or not len(array):
             return Recognised(DataUse(split="unrecognised"))
-        unknown = Recognised(DataUse(split="unrecognised", images=len(array)))
+        if (known := self._scaled(array)) is not None:
+            return known
+        for geometry, images in preparation.undone(array, self.image_shape):
+            if self._scaled(images[preparation.spread(len(images))]) is None:
+                continue
+            if (known := self._scaled(images)) is not None and known.scaling is not None:
+                return replace(known, geometry=preparation.unscaled(geometry, known.scaling))
+        return self._in_order(array, labels) or Recognised(DataUse(split="unrecognised", images=len(array)))
+
+    def _scaled(self, array: Array) -> Recognised | None:
+        """Images of any order under one scale and offset, found by their content."""
         if array[0].size != self.x_train[0].size:
-            return unknown
+            return None
         for scaling in _candidates(array):
             pixels = _unscale(array, scaling)
             if pixels is not None:
                 rows = self._places(pixels)
                 if (rows >= 0).mean() > 0.5:
-                    return Recognised(self._use(rows), scaling, self._train_rows(rows))
-        return unknown
+                    return Recognised(self._use(rows), scaling, self._train_rows(rows), places=rows)
+        return None
+
+    def _in_order(self, array: Array, labels: Any) -> Recognised | None:
+        """Images changed in other ways, of which it is known where they stand in the data set."""
+        first = self._first(len(array), class_numbers(labels))
+        if (
+            first is None or not array.size or not (abs(array[0]).max() < 1e9 and abs(array).max() < 1e9)
+        ):  # nor NaN
+            return None
+        rows = np.arange(first, first + len(array))
+        start = first if first < len(self.x_train) else first - len(self.x_train)
+        split = self.x_train if first < len(self.x_train) else self.x_test
+        raw = split[start : start + len(array)].reshape(-1, *self.image_shape)
+        if (found := preparation.find(array, raw)) is None:
+            return None
+        scaling, geometry = found
+        return Recognised(self._use(rows), scaling, self._train_rows(rows), geometry, rows)
+
+    def _first(self, count: int, labels: Array | None) -> int | None:
+        """The place of the first image: where the labels stand, or that of a whole split."""
+        if labels is not None and len(labels) == count >= _ENOUGH_LABELS:
+            wanted, known = (a.astype(np.int32).tobytes() for a in (labels, self.y_train))
+            at = known.find(wanted)
+            if at >= 0 and at % 4 == 0:
+                return at // 4
+        if labels is None and count == len(self.x_test) != len(self.x_train):
+            return len(self.x_train)
+        return 0 if labels is None and count == len(self.x_train) else None
 
     def _places(self, pixels: Array) -> Array:
         keys, order = self._known
@@ -147,6 +212,7 @@ def _candidates(x: Array) -> list[InputScaling]:
     return chosen
 
 
+_ENOUGH_LABELS = 20  # of ten classes, nobody finds these by chance
 _IN_CACHE = 128  # images at a time, so that what is computed of them stays near the processor
 
 

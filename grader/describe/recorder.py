@@ -6,19 +6,25 @@ rest of Keras works as usual, so that code around them runs on.
 
 from __future__ import annotations
 
+import gc
 import math
+import time
 from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from grader import records as r
-from grader.describe import graph, recipe
+from grader.describe import graph, phases, recipe
 from grader.describe.arguments import FIT, FIT_GENERATOR, FitArguments, Tracked
+from grader.describe.memory import Memory
+from grader.describe.notebook import CellEnds
 from grader.describe.recognise import RawData, Recognised, class_numbers
 
 NAN = float("nan")
+LOOP_SECONDS = 10.0
 
 
 class Recorder:
@@ -26,9 +32,11 @@ class Recorder:
 
     def __init__(self, data: RawData, note: Callable[[str], None]) -> None:
         self.data, self.note = data, note
+        self.memory = Memory(self)
         self.tracked: list[Tracked] = []
         self.cell: int | None = None
         self.on_fit: Callable[[], None] = lambda: None
+        self.loop_since = 0.0
         self._fits = 0
 
     def of(self, model: Any) -> Tracked:
@@ -71,9 +79,10 @@ class Recorder:
         tracked.loss = loss
         tracked.loss_weights = bool(rest.get("loss_weights"))
         kept = {k: v for k, v in rest.items() if k in ("metrics", "loss_weights", "weighted_metrics")}
+        kept |= {"run_eagerly": True} if rest.get("run_eagerly") else {}
         if isinstance(optimizer, str):
             optimizer = _optimizer_named(optimizer)
-        _ORIGINAL["compile"](model, optimizer=optimizer, loss=loss, **kept)
+        ORIGINAL["compile"](model, optimizer=optimizer, loss=loss, **kept)
         metrics = rest.get("metrics") or []
         if loss == "binary_crossentropy" and any("acc" in str(m) for m in metrics):
             self.note(
@@ -89,13 +98,12 @@ class Recorder:
         fit = FitArguments(self, model, arguments).read(tracked)
         before = tracked.network
         self.describe(tracked)
-        if tracked.training and before != tracked.network:
-            fit.unsupported.append("the network was changed between two fits")
-        if tracked.weights_from:
-            fit.unsupported.append(f"the training starts from weights set by {tracked.weights_from}")
+        if tracked.training and before is not None and tracked.network is not None:
+            phases.compare(tracked, before, fit.unsupported.append)
         if tracked.loss_weights:
             fit.unsupported.append("loss_weights are not retrained")
-        tracked.training.append(recipe.recipe(fit))
+        tracked.training.append(phases.within(tracked, recipe.recipe(fit)))
+        self.memory.fitted(tracked, fit.callbacks)
         tracked.fitted_compile = tracked.compiled
         self._fits += 1
         tracked.fit_order = self._fits
@@ -118,11 +126,28 @@ class Recorder:
             self.on_fit()
 
     def own_loop(self, variables: Any) -> None:
-        """An optimizer was applied by hand: find the model whose weights those are."""
-        ids = {id(v) for v in variables}
-        for tracked in self.tracked:
-            if ids & {id(v) for v in tracked.model.trainable_variables}:
-                self.unsupported_training(tracked.model, "a loop of its own")
+        """An optimizer was applied by hand: take note of the model whose weights those are."""
+        for model in models_of(variables):
+            self.unsupported_training(model, "a loop of its own")
+            self.loop_since = self.loop_since or time.monotonic()
+
+    def end_long_loop(self) -> None:
+        """A loop of the submission's own computes gradients that nobody needs here: its cell ends."""
+        if self.loop_since and time.monotonic() - self.loop_since > LOOP_SECONDS:
+            self.note("its own training loop was recorded, and not run to its end")
+            self.loop_since = 0.0
+            raise CellEnds
+
+
+def models_of(variables: Any) -> list[Any]:
+    """The models that hold some of these variables, wherever they are; none that is a part of another."""
+    ids = {id(v) for v in variables}
+    if not ids:
+        return []
+    models = [m for m in gc.get_objects() if type(m).__module__ != "weakref" and isinstance(m, keras.Model)]
+    found = [m for m in models if m.built and ids & {id(v) for v in m.trainable_variables}]
+    inner = {id(layer) for m in found for layer in m._flatten_layers(include_self=False)}
+    return [m for m in found if id(m) not in inner]
 
 
 def _optimizer_named(name: str) -> Any:
@@ -164,14 +189,14 @@ def _evaluate(model: Any, *args: Any, **kwargs: Any) -> Any:
 
 # --- patching -----------------------------------------------------------------------------------
 
-_ORIGINAL: dict[str, Any] = {}
+ORIGINAL: dict[str, Any] = {}
 
 
 def install(recorder: Recorder) -> None:
     """Replace the methods of `keras.Model`. Call once per process."""
     base = keras.Model
-    _ORIGINAL["compile"] = base.compile
-    base.compile = _compile(recorder)
+    ORIGINAL["compile"] = base.compile
+    base.compile = compile_method(recorder)
     base.fit = _fit(recorder, FIT)
     base.fit_generator = _fit(recorder, FIT_GENERATOR)
     base.predict = base.predict_proba = base.predict_on_batch = base.predict_generator = _predict
@@ -179,12 +204,13 @@ def install(recorder: Recorder) -> None:
     base.evaluate = base.test_on_batch = base.evaluate_generator = _evaluate
     base.metrics_names = property(lambda self: ["loss", "acc"])
     base.train_on_batch = _untold(recorder, "train_on_batch")
-    _keep_weights_in_memory(base, recorder)
-    _mark_loaded_models(recorder)
+    recorder.memory.install(base)
     _notice_own_loops(recorder)
 
 
-def _compile(recorder: Recorder) -> Callable[..., None]:
+def compile_method(recorder: Recorder) -> Callable[..., None]:
+    """`Model.compile` by which a recorder takes notice."""
+
     def compile(
         self: Any,
         optimizer: Any = "rmsprop",
@@ -213,70 +239,37 @@ def _untold(recorder: Recorder, name: str) -> Callable[..., Any]:
     return method
 
 
-def _keep_weights_in_memory(base: Any, recorder: Recorder) -> None:
-    """`save_weights` under any name of any Keras, and `load_weights` of what was saved here.
-
-    Weights that a checkpoint would have written do not exist, for nothing was trained. Weights from
-    elsewhere change what training starts from, which cannot be repeated from a description.
-    """
-    saved: dict[str, Any] = {}
-    load_file, set_weights = base.load_weights, base.set_weights
-
-    def save(self: Any, filepath: Any, *args: Any, **kwargs: Any) -> None:
-        saved[str(filepath)] = (self, recorder.of(self).fit_order, self.get_weights())
-
-    def load(self: Any, filepath: Any, *args: Any, **kwargs: Any) -> None:
-        tracked = recorder.of(self)
-        if (kept := saved.get(str(filepath))) is not None:
-            source, fit_order, weights = kept
-            set_weights(self, weights)
-            if fit_order == 0:  # back to weights that were never trained: what came before is void
-                tracked.training.clear()
-            elif source is not self or fit_order != tracked.fit_order:
-                tracked.weights_from = f"load_weights({str(filepath)!r})"[:200]
-            return
-        try:
-            load_file(self, filepath, *args, **kwargs)
-            tracked.weights_from = f"load_weights({str(filepath)!r})"[:200]
-        except (OSError, ValueError) as error:
-            recorder.note(f"load_weights({str(filepath)!r}) skipped: {error}"[:300])
-
-    def assign(self: Any, weights: Any) -> None:
-        recorder.of(self).weights_from = "set_weights"
-        set_weights(self, weights)
-
-    base.save_weights, base.load_weights, base.set_weights = save, load, assign
-
-
-def _mark_loaded_models(recorder: Recorder) -> None:
-    """A loaded model starts from weights; one that a checkpoint would have written is not there."""
-    load = keras.models.load_model
-
-    def load_model(filepath: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            model = load(filepath, *args, **kwargs)
-        except (OSError, ValueError) as error:
-            fitted = [t for t in recorder.tracked if t.fit_order]
-            if not fitted:
-                raise
-            recorder.note(f"load_model({str(filepath)!r}) gives the last fitted model: {error}"[:300])
-            model = max(fitted, key=lambda t: t.fit_order).model
-        recorder.of(model).weights_from = f"load_model({str(filepath)!r})"[:200]
-        return model
-
-    tf_keras = keras._tf_keras.keras
-    for space in (keras.models, keras.saving, tf_keras.models):
-        space.load_model = load_model
-
-
 def _notice_own_loops(recorder: Recorder) -> None:
     """`optimizer.apply_gradients` is called by nobody here but a loop of the student's."""
-    cls = keras.optimizers.Optimizer
+    cls, known = keras.optimizers.Optimizer, set[tuple[int, ...]]()
+
+    def applied(variables: list[Any]) -> None:
+        if (key := tuple(map(id, variables))) not in known:
+            known.add(key)
+            recorder.own_loop(variables)
+        if tf.executing_eagerly():
+            recorder.end_long_loop()
 
     def apply_gradients(self: Any, grads_and_vars: Any, *args: Any, **kwargs: Any) -> None:
-        recorder.own_loop([v for _, v in grads_and_vars])
+        applied([v for _, v in grads_and_vars])
 
     def apply(self: Any, grads: Any, trainable_variables: Any = None) -> None:
-        recorder.own_loop(trainable_variables or [])
+        applied(list(trainable_variables or []))
 
     cls.apply_gradients, cls.apply = apply_gradients, apply
+    after_functions(lambda arguments: recorder.end_long_loop())
+
+
+def after_functions(look: Callable[[list[Any]], None]) -> None:
+    """Have ``look`` called with the arguments of each call of a `tf.function` from plain Python, after it."""
+    from tensorflow.python.eager.polymorphic_function.polymorphic_function import Function
+
+    call = Function.__call__
+
+    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = call(self, *args, **kwargs)
+        if tf.executing_eagerly():
+            look([*args, *kwargs.values()])
+        return result
+
+    Function.__call__ = __call__

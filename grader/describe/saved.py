@@ -1,7 +1,7 @@
 """Saved models -> their configuration, read as data and never through Keras.
 
-`.keras` (zip with config.json), HDF5 of Keras 1 and 2, architecture JSON, and SavedModel folders
-written by Keras 2. A weights-only file or an exported serving function says so.
+`.keras` (zip with config.json), HDF5 of Keras 1 and 2, architecture JSON and YAML, and SavedModel
+folders written by Keras 2. A weights-only file or an exported serving function says so.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from grader.describe import yamls
 from grader.errors import StudentError, Unsupported
 from grader.zips import open_zip
 
@@ -26,8 +27,18 @@ def read_config(path: Path) -> dict[str, Any]:
     """The model configuration in a file or SavedModel folder. Raises `StudentError`."""
     if path.is_dir():
         return _saved_model(path)
-    readers = {".keras": _keras, ".json": _json, ".h5": _hdf5, ".hdf5": _hdf5}
+    readers = {
+        ".keras": _keras, ".json": _json, ".h5": _hdf5, ".hdf5": _hdf5, ".yaml": _yaml, ".yml": _yaml,
+    }  # fmt: skip
     return readers[path.suffix.lower()](path)
+
+
+def read_compiled(path: Path, config: dict[str, Any]) -> Any:
+    """How the model was compiled, if its file or the ``config`` read from it tells."""
+    if path.suffix.lower() in (".h5", ".hdf5"):
+        text = _hdf5_attribute(path, "training_config")
+        return None if text is None else _parse(text, path)
+    return config.get("compile_config") or config.get("training_config")
 
 
 def _parse(text: str | bytes, path: Path) -> Any:
@@ -89,6 +100,19 @@ def _json(path: Path) -> dict[str, Any]:
     if isinstance(value, str):  # json.dump(model.to_json(), file) quotes it twice
         value = _parse(value, path)
     return _object(value, path)
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    if path.stat().st_size > MAX_CONFIG:
+        raise StudentError(f"{path.name} has {path.stat().st_size:,} bytes; at most {MAX_CONFIG:,} are read")
+    try:
+        value = yamls.parse(path.read_bytes().decode("utf-8-sig", "replace"))
+    except ValueError as error:
+        raise StudentError(
+            f"{path.name}: its configuration is not YAML as Keras wrote it: {error}"[:500],
+            "Save the architecture with model.to_json() or the model with model.save().",
+        ) from None
+    return _object(_untagged(value), path)
 
 
 def _hdf5(path: Path) -> dict[str, Any]:
@@ -166,10 +190,13 @@ def _model_in(text: bytes) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         return None
     config = value.get("model_config") or value
+    compiled = value.get("training_config")
     is_model = isinstance(config, dict) and config.get("class_name") in (
         "Sequential", "Functional", "Model",
     )  # fmt: skip
-    return config if is_model and isinstance(config.get("config"), dict) else None
+    if not is_model or not isinstance(config.get("config"), dict):
+        return None
+    return {**config, "training_config": compiled} if isinstance(compiled, dict) else config
 
 
 def _json_strings(data: bytes, left: list[int], depth: int = 0) -> Iterator[bytes]:

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Protocol
 
 from grader import load
+from grader.choosing import PREFERENCE
 from grader.records import LeftOut
 
-READ = (*load.PREFERENCE[:-1], ".zip")
+READ = (*(kind for kind in PREFERENCE if kind.startswith(".")), ".zip")
 _SYSTEM = ("__MACOSX", "__pycache__", "Thumbs.db", "desktop.ini")
 
 

@@ -34,6 +34,8 @@ class Engine(Protocol):
         """How many attempts it makes at a time, at this moment."""
 
     def begin(self, attempt: Attempt, watcher: Watcher) -> Future[TrainingRun]:
-        """Begin, or queue. The future raises `BrokenError` for an attempt that came to no end."""
+        """Begin, or queue. The future raises `BrokenError` for an attempt that came to no end, and
+        `Unsupported` for a replay that cannot be made.
+        """
 
     def close(self) -> None: ...

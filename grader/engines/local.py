@@ -14,11 +14,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from grader import tree
-from grader.attempts import Attempt
+from grader.attempts import Attempt, Work
 from grader.engines import gpus
 from grader.engines.interface import Settings
 from grader.records import TrainingRun
-from grader.retraining import Training, Watcher
+from grader.retraining import Watcher
 
 MEMORY = (
     3_000_000_000  # bytes of main memory that one child is reckoned to take, TensorFlow and data included
@@ -45,7 +45,7 @@ class Local:
         self._free = self._on_gpus() if self._gpus else list(_on_cores(settings.jobs))
         self._count = len(self._free)
         self._lock = threading.Condition()
-        self._running: set[Training] = set()
+        self._running: set[Work] = set()
         self._measured: set[str] = set()
         self._closed = False
         self._pool = ThreadPoolExecutor(max_workers=256, thread_name_prefix="attempt")
@@ -100,7 +100,7 @@ class Local:
         jobs = self._jobs or len(self._gpus)
         return [_on_gpu(self._gpus[n % len(self._gpus)]) for n in range(jobs)]
 
-    def _look_at(self, training: Training, slot: Slot) -> None:
+    def _look_at(self, training: Work, slot: Slot) -> None:
         """Once for each GPU, and not where the number of jobs was given."""
         name = slot.setting.get("CUDA_VISIBLE_DEVICES")
         if name is None or self._jobs is not None or name in self._measured:
@@ -108,7 +108,7 @@ class Local:
         self._measured.add(name)
         threading.Thread(target=self._add_slots, args=(training, name), daemon=True).start()
 
-    def _add_slots(self, training: Training, name: str) -> None:
+    def _add_slots(self, training: Work, name: str) -> None:
         begun = time.monotonic()
         while training in self._running and not self._closed:
             time.sleep(1.0)

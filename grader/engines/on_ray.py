@@ -20,6 +20,7 @@ from typing import Any
 
 from grader.attempts import Attempt, trainer
 from grader.engines.interface import Settings
+from grader.engines.local import Local
 from grader.errors import BrokenError, InstructorError
 from grader.progress import Quiet
 from grader.records import DatasetSpec, TrainingRun, TrainJob
@@ -47,6 +48,7 @@ class OnRay:
         wants |= {"num_gpus": self._share} if self._share else {}
         self._make = self._ray.remote(**wants)(make)
         self._running: dict[Future[TrainingRun], Any] = {}
+        self._here = Local(Settings(jobs=1, gpus=0))
         self.name = f"ray: {len(_alive(self._ray))} machines, {self.slots} attempts at a time"
 
     @property
@@ -59,6 +61,8 @@ class OnRay:
         return max(1, int(self._ray.cluster_resources().get("CPU", 1.0) / CPUS))
 
     def begin(self, attempt: Attempt, watcher: Watcher) -> Future[TrainingRun]:
+        if attempt.replay is not None:  # code of a student's stays in its box on this machine
+            return self._here.begin(attempt, watcher)
         job = attempt.job
         watcher.attempt(attempt.number, attempt.attempts, job.seed, attempt.epochs)
         reference = self._make.remote(job.model_dump_json(), self._data, trainer())
@@ -78,6 +82,7 @@ class OnRay:
             future.set_exception(BrokenError(f"retraining on the cluster failed: {message[-3_000:]}"))
 
     def close(self) -> None:
+        self._here.close()
         for reference in list(self._running.values()):
             self._ray.cancel(reference, force=True)
         self._ray.shutdown()

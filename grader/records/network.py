@@ -317,6 +317,87 @@ class Rescaling(BaseLayer):
     offset: Number = 0.0
 
 
+class Resizing(BaseLayer):
+    """To (rows, columns); cropping and padding to the aspect ratio are not in the vocabulary."""
+
+    type: Literal["Resizing"] = "Resizing"
+    height: Size
+    width: Size
+    interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"] = "bilinear"
+
+
+class CenterCrop(BaseLayer):
+    """The middle of an image that is no smaller than that."""
+
+    type: Literal["CenterCrop"] = "CenterCrop"
+    height: Size
+    width: Size
+
+
+class Normalization(BaseLayer):
+    """``(x - mean) / sqrt(variance)`` with given statistics of the last axis, or of all of the input."""
+
+    type: Literal["Normalization"] = "Normalization"
+    mean: Annotated[tuple[Number, ...], Field(fail_fast=True, min_length=1, max_length=1_000)]
+    variance: Annotated[tuple[NonNegative, ...], Field(fail_fast=True, min_length=1, max_length=1_000)]
+    adapted: bool = False  # statistics that were learned from data count as parameters, given ones do not
+
+
+FillMode = Literal["constant", "nearest", "reflect", "wrap"]
+Interval = tuple[Annotated[float, Field(ge=-10, le=10)], Annotated[float, Field(ge=-10, le=10)]]
+
+
+class RandomFlip(BaseLayer):
+    """Acts while training alone, as do all layers of random changes."""
+
+    type: Literal["RandomFlip"] = "RandomFlip"
+    mode: Literal["horizontal", "vertical", "horizontal_and_vertical"] = "horizontal_and_vertical"
+
+
+class RandomRotation(BaseLayer):
+    """``factor`` in full turns."""
+
+    type: Literal["RandomRotation"] = "RandomRotation"
+    factor: Interval
+    fill_mode: FillMode = "reflect"
+    interpolation: Literal["nearest", "bilinear"] = "bilinear"
+    fill_value: Number = 0.0
+
+
+class RandomTranslation(BaseLayer):
+    """Factors in parts of the height and width."""
+
+    type: Literal["RandomTranslation"] = "RandomTranslation"
+    height_factor: Interval
+    width_factor: Interval
+    fill_mode: FillMode = "reflect"
+    interpolation: Literal["nearest", "bilinear"] = "bilinear"
+    fill_value: Number = 0.0
+
+
+class RandomZoom(BaseLayer):
+    """Factors as in Keras: negative ones enlarge. No ``width_factor`` keeps the proportions."""
+
+    type: Literal["RandomZoom"] = "RandomZoom"
+    height_factor: Interval
+    width_factor: Interval | None = None
+    fill_mode: FillMode = "reflect"
+    interpolation: Literal["nearest", "bilinear"] = "bilinear"
+    fill_value: Number = 0.0
+
+
+class RandomContrast(BaseLayer):
+    type: Literal["RandomContrast"] = "RandomContrast"
+    factor: Interval
+    value_range: Interval | tuple[Number, Number] = (0.0, 255.0)
+
+
+class RandomBrightness(BaseLayer):
+    type: Literal["RandomBrightness"] = "RandomBrightness"
+    factor: Interval
+    value_range: Interval | tuple[Number, Number] = (0.0, 255.0)
+
+
 class Concatenate(BaseLayer):
     """Along ``axis``: -1 for the last; others count the batch axis as 0."""
 
@@ -330,12 +411,25 @@ class Merge(BaseLayer):
     type: Literal["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"]
 
 
+class Reported(Record):
+    """A layer's own word: ``shape`` without the batch axis, parameters that train and that do not."""
+
+    shape: Annotated[tuple[Size, ...], Field(fail_fast=True, max_length=6)]
+    trainable: Annotated[int, Field(ge=0, le=10**12)] = 0
+    non_trainable: Annotated[int, Field(ge=0, le=10**12)] = 0
+
+
 class UnsupportedLayer(BaseLayer):
-    """A layer outside this vocabulary. It is named, never imitated; nothing is assumed of it."""
+    """A layer outside this vocabulary. It is named, never imitated; nothing is assumed of it.
+
+    What it ``reported`` of itself, its output shape and its parameters, counts in a replay alone
+    (`grader.shapes.analyse`).
+    """
 
     type: Literal["UnsupportedLayer"] = "UnsupportedLayer"
     class_name: Name
     reason: Text = ""
+    reported: Reported | None = None
 
 
 Layer = Annotated[
@@ -344,7 +438,8 @@ Layer = Annotated[
     | AlphaDropout | GaussianNoise | ActivationLayer | ReLU | LeakyReLU | ELU | PReLU
     | MaxPooling2D | AveragePooling2D | GlobalMaxPooling2D | GlobalAveragePooling2D
     | ZeroPadding2D | Cropping2D | UpSampling2D | Flatten | Reshape | Permute | Rescaling
-    | Concatenate | Merge | UnsupportedLayer,
+    | Resizing | CenterCrop | Normalization | RandomFlip | RandomRotation | RandomTranslation | RandomZoom
+    | RandomContrast | RandomBrightness | Concatenate | Merge | UnsupportedLayer,
     Field(discriminator="type"),
 ]  # fmt: skip
 

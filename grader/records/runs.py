@@ -8,7 +8,7 @@ from pydantic import Field
 
 from grader.records.base import Name, Record
 from grader.records.network import ModelDescription
-from grader.records.training import TrainingRecipe
+from grader.records.training import Engine, TrainingRecipe
 
 
 class DatasetSpec(Record):
@@ -26,12 +26,17 @@ Ended = Literal[
 
 
 class Environment(Record):
-    """What a run ran on, to reproduce it. The first event of a training child."""
+    """What a run ran on, to reproduce it. The first event of a training child.
+
+    ``engine_note`` says why it was not the native engine, where it was not.
+    """
 
     event: Literal["start"] = "start"
     device: str
     threads: int
     versions: dict[str, str]
+    engine: Literal["native", "keras"] = "keras"
+    engine_note: str = ""
 
 
 class BatchEvent(Record):
@@ -53,7 +58,7 @@ class EpochResult(Record):
 
     event: Literal["epoch"] = "epoch"
     epoch: int
-    learning_rate: float
+    learning_rate: float | None
     train_loss: float | None
     train_accuracy: float | None
     validation_loss: float | None
@@ -64,8 +69,11 @@ class EpochResult(Record):
 
 
 class EndEvent(Record):
+    """``kept`` is the epoch whose weights the model has in the end, where that is not the last one."""
+
     event: Literal["end"] = "end"
     ended: Ended
+    kept: int | None = None
 
 
 TrainEvent = Environment | BatchEvent | EpochResult | EndEvent
@@ -80,14 +88,21 @@ class TrainJob(Record):
     seed: int
     max_epochs: Annotated[int, Field(ge=1)]
     stop_at: int | None = None
+    engine: Engine = "auto"
 
 
 class TrainingRun(Record):
-    """One attempt: one seed, trained from scratch."""
+    """One attempt: one seed, trained from scratch.
+
+    ``kept`` is the epoch whose weights the model has in the end, where that is not the last one.
+    ``replayed`` ones ran the submission's own code, see `grader.replaying`.
+    """
 
     seed: int
     epochs: tuple[EpochResult, ...]
     ended: Ended
+    kept: int | None = None
+    replayed: bool = False
     environment: Environment
 
     @property

@@ -28,9 +28,13 @@ class CellFailure(Record):
 
 
 class DescribedModel(Record):
-    """One model of a submission: its network and the fits it went through, in order."""
+    """One model of a submission: its network and the fits it went through, in order.
+
+    ``number`` counts the models of a submission in the order in which they were first seen.
+    """
 
     name: Name
+    number: Annotated[int, Field(ge=1)] = 1
     network: ModelDescription
     training: Annotated[tuple[TrainingRecipe, ...], Field(fail_fast=True, max_length=2_000)] = ()
     fit_order: Annotated[int, Field(ge=0)] = 0  # 0: never fitted; else the rank of its last fit
@@ -54,11 +58,16 @@ class Description(Record):
 
 
 class Cell(Record):
-    """A cell of code (with its saved text output) or prose, in document order."""
+    """A cell of code (with its saved text output) or prose, in document order.
+
+    ``execution_count`` is the number in `In [31]`; ``raised`` the error with which its saved output ends.
+    """
 
     kind: Literal["code", "markdown"]
     source: str
     output: str = ""
+    execution_count: int | None = None
+    raised: str = ""
 
 
 class Program(Record):
@@ -71,15 +80,6 @@ class Program(Record):
     model_file: str | None = None
     python: str | None = None
     notes: tuple[Note, ...] = ()
-
-
-class Claims(Record):
-    """What the saved outputs say: a claim, never a grade."""
-
-    total_parameters: tuple[int, ...] = ()
-    epochs_logged: int | None = None
-    best_accuracy: float | None = None
-    accuracy_source: str = ""
 
 
 class Problem(Record):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from grader.records.base import NonNegative, Number, Positive, Rate, Record, Text
+from grader.records.base import Name, NonNegative, Number, Positive, Rate, Record, Text
 
 MAX_SAMPLES = 350_000  # learning rates in one recipe: 20 epochs of batches of four; they fit into an answer
 
@@ -103,6 +103,8 @@ Monitor = Literal["loss", "accuracy", "val_loss", "val_accuracy"]
 
 
 class EarlyStopping(Record):
+    """As in Keras; where the best weights come back is said by `TrainingRecipe.keeps`."""
+
     type: Literal["EarlyStopping"] = "EarlyStopping"
     monitor: Monitor
     min_delta: Number = 0.0
@@ -123,14 +125,100 @@ class ReduceLROnPlateau(Record):
     min_lr: NonNegative = 0.0
 
 
-Callback = Annotated[EarlyStopping | ReduceLROnPlateau, Field(discriminator="type")]
+class StopAt(Record):
+    """A callback of the student's own: training ends once ``monitor`` is ``above`` or ``below`` a value."""
+
+    type: Literal["StopAt"] = "StopAt"
+    monitor: Monitor
+    value: Number
+    side: Literal["above", "below"]
+
+
+Callback = Annotated[EarlyStopping | ReduceLROnPlateau | StopAt, Field(discriminator="type")]
+
+
+class Kept(Record):
+    """The weights that a model goes on with after a fit, where they are not those of its last epoch.
+
+    Those of the best epoch by ``monitor``, or of ``epoch`` (from 1, within its fit).
+    """
+
+    monitor: Monitor = "val_loss"
+    mode: Literal["min", "max"] = "min"
+    epoch: Annotated[int, Field(ge=1)] | None = None
+
+
+# --- what the network was fed -------------------------------------------------------------------
+
+Factor = Annotated[float, Field(ge=-1e6, le=1e6)]
+PixelMap = Annotated[tuple[Factor, ...], Field(fail_fast=True, max_length=200_000)]
 
 
 class InputScaling(Record):
-    """What the network was fed: ``pixels * scale + offset``, with pixels from 0 to 255."""
+    """What the network was fed: ``pixels * scale + offset``, with pixels from 0 to 255.
 
-    scale: Annotated[float, Field(ge=-1e6, le=1e6)] = 1 / 255
-    offset: Annotated[float, Field(ge=-1e6, le=1e6)] = 0.0
+    ``pixel_scale`` and ``pixel_offset`` hold one number per pixel and channel, in row-major order, where
+    each has its own; ``scale`` and ``offset`` mean nothing then, nor do they where ``per_image`` says that
+    every image was normalised by itself (`grader.images` has the formulas).
+    """
+
+    scale: Factor = 1 / 255
+    offset: Factor = 0.0
+    pixel_scale: PixelMap = ()
+    pixel_offset: PixelMap = ()
+    per_image: Literal["", "standardized", "unit_columns", "unit_rows", "unit_image", "unit_range"] = ""
+
+
+Resize = Literal["nearest", "nearest_corner", "bilinear", "bilinear_corner", "bilinear_aligned", "bicubic",
+                 "bicubic_cv", "area"]  # fmt: skip
+Edge = Annotated[int, Field(ge=1, le=1_000)]
+Border = Annotated[int, Field(ge=0, le=500)]
+
+
+class Geometry(Record):
+    """What was done to the images before they were scaled: resized, padded, repeated along channels.
+
+    ``resized`` is (rows, columns) by ``method`` (`grader.images` has the formulas); ``padding`` is
+    ((top, bottom), (left, right)) of the pixel value ``padded_with``; ``channels`` repeats a single one.
+    """
+
+    resized: tuple[Edge, Edge] | None = None
+    method: Resize = "bilinear"
+    padding: tuple[tuple[Border, Border], tuple[Border, Border]] = ((0, 0), (0, 0))
+    padded_with: Factor = 0.0
+    channels: Annotated[int, Field(ge=1, le=4)] = 1
+
+
+Range = Annotated[float, Field(ge=-1e4, le=1e4)]
+Shift = Annotated[int, Field(ge=-1_000, le=1_000)] | Range
+Zoom = Annotated[float, Field(gt=0, le=100)]
+
+
+class Augmentation(Record):
+    """Random changes to each training image: Keras's ImageDataGenerator, by its own names and units.
+
+    Rotation in degrees; shear in degrees. A shift is drawn from a range in pixels or, below 1, in parts of
+    the image; one that is a whole number is drawn from whole pixels below it.
+    """
+
+    rotation_range: Annotated[float, Field(ge=0, le=360)] = 0.0
+    width_shift_range: Shift = 0.0
+    height_shift_range: Shift = 0.0
+    shear_range: Range = 0.0
+    zoom_range: tuple[Zoom, Zoom] = (1.0, 1.0)
+    channel_shift_range: Range = 0.0
+    fill_mode: Literal["constant", "nearest", "reflect", "wrap"] = "nearest"
+    cval: Range = 0.0
+    horizontal_flip: bool = False
+    vertical_flip: bool = False
+    samplewise_center: bool = False
+    samplewise_std_normalization: bool = False
+
+
+Rows = Annotated[
+    tuple[tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1)]], ...],
+    Field(fail_fast=True, max_length=200_000),
+]
 
 
 class DataUse(Record):
@@ -147,7 +235,13 @@ class TrainingRecipe(Record):
     ``learning_rates`` holds one value per epoch, or per step (batch) where a schedule changes
     within an epoch, as sampled from the student's own schedule. ``continues`` means that the
     model was not compiled again since the fit before, so the optimizer keeps its state.
-    ``unsupported`` lists what was handed in and cannot be retrained from this record.
+    ``steps_per_epoch`` batches make an epoch where that is not one pass over the images.
+    ``rows`` are the images of the training split that were trained on, as ranges [first, last + 1);
+    none for all of them. ``held_out`` are those that callbacks were shown as validation data; none for the
+    test split. ``sample_weights`` stand in the order of ``rows``. ``frozen`` names layers that did not
+    train in this fit, where those differ from the network's. ``pretrained`` says which weights it started
+    from, where those came with the submission and nothing here made them. ``unsupported`` lists what
+    was handed in and cannot be retrained from this record.
     """
 
     optimizer: Optimizer
@@ -161,6 +255,16 @@ class TrainingRecipe(Record):
     rates_per: Literal["epoch", "step"] = "epoch"
     callbacks: Annotated[tuple[Callback, ...], Field(fail_fast=True, max_length=50)] = ()
     scaling: InputScaling = InputScaling()
+    geometry: Geometry = Geometry()
+    augmentation: Augmentation | None = None
+    steps_per_epoch: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    rows: Rows = ()
+    held_out: Rows = ()
+    class_weights: Annotated[tuple[NonNegative, ...], Field(fail_fast=True, max_length=1_000)] = ()
+    sample_weights: Annotated[tuple[NonNegative, ...], Field(fail_fast=True, max_length=MAX_SAMPLES)] = ()
+    frozen: Annotated[tuple[Name, ...], Field(fail_fast=True, max_length=1_000)] | None = None
+    keeps: Kept | None = None
+    pretrained: Text = ""
     trained_on: DataUse = DataUse(split="unrecognised")
     validated_on: DataUse = DataUse(split="none")
     continues: bool = False
@@ -168,17 +272,27 @@ class TrainingRecipe(Record):
     unsupported: Annotated[tuple[Text, ...], Field(fail_fast=True, max_length=100)] = ()
 
 
+# "auto": on a machine without a GPU the native engine, wherever it covers network and recipe; else Keras.
+# "native": also on a machine with one.
+Engine = Literal["auto", "native", "keras"]
+
 PUBLISHED_SEEDS = (2019, 2020, 2021, 2022, 2023, 2024, 2025)
 
 
 class TrainingPolicy(Record):
     """How submissions are retrained, and how chance is dealt with. The same for everyone.
 
+    What cannot be described is replayed, where ``replay`` allows it: see `grader.replaying`.
+
     A network with more than ``max_parameters``, or more than ``max_activations`` values or
-    ``max_multiplications`` per image, is not retrained but left to a person.
+    ``max_multiplications`` per image, is not retrained but left to a person. ``engine`` "native" is
+    the fast one for processors ("auto" takes it on machines without a GPU); what it does not cover, Keras
+    trains.
     """
 
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 20
+    replay: Literal["allowed", "forbidden"] = "allowed"
+    replay_seconds: Annotated[int, Field(ge=10)] = 7_200  # for one attempt
     attempts: Annotated[int, Field(ge=1, le=100)] = 3
     seeds: Annotated[
         tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(fail_fast=True, min_length=1)
@@ -187,6 +301,7 @@ class TrainingPolicy(Record):
     last_k: Annotated[int, Field(ge=1)] = 3
     decide: Literal["majority", "any", "all"] = "majority"
     stop_when_settled: bool = True
+    engine: Engine = "auto"
     max_parameters: Annotated[int, Field(ge=1)] = 5_000_000
     max_activations: Annotated[int, Field(ge=1)] = 1_000_000
     max_multiplications: Annotated[int, Field(ge=1)] = 500_000_000

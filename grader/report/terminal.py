@@ -144,7 +144,9 @@ def _runs(grade: r.Grade) -> str:
     ]
     headers = ("attempt", "seed", "best epoch", "correct", "last", "epochs", "ended by", "time")
     environment = grade.runs[0].environment
-    where = f"Retrained on {line(environment.device)}, {environment.threads} threads:"
+    how = "Replayed, a lower assurance than retraining," if grade.runs[0].replayed else "Retrained"
+    engine = environment.engine + (f": {line(environment.engine_note)}" if environment.engine_note else "")
+    where = f"{how} on {line(environment.device)}, {environment.threads} threads ({engine}):"
     table = tabulate(
         rows,
         headers=headers,

@@ -27,6 +27,13 @@ def model(network: r.ModelDescription) -> keras.Model:
     return keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs[network.outputs[0]])
 
 
+def freeze(model: keras.Model, network: r.ModelDescription, frozen: tuple[str, ...] | None) -> None:
+    """Set which layers train: all but the ``frozen`` ones, or as the network's records say."""
+    for number, layer in enumerate(network.layers):
+        trains = layer.trainable if frozen is None else layer.name not in frozen
+        model.get_layer(f"layer_{number}").trainable = trains
+
+
 def _layer(layer: r.Layer, name: str) -> Any:
     """One Keras layer with the settings of its record."""
     if isinstance(layer, r.UnsupportedLayer):
@@ -36,6 +43,8 @@ def _layer(layer: r.Layer, name: str) -> Any:
         for field in type(layer).model_fields
         if field not in ("name", "inbound", "type", "trainable")
     }
+    if isinstance(layer, r.Normalization):
+        settings = {k: v[0] if len(v) == 1 else list(v) for k, v in settings.items() if k != "adapted"}
     built = getattr(kl, layer.type)(name=name, **settings)
     built.trainable = layer.trainable  # not every layer takes it as an argument
     return built
@@ -137,8 +146,3 @@ def accuracy(record: r.Loss) -> Any:
 
 def is_sparse(record: r.Loss) -> bool:
     return record.name.startswith("sparse")
-
-
-def callback(record: r.Callback) -> Any:
-    settings = record.model_dump(exclude={"type"})
-    return getattr(keras.callbacks, record.type)(**settings)

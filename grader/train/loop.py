@@ -1,7 +1,7 @@
 """Train a rebuilt network with its recipe: Keras's own `fit`, watched by a few callbacks.
 
-Every epoch trains on the whole training split, the last partial batch included, and then counts
-the correct images of the whole test split.
+Every epoch trains on the images that the submission chose (`grader.train.feeding`), the last partial batch
+included, and then counts the correct images of the whole test split.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from grader import records as r
-from grader.train import build
+from grader.train import build, reacting
+from grader.train.feeding import Feed, chosen, inputs, targets
 
 Emit = Callable[[r.TrainEvent], None]
 Array = npt.NDArray[Any]
@@ -34,12 +35,14 @@ class Trainer:
         self.model = build.model(job.network)
         self.done = 0
         self.ended: r.Ended = "finished"
+        self.kept: int | None = None  # the epoch whose weights the model has, if not the last one
         self.compiled: r.TrainingRecipe | None = None
         self.last_rate: float | None = None  # set last by a recipe, not by ReduceLROnPlateau
         self.started = time.monotonic()
 
     def run(self) -> r.Ended:
-        for recipe in self.job.training:
+        for number, recipe in enumerate(self.job.training):
+            np.random.seed((self.job.seed + number) % 2**32)  # a generator may have run ahead of its fit
             epochs = min(recipe.epochs, self.job.max_epochs - self.done)
             if epochs < 1 or self.ended != "finished":
                 break
@@ -50,41 +53,30 @@ class Trainer:
         on_gpu = bool(tf.config.list_physical_devices("GPU"))
         if not (recipe.continues and self.compiled and self.compiled.loss == recipe.loss):
             self.compiled = recipe
+            build.freeze(self.model, self.job.network, recipe.frozen)
             self.model.compile(
                 optimizer=build.optimizer(recipe),
                 loss=build.loss(recipe.loss),
                 metrics=[build.accuracy(recipe.loss)],
                 jit_compile="auto" if on_gpu else False,  # XLA is twice as slow on a CPU
             )
-        x = scaled(self.arrays["x_train"], recipe.scaling, self.model.input_shape[1:])
-        y = targets(self.arrays["y_train"], recipe.loss, self.model.output_shape[-1])
-        callbacks = [_Rates(self, recipe), _Watch(self, recipe), *map(build.callback, recipe.callbacks)]
+        feed = Feed(recipe, self.arrays, self.model.input_shape[1:], self.model.output_shape[-1])
+        callbacks = [_Rates(self, recipe), _Watch(self, recipe, feed.steps)]
+        callbacks += map(reacting.callback, recipe.callbacks)
+        keeper = reacting.Keeper(recipe.keeps) if recipe.keeps else None
         offset = self.done
         self.model.fit(
-            x,
-            y,
-            batch_size=recipe.batch_size,
+            **feed.arguments(),
             epochs=epochs,
             verbose=0,
-            callbacks=callbacks,
-            shuffle=recipe.shuffle,
+            callbacks=[*callbacks, *([keeper] if keeper else [])],
         )
+        self.kept = None
+        if keeper and self.ended == "finished" and keeper.restore():
+            self.kept = offset + keeper.epoch
         stopped_early = self.done - offset < epochs and self.ended == "finished"
         if stopped_early and recipe is self.job.training[-1]:
             self.ended = "early_stopping"
-
-
-def scaled(images: Array, scaling: r.InputScaling, shape: tuple[int, ...]) -> Array:
-    """uint8 images -> float32 inputs of the network's shape, as the submission scaled them."""
-    inputs = images.astype(np.float32) * np.float32(scaling.scale) + np.float32(scaling.offset)
-    return inputs.reshape(-1, *shape)
-
-
-def targets(labels: Array, loss: r.Loss, classes: int) -> Array:
-    """Class numbers for a sparse loss, one-hot rows for any other."""
-    if build.is_sparse(loss):
-        return labels.astype(np.int32)
-    return np.eye(classes, dtype=np.float32)[labels]
 
 
 class _Rates(keras.callbacks.Callback):  # type: ignore[misc]
@@ -120,21 +112,22 @@ class _Rates(keras.callbacks.Callback):  # type: ignore[misc]
 class _Watch(keras.callbacks.Callback):  # type: ignore[misc]
     """Evaluates after every epoch, reports progress, and ends a run whose outcome is known."""
 
-    def __init__(self, trainer: Trainer, recipe: r.TrainingRecipe) -> None:
+    def __init__(self, trainer: Trainer, recipe: r.TrainingRecipe, steps: int) -> None:
         super().__init__()
-        self.trainer, self.recipe = trainer, recipe
+        self.trainer, self.recipe, self.steps = trainer, recipe, steps
         self.last_report = 0.0
 
     def on_train_begin(self, logs: Any = None) -> None:
-        arrays = self.trainer.arrays
+        arrays, recipe = self.trainer.arrays, self.recipe
         shape = self.model.input_shape[1:]
-        self.steps = math.ceil(len(arrays["x_train"]) / self.recipe.batch_size)
         self.evaluate = evaluator(
-            self.model,
-            scaled(arrays["x_test"], self.recipe.scaling, shape),
-            arrays["y_test"],
-            self.recipe.loss,
+            self.model, inputs(arrays["x_test"], recipe, shape), arrays["y_test"], recipe.loss
         )
+        self.held_out = None
+        if recipe.held_out and (recipe.callbacks or recipe.keeps):
+            rows = chosen(recipe.held_out, len(arrays["x_train"]))
+            x, y = inputs(arrays["x_train"][rows], recipe, shape), arrays["y_train"][rows]
+            self.held_out = (evaluator(self.model, x, y, recipe.loss), len(rows))
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.epoch_started = time.monotonic()
@@ -164,6 +157,9 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]
         images = len(self.trainer.arrays["y_test"])
         logs = logs if logs is not None else {}
         logs["val_accuracy"], logs["val_loss"] = correct / images, validation_loss
+        if self.held_out is not None:  # what the submission showed to its callbacks
+            hits, logs["val_loss"] = self.held_out[0]()
+            logs["val_accuracy"] = hits / self.held_out[1]
         self.trainer.done += 1
         self.trainer.emit(r.EpochResult(
             epoch=self.epoch,

@@ -109,25 +109,59 @@ def test_advice_fits_exactly(
     criterion = limit(n, count, comparison)
     finding = check(criterion, given_subject)
     assume(finding.result == "fail")
-    advice = re.fullmatch(
-        r"(\w+) holds \d+% of the parameters; (\d+) (filters|units) instead of (\d+) there would fit\.",
-        finding.hint,
+    one = re.search(
+        r"with (\d+) instead of (\d+) (filters|units) in (\w+) the network has ([\d,]+)\.$", finding.hint
     )
-    if advice is None:
-        assert re.fullmatch(r"\w+ holds \d+% of the parameters\.", finding.hint)
+    every = re.search(
+        r"with (\d+)% of the width of every hidden layer the network has ([\d,]+)\.$", finding.hint
+    )
+    if one is not None:
+        fits, width, name, layer = int(one[1]), int(one[2]), one[3], one[4]
+        assert 0 < fits < width
+        for narrower, holds in ((fits, True), (fits + 1, False)):
+            changed = analyse(narrowed(given_subject.network, layer, name, narrower))
+            assert criterion.holds(changed) is holds
+            assert changed.of("softmax").output == (10,)
+        said, network = one[5], narrowed(given_subject.network, layer, name, fits)
+    elif every is not None:
+        percent, said = int(every[1]), every[2]
+        network = all_narrowed(given_subject.network, percent)
+        assert not criterion.holds(analyse(all_narrowed(given_subject.network, percent + 1)))
+    else:
+        assert re.fullmatch(r"\w+ holds [\d,]+ of [\d,]+ parameters\.", finding.hint)
+        assert not criterion.holds(analyse(all_narrowed(given_subject.network, 1)))
         return
-    layer, fits, name, width = advice[1], int(advice[2]), advice[3], int(advice[4])
-    assert 0 < fits < width
-    for narrower, holds in ((fits, True), (fits + 1, False)):
-        changed = analyse(narrowed(given_subject.network, layer, name, narrower))
-        assert criterion.holds(changed) is holds
-        assert changed.of("softmax").output == (10,)
+    assert criterion.holds(analyse(network))
+    assert said == f"{criterion.counted(analyse(network)):,}"
 
 
-def test_advice_spares_the_class_scores(subject: Build) -> None:
-    """Ten classes need ten outputs: the advice is for the largest layer in front of them."""
+def all_narrowed(network: r.ModelDescription, percent: int) -> r.ModelDescription:
+    for layer in network.layers:
+        for name in ("filters", "units"):
+            if hasattr(layer, name) and layer.name != "scores":
+                width = max(1, getattr(layer, name) * percent // 100)
+                network = narrowed(network, layer.name, name, width)
+    return network
+
+
+def test_advice_says_where_the_parameters_are(subject: Build) -> None:
+    """The heaviest layer is named though it must stay: the change is elsewhere."""
+    wide = r.Conv2D(name="wide", filters=32, kernel_size=(28, 28))
+    pool, scores = r.GlobalAveragePooling2D(name="pool"), r.Dense(name="scores", units=10)
+    finding = check(limit(20_000), subject(wide, pool, scores))
+    assert finding.hint == (
+        "wide holds 25,120 of 25,450 parameters; "
+        "with 25 instead of 32 filters in wide the network has 19,885."
+    )
+
+
+def test_a_flattened_map_may_be_averaged(subject: Build) -> None:
+    """Where a Dense layer behind Flatten holds nearly everything."""
     finding = check(limit(15_000), subject(r.Conv2D(name="big", filters=32, kernel_size=(3, 3)), *HEAD))
-    assert finding.hint == "big holds 0% of the parameters; 2 filters instead of 32 there would fit."
+    assert finding.hint == (
+        "scores holds 216,330 of 216,650 parameters; "
+        "with GlobalAveragePooling2D instead of flat the network has 650."
+    )
     assert finding.evidence[1].layer == "scores"
 
 
@@ -135,12 +169,25 @@ def test_one_filter_fewer_may_be_enough(subject: Build) -> None:
     """Exactly at the limit, a single filter makes the difference."""
     pool, scores = r.GlobalAveragePooling2D(name="pool"), r.Dense(name="scores", units=10)
     finding = check(limit(170), subject(CONV, pool, scores))
-    assert finding.hint == "conv holds 47% of the parameters; 7 filters instead of 8 there would fit."
+    assert finding.hint == (
+        "scores holds 90 of 170 parameters; with 7 instead of 8 filters in conv the network has 150."
+    )
+
+
+def test_many_layers_a_little_narrower(subject: Build) -> None:
+    """Rather than one layer cut to a sliver: the widths of all hidden layers, and what comes of it."""
+    layers = [r.Conv2D(name=f"c{n}", filters=32, kernel_size=(3, 3)) for n in range(6)]
+    pool, scores = r.GlobalAveragePooling2D(name="pool"), r.Dense(name="scores", units=10)
+    given_subject = subject(*layers, pool, scores)
+    finding = check(limit(20_000), given_subject)
+    percent = int(re.search(r"with (\d+)% of the width", finding.hint)[1])  # type: ignore[index]
+    total = analyse(all_narrowed(given_subject.network, percent)).total
+    assert finding.hint.endswith(f"of every hidden layer the network has {total:,}.")
 
 
 def test_no_width_fits(subject: Build) -> None:
-    """Where narrowing a single layer is not enough, only the largest share is named."""
-    assert check(limit(5), subject(CONV, NORM)).hint == "conv holds 71% of the parameters."
+    """Where no narrowing is enough, only the largest share is named."""
+    assert check(limit(5), subject(CONV, NORM)).hint == "conv holds 80 of 112 parameters."
 
 
 def test_residual_connections(subject: Build) -> None:
@@ -157,7 +204,9 @@ def test_residual_connections(subject: Build) -> None:
         outputs=("add",),
     )
     finding = check(limit(4_000), subject(of=network))
-    assert re.fullmatch(r"inner holds 49% of the parameters; 13 filters instead of 20 .*", finding.hint)
+    assert finding.hint == (
+        "inner holds 2,900 of 5,956 parameters; with 13 instead of 20 filters in inner the network has 3,933."
+    )
 
 
 def test_unsupported_layer(subject: Build, unsupported: r.UnsupportedLayer) -> None:

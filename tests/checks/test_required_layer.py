@@ -86,3 +86,11 @@ def test_unsupported_layer(subject: Build, unsupported: r.UnsupportedLayer) -> N
     assert finding.message.startswith("0 × Dropout found, but ")
     assert "MyLayer" in finding.message
     assert check(required("BatchNormalization"), subject(NORM, unsupported)).result == "pass"
+
+
+def test_missing_normalization_is_counted(subject: Build) -> None:
+    """Where it would go, and how many parameters the network has then."""
+    finding = check(required("BatchNormalization"), subject(THREE, ONE))
+    assert finding.hint.startswith("Add a BatchNormalization layer. There is no BatchNormalization behind ")
+    total = finding.hint.split("has ")[1].split(" ")[0]
+    assert int(total.replace(",", "")) == (subject(THREE, ONE).analysis.total or 0) + 4 * THREE.filters

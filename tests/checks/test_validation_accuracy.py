@@ -18,6 +18,7 @@ from grader.checks.validation_accuracy import ValidationAccuracy, check, reached
 
 Build = Callable[..., Subject]
 Run = Callable[..., r.TrainingRun]
+FLAT = r.Flatten(name="flat")  # it sees the whole image
 
 
 def accuracy(threshold: float = 0.994, **settings: Any) -> ValidationAccuracy:
@@ -204,7 +205,7 @@ def test_clear_miss_by_the_metric(run: Run) -> None:
 def test_attempts_are_evidence(subject: Build, run: Run) -> None:
     """Every attempt is shown with its seed, its best and its last epoch."""
     runs = (run([9_930, 9_945, 9_919], seed=7), run([9_935, 9_936, 9_937], seed=8), run([9_931], seed=9))
-    finding = check(accuracy(borderline_points=0.25), subject(runs=runs))
+    finding = check(accuracy(borderline_points=0.25), subject(FLAT, runs=runs))
     assert (finding.result, finding.fraction) == ("borderline", 0.25)
     assert finding.message == "1 of 3 attempts reached 9,940 of 10,000; best 9,945"
     assert finding.hint == "It passes with some seeds only: it needs a margin above the threshold."
@@ -244,15 +245,21 @@ def test_diverged_at_once(subject: Build, run: Run) -> None:
     """A loss that is no number from the start fails with the reason."""
     finding = check(accuracy(), subject(runs=(run([], ended="diverged", seed=5),) * 2))
     assert (finding.result, finding.message) == ("fail", "no attempt got through its first epoch")
+    assert finding.hint.startswith(
+        "The loss became infinite or no number in epoch 1, at a learning rate of 0.003: "
+    )
     assert "learning rate is too high" in finding.hint
     assert finding.evidence[0].text == "seed 5: the loss was no number within the first epoch"
 
 
 def test_diverged_later(subject: Build, run: Run) -> None:
     """Diverging after some epochs is told as such, not as overfitting."""
-    finding = check(accuracy(), subject(runs=(run([9_500, 980], ended="diverged"),) * 2))
+    diverged = run([9_500, 980], ended="diverged")
+    last = diverged.epochs[-1].model_copy(update={"train_loss": None, "learning_rate": 0.5})
+    diverged = diverged.model_copy(update={"epochs": (diverged.epochs[0], last)})
+    finding = check(accuracy(), subject(runs=(diverged,) * 2))
     assert finding.result == "fail"
-    assert "learning rate is too high" in finding.hint
+    assert "in epoch 2, at a learning rate of 0.5: the learning rate is too high" in finding.hint
 
 
 @pytest.mark.parametrize(
@@ -261,16 +268,21 @@ def test_diverged_later(subject: Build, run: Run) -> None:
         (
             [9_700, 9_800],
             0.979,
-            "140 images short, and still improving in its last epoch: it learns too slowly.",
+            "140 images short at its best, in epoch 2 of 2, and still improving: it learns too slowly.",
         ),
-        ([9_800, 9_700], 0.9990, "140 images short, and 1.9% better on training images: it overfits."),
-        ([9_800, 9_700], 0.9790, "140 images short at its best."),
-        ([9_700, 9_800], None, "140 images short at its best."),
+        (
+            [9_800, 9_700],
+            0.9990,
+            "140 images short at its best, in epoch 1 of 2; it overfits: "
+            "99.90% of the training images are right, 98.00% of the test images.",
+        ),
+        ([9_800, 9_700], 0.9790, "140 images short at its best, in epoch 1 of 2."),
+        ([9_700, 9_800], None, "140 images short at its best, in epoch 2 of 2."),
     ],
 )
 def test_hints(subject: Build, run: Run, counts: list[int], train_accuracy: float | None, hint: str) -> None:
     """Too slow, overfitting, or simply short: by how many images."""
-    finding = check(accuracy(), subject(runs=(run(counts, train_accuracy=train_accuracy),) * 2))
+    finding = check(accuracy(), subject(FLAT, runs=(run(counts, train_accuracy=train_accuracy),) * 2))
     assert (finding.result, finding.hint) == ("fail", hint)
 
 
@@ -278,4 +290,26 @@ def test_hint_looks_at_the_best_run(subject: Build, run: Run) -> None:
     """Whether it was still improving is asked of the best run, not of another one's length."""
     runs = (run([9_911, 9_912], train_accuracy=0.98), run([9_913, 9_938, 9_915], train_accuracy=0.98),
             run([9_914], train_accuracy=0.98))  # fmt: skip
-    assert check(accuracy(), subject(runs=runs)).hint == "2 images short at its best."
+    assert check(accuracy(), subject(FLAT, runs=runs)).hint == "2 images short at its best, in epoch 2 of 3."
+
+
+def test_a_network_that_guesses(subject: Build, run: Run) -> None:
+    """Ten classes, a tenth right: it learned nothing, and the learning rate is named."""
+    layers = (FLAT, r.Dense(name="scores", units=10, activation="softmax"))
+    finding = check(accuracy(), subject(*layers, runs=(run([980, 1_135, 980]),) * 2))
+    assert finding.hint == (
+        "It never got beyond guessing: 1,135 of 10,000 with 10 classes, "
+        "at a learning rate of 0.003; try a tenth of it."
+    )
+
+
+def test_hints_on_the_structure(subject: Build, run: Run) -> None:
+    """A miss says what the network could have; a pass does not."""
+    layers = (
+        r.Conv2D(name="a", filters=8, kernel_size=(3, 3)),
+        r.Conv2D(name="b", filters=8, kernel_size=(3, 3)),
+    )
+    missed = check(accuracy(), subject(*layers, FLAT, runs=(run([9_800, 9_700]),) * 2))
+    assert "There is no BatchNormalization behind a; with it the network has 696 parameters" in missed.hint
+    passed = check(accuracy(), subject(*layers, FLAT, runs=(run([9_950]),) * 2))
+    assert passed.hint == ""

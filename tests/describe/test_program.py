@@ -146,7 +146,7 @@ def test_tf_keras_is_read_as_tf_keras(describe: Describe) -> None:
     assert model.name == "net"
     recipe = model.training[0]
     assert recipe.loss == r.Loss(name="sparse_categorical_crossentropy", from_logits=True)
-    assert (recipe.rates_per, len(recipe.learning_rates)) == ("step", 200)
+    assert (recipe.rates_per, len(recipe.learning_rates)) == ("step", 180)  # 54,000 images
     assert recipe.learning_rates[100] == pytest.approx(0.01 * 0.5**0.1)
     assert recipe.scaling == r.InputScaling(scale=1.0, offset=0.0)
     assert [c.type for c in recipe.callbacks] == ["EarlyStopping", "ReduceLROnPlateau"]

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import numpy.typing as npt
 import pytest
+import tensorflow as tf
 
+from grader import images
 from grader.describe.recognise import RawData, class_numbers
 
 Array = npt.NDArray[Any]
@@ -255,3 +258,81 @@ def test_load_data_gives_copies(data: RawData) -> None:
     assert data.x_train.any()
     assert data.y_train.any()
     assert data.x_test.any()
+
+
+# --- changed beyond a scale and an offset -------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def smooth(tmp_path_factory: pytest.TempPathFactory) -> RawData:
+    """300 training and 100 test images of 12 × 12 pixels; a border of 2 is always 0."""
+    path: Path = tmp_path_factory.mktemp("data") / "smooth.npz"
+    random = np.random.default_rng(8)
+    images = np.zeros((400, 12, 12), np.uint8)
+    images[:, 2:-2, 2:-2] = random.integers(0, 256, (400, 8, 8))
+    labels = random.integers(0, 10, 400, dtype=np.uint8)
+    np.savez(path, x_train=images[:300], y_train=labels[:300], x_test=images[300:], y_test=labels[300:])
+    return RawData(str(path))
+
+
+def _remade(data: RawData, found: Any, split: Array) -> Array:
+    return images.prepared(split[..., None], found.scaling, found.geometry)
+
+
+PREPARATIONS: dict[str, Any] = {
+    "padded": lambda x: np.pad(x[..., None] / 255.0, ((0, 0), (2, 2), (2, 2), (0, 0))),
+    "padded with ones, off centre": lambda x: np.pad(
+        x[..., None] / 127.5 - 1, ((0, 0), (0, 3), (1, 4), (0, 0)), constant_values=1.0
+    ),
+    "three channels": lambda x: np.repeat(x[..., None] / 255.0, 3, axis=3),
+    "padded, three channels": lambda x: np.pad(
+        np.repeat(x[..., None], 3, axis=3) / 255.0, ((0, 0), (4, 4), (4, 4), (0, 0))
+    ),
+    "resized": lambda x: tf.image.resize(x[..., None] / 255.0, (20, 20)).numpy(),
+    "resized to smaller": lambda x: tf.image.resize(x[..., None], (9, 9), "nearest").numpy() / 255.0,
+    "resized, three channels": lambda x: np.repeat(
+        tf.image.resize(x[..., None] / 255.0, (16, 18), "bicubic").numpy(), 3, axis=3
+    ),
+    "per pixel": lambda x: (x - x.mean(axis=0)) / (x.std(axis=0) + 1e-8),
+    "image by image": lambda x: tf.image.per_image_standardization(x[..., None].astype("float32")).numpy(),
+    "unit columns": lambda x: keras.utils.normalize(x.astype("float32"), axis=1),
+    "unit rows, flat": lambda x: keras.utils.normalize(x.astype("float32"), axis=2).reshape(-1, 144),
+}
+
+
+@pytest.mark.parametrize("prepare", PREPARATIONS.values(), ids=PREPARATIONS)
+def test_prepared_images_are_recognised_and_made_again(smooth: RawData, prepare: Any) -> None:
+    """The recorded formula gives the array that the submission had."""
+    given = prepare(smooth.x_train)
+    found = smooth.recognise(given, smooth.y_train)
+
+    assert (found.use.split, found.use.whole_split, found.ranges) == ("train", True, ((0, 300),))
+    remade = _remade(smooth, found, smooth.x_train).reshape(given.shape)
+    assert np.abs(remade - given).max() < 0.005 * np.abs(given).max()
+
+
+def test_a_prepared_slice_is_placed_by_its_labels(smooth: RawData) -> None:
+    """Images 100 to 250, normalised one by one."""
+    part = keras.utils.normalize(smooth.x_train[100:250].astype("float32"), axis=1)
+    found = smooth.recognise(part, smooth.y_train[100:250])
+    assert found.ranges == ((100, 250),)
+
+
+def test_a_whole_test_split_is_placed_by_its_size(smooth: RawData) -> None:
+    """Its labels are permuted here, so they place nothing."""
+    found = smooth.recognise(tf.image.resize(smooth.x_test[..., None] / 255.0, (20, 20)).numpy())
+    assert (found.use.split, found.use.whole_split) == ("test", True)
+
+
+def test_changed_beyond_every_formula(smooth: RawData) -> None:
+    """Squared pixels, or an image of another place, are not guessed at."""
+    squared = (smooth.x_train / 255.0) ** 2
+    assert smooth.recognise(squared, smooth.y_train).use.split == "unrecognised"
+    moved = np.roll(tf.image.resize(smooth.x_train[..., None], (20, 20)).numpy(), 1, axis=0)
+    assert smooth.recognise(moved, smooth.y_train).use.split == "unrecognised"
+
+
+def test_ranges_of_a_shuffled_part(data: RawData) -> None:
+    """Sorted, joined where they touch, without repetition."""
+    found = data.recognise(data.x_train[[5, 4, 7, 3, 4, 9, 10]] / 255.0)
+    assert found.ranges == ((3, 6), (7, 8), (9, 11))

@@ -15,14 +15,14 @@ import pytest
 
 from grader import records as r
 from grader import shapes
-from grader.describe import graph, saved
+from grader.describe import configuration, graph, saved
 from grader.errors import StudentError, Unsupported
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 
 
 def described(path: Path) -> r.ModelDescription:
-    return graph.describe(graph.of_config(saved.read_config(path)))
+    return graph.describe(configuration.of_config(saved.read_config(path)))
 
 
 # --- fixtures -----------------------------------------------------------------------------------
@@ -133,6 +133,79 @@ def test_configuration_of_an_hdf5_file_may_be_bytes(model: Any, tmp_path: Path) 
     for value in (model.to_json(), model.to_json().encode()):
         path = hdf5(tmp_path, value)
         assert described(path) == graph.describe(graph.of_model(model))
+
+
+def sorted_layers(network: r.ModelDescription) -> list[r.Layer]:
+    """Branches may be listed in another order."""
+    return sorted(network.layers, key=lambda x: x.name)
+
+
+def test_a_model_within_the_model_is_its_layers(tmp_path: Path) -> None:
+    """In a functional network and in a Sequential, first or later; read from files as from live models."""
+    layers = keras.layers
+    base = keras.Sequential([layers.Conv2D(4, 3), layers.BatchNormalization()], name="base")
+    image = keras.Input((8, 8, 1))
+    branched = layers.Add()([base(image), layers.Conv2D(4, 3)(image)])
+    whole = keras.Model(image, layers.Dense(10)(layers.Flatten()(branched)))
+    head = keras.Sequential([layers.Flatten()], name="head")
+    chain = keras.Sequential([base, head, layers.Dense(10)])
+    chain.build((None, 8, 8, 1))
+    for model in (whole, chain):
+        network = graph.describe(configuration.of_config(json.loads(model.to_json())))
+        assert sorted_layers(network) == sorted_layers(graph.describe(graph.of_model(model)))
+        assert network.unsupported == ()
+        assert {"base/conv2d", "base/batch_normalization"} <= {
+            x.name.rstrip("_0123456789") for x in network.layers
+        }
+
+
+def test_a_model_that_is_called_twice_is_not_imitated() -> None:
+    """Its weights are shared, which the records cannot say."""
+    inner = keras.Sequential([keras.layers.Dense(4)], name="inner")
+    image = keras.Input((4,))
+    model = keras.Model(image, keras.layers.Concatenate()([inner(image), inner(inner(image))]))
+    network = graph.describe(configuration.of_config(json.loads(model.to_json())))
+    assert {x.class_name for x in network.unsupported} == {"Sequential"}
+
+
+def test_operations_are_the_layers_that_do_the_same() -> None:
+    """`a + b` and `keras.ops.relu(x)` in a saved graph; what is no layer is named."""
+    image = keras.Input((8, 8, 1))
+    x = keras.ops.relu(keras.layers.Conv2D(4, 3)(image)) + keras.layers.Conv2D(4, 3)(image)
+    doubled = x * 2.0
+    scores = keras.ops.softmax(keras.layers.Dense(10)(keras.layers.Flatten()(x)))
+    for end in (scores, doubled):
+        model = keras.Model(image, end)
+        network = graph.describe(configuration.of_config(json.loads(model.to_json())))
+        assert sorted_layers(network) == sorted_layers(graph.describe(graph.of_model(model)))
+        assert [x.class_name for x in network.unsupported] == (["ops.Multiply"] if end is doubled else [])
+
+
+@pytest.mark.parametrize(
+    ("function", "call", "kind"),
+    [
+        ("nn.relu", [["a", 0, 0, {"name": None}]], "Activation"),
+        ("__operators__.add", [["a", 0, 0, {"y": ["in", 0, 0], "name": None}]], "Add"),
+        ("math.multiply", [["a", 0, 0, {"y": 2.0, "name": None}]], "UnsupportedLayer"),
+        ("image.resize", [["a", 0, 0, {"size": [4, 4]}]], "UnsupportedLayer"),
+    ],
+)
+def test_functions_that_tf_keras_wrapped(function: str, call: Any, kind: str) -> None:
+    """`TFOpLambda`: `tf.nn.relu(x)` and `x + y` of tf.keras 2."""
+    config = functional(("a", ["in"]), ("b", ["a"]), output="b")
+    wrapped = {"class_name": "TFOpLambda", "name": "b", "config": {"name": "b", "function": function}}
+    config["config"]["layers"][2] = {**wrapped, "inbound_nodes": call}
+    network = graph.describe(configuration.of_config(config))
+    assert network.layers[-1].type == kind
+    assert network.layers[-1].inbound == (("a", "in") if kind == "Add" else ("a",))
+
+
+def test_a_layer_that_also_acts_at_validation_is_not_imitated() -> None:
+    """`training=True` in a saved call, as in a live one."""
+    config = functional(("a", ["in"]), output="a")
+    config["config"]["layers"][1]["inbound_nodes"] = [[["in", 0, 0, {"training": True}]]]
+    (layer,) = graph.describe(configuration.of_config(config)).unsupported
+    assert "training=True" in layer.reason
 
 
 # --- files that hold no model -------------------------------------------------------------------
@@ -298,7 +371,7 @@ def test_a_saved_model_of_tensorflow_2_4_keeps_it_in_the_graph(tmp_path: Path) -
 def test_a_configuration_without_a_network_is_refused(config: Any, message: str) -> None:
     """Each with what is missing."""
     with pytest.raises(graph.NotAModel, match=message):
-        graph.of_config(config)
+        configuration.of_config(config)
 
 
 def functional(*layers: tuple[str, list[str]], output: str) -> dict[str, Any]:
@@ -320,7 +393,7 @@ def functional(*layers: tuple[str, list[str]], output: str) -> dict[str, Any]:
 
 def test_layers_out_of_order_are_put_in_order() -> None:
     """A file need not list a layer after those that it takes."""
-    network = graph.describe(graph.of_config(functional(("b", ["a"]), ("a", ["in"]), output="b")))
+    network = graph.describe(configuration.of_config(functional(("b", ["a"]), ("a", ["in"]), output="b")))
 
     assert [layer.name for layer in network.layers] == ["in", "a", "b"]
 
@@ -329,11 +402,11 @@ def test_layers_out_of_order_are_put_in_order() -> None:
 def test_a_layer_without_its_input_is_refused(inbound: str) -> None:
     """An inbound layer that is not there, or a circle."""
     with pytest.raises(graph.NotAModel, match="takes an input that the model does not have"):
-        graph.of_config(functional(("a", [inbound]), ("b", ["a"]), output="b"))
+        configuration.of_config(functional(("a", [inbound]), ("b", ["a"]), output="b"))
 
 
 def test_a_sequential_without_input_shape_takes_the_images() -> None:
     """As Keras does at the first fit."""
-    network = graph.describe(graph.of_config(SEQUENTIAL, (28, 28, 1)))
+    network = graph.describe(configuration.of_config(SEQUENTIAL, (28, 28, 1)))
 
     assert shapes.analyse(network).layers[-1].output == (784,)

@@ -206,4 +206,5 @@ _CHANGES: dict[str, Callable[[bytes, random.Random, Inner], bytes]] = {
     "markdown": _lines,
     "claims": _lines,
     "rubric": _lines,
+    "yaml": _lines,
 }

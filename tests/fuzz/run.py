@@ -19,11 +19,17 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 NAMES = (
-    "notebook", "script", "markdown", "zip", "claims", "keras", "hdf5", "architecture", "savedmodel",
+    "notebook", "script", "markdown", "zip", "claims", "keras", "hdf5", "architecture", "yaml", "savedmodel",
     "description", "rubric",
 )  # fmt: skip
 
-MAX_BYTES = {"rubric": 6_000, "script": 10_000, "markdown": 30_000, "claims": 30_000}  # of one input
+MAX_BYTES = {
+    "rubric": 6_000,
+    "script": 10_000,
+    "markdown": 30_000,
+    "claims": 30_000,
+    "yaml": 30_000,
+}  # of one input
 ELSE_BYTES = 128_000
 HANG = 30  # seconds of one input after which libFuzzer ends the process
 MEMORY = 1_500  # MB

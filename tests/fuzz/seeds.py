@@ -17,7 +17,7 @@ import numpy as np
 from grader import load as loading
 from grader import records as r
 from grader import rubric
-from grader.describe import graph, saved
+from grader.describe import configuration, graph, saved
 
 ROOT = Path(__file__).parents[2]
 SUBMISSIONS, FIXTURES = ROOT / "submissions", ROOT / "tests" / "fixtures"
@@ -193,7 +193,7 @@ def _descriptions() -> Iterator[bytes]:
         unsupported=("class_weight is not retrained",),
     )
     for number, config in enumerate(_configurations()):
-        network = graph.describe(graph.of_config(json.loads(config), (28, 28, 1)), (28, 28, 1))
+        network = graph.describe(configuration.of_config(json.loads(config), (28, 28, 1)), (28, 28, 1))
         model = r.DescribedModel(name="model", network=network, training=(recipe,) * (number % 3))
         failure = r.CellFailure(cell=1, line=None, error="NameError", excerpt="x")
         said = r.Description(models=(model,), notes=(r.Note(message="a note"),), failures=(failure,))
@@ -218,6 +218,28 @@ criterion = [
 """ % (b"0" * 64)
 
 
+def _yamls() -> Iterator[bytes]:
+    yield b"""class_name: Sequential
+config:
+- class_name: Conv2D
+  config:
+    batch_input_shape: !!python/tuple [null, 28, 28, 1]
+    filters: 8
+    kernel_size: &id001 !!python/tuple
+    - 3
+    - 3
+    kernel_initializer:
+      class_name: VarianceScaling
+      config: {distribution: uniform, mode: fan_avg, scale: 1.0, seed: null}
+    name: 'conv'
+    strides: *id001
+- class_name: Flatten
+  config: {name: flat, trainable: true}
+keras_version: 2.2.4
+"""
+    yield b"class_name: Model\nconfig:\n  layers: []\n  output_layers:\n  - - - a\n      - 0\n      - 0\n"
+
+
 _SEEDS: dict[str, Callable[[], Iterator[bytes]]] = {
     "notebook": _notebooks,
     "script": _scripts,
@@ -227,6 +249,7 @@ _SEEDS: dict[str, Callable[[], Iterator[bytes]]] = {
     "keras": _keras,
     "hdf5": _hdf5,
     "architecture": _configurations,
+    "yaml": _yamls,
     "savedmodel": _savedmodels,
     "description": _descriptions,
     "rubric": _rubrics,
@@ -399,6 +422,22 @@ def _hard_rubrics() -> Iterator[tuple[str, bytes]]:
     yield "NUL", b'title = "\\u0000"\n[dataset]\nname = "a"\npath = "\\u0000"\nsha256 = "%s"' % (b"0" * 64)
 
 
+def _hard_yamls() -> Iterator[tuple[str, bytes]]:
+    yield "deep lists", b"a: " + b"[" * 1_000_000
+    yield "deep dashes", b"- " * 1_000_000 + b"a"
+    yield "deep keys", b"".join(b" " * n + b"a:\n" for n in range(2_000))
+    yield "a long key", b"a" * 1_000_000 + b": 1"
+    yield "quotes", b'a: ["' * 200_000
+    yield "one quote", b"a: ['" + b"'" * 999_999
+    yield "spaces", b"a: [" + b" " * 1_000_000
+    yield "colons", b"a" + b":" * 1_000_000
+    yield "marks", b"a: " + b"&a " * 300_000
+    yield "tags", b"a: [" + b"!!str " * 150_000 + b"]"
+    yield "aliases", b"a: &a [1, 2]\n" + b"b: *a\n" * 100_000
+    yield "lists that go on", b"a: [\n" + b"1,\n" * 300_000
+    yield "numbers", b"a: [" + b"9" * 1_000_000 + b"]"
+
+
 _HARD: dict[str, Callable[[], Iterator[tuple[str, bytes]]]] = {
     "notebook": _hard_notebooks,
     "script": _hard_scripts,
@@ -408,6 +447,7 @@ _HARD: dict[str, Callable[[], Iterator[tuple[str, bytes]]]] = {
     "keras": _hard_keras,
     "hdf5": _hard_hdf5,
     "architecture": _hard_configurations,
+    "yaml": _hard_yamls,
     "savedmodel": _hard_savedmodels,
     "description": _hard_descriptions,
     "rubric": _hard_rubrics,

@@ -21,7 +21,7 @@ from grader import strict
 RUN = Path(__file__).with_name("run.py")
 EXECUTIONS, SECONDS = 3_000, 4  # whichever is reached first
 TARGETS = (
-    "notebook", "script", "markdown", "zip", "claims", "keras", "hdf5", "architecture", "savedmodel",
+    "notebook", "script", "markdown", "zip", "claims", "keras", "hdf5", "architecture", "yaml", "savedmodel",
     "description", "rubric",
 )  # fmt: skip
 

@@ -1,0 +1,100 @@
+"""Which file of a folder is the submission: code first, then models, then a write-up.
+
+Files are looked at as bytes; none of them is run or opened as what it claims to be.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from grader.errors import StudentError
+from grader.records import Note
+
+MAX_BYTES = 64_000_000  # of one notebook, script or write-up
+# What counts when a folder holds several kinds: code tells more than weights do.
+PREFERENCE = (
+    ".ipynb", ".py", ".keras", ".h5", ".hdf5", ".json", ".yaml", ".yml", ".md", ".markdown", "savedmodel",
+)  # fmt: skip
+
+Found = dict[str, list[Path]]
+
+
+def choose(folder: Path, files: Iterable[Path], name: str) -> tuple[Path, tuple[Note, ...]]:
+    """The submission among the ``files`` of a folder called ``name``, and what to say of the others.
+
+    Raises `StudentError` where there is none, or more than one.
+    """
+    found: Found = {kind: [] for kind in PREFERENCE}
+    for file in files:
+        if file.name == "saved_model.pb":
+            found["savedmodel"].append(file.parent)
+        elif (kind := file.suffix.lower()) in found:
+            found[kind].append(file)
+    weights = _set_aside(found)
+    for kind in PREFERENCE:
+        if found[kind]:
+            chosen = _one_of(found[kind], folder, name)
+            return chosen, tuple(_weights_notes(weights, chosen))
+    raise StudentError(
+        f"{name}: no submission in it",
+        "Hand in a notebook (.ipynb), a script (.py), a write-up (.md) or a saved model.",
+    )
+
+
+def _set_aside(found: Found) -> list[Path]:
+    """Take files of weights alone out of the candidates, where others tell the architecture.
+
+    Settings that are no architecture (`package.json`, `environment.yml`) are no candidates either.
+    """
+    texts = [f for kind in (".json", ".yaml", ".yml") for f in found[kind]]
+    settings = [f for f in texts if b"class_name" not in f.read_bytes()[:MAX_BYTES]]
+    hdf5 = [f for kind in (".h5", ".hdf5") for f in found[kind]]
+    weights = [f for f in hdf5 if _holds_weights_only(f)]
+    prose = [f for kind in (".md", ".markdown") for f in found[kind]]
+    whole = [f for files in found.values() for f in files if f not in {*settings, *weights, *prose}]
+    aside = {*(settings if whole or weights or prose else ()), *(weights if whole else ())}
+    for kind, files in found.items():
+        found[kind] = [f for f in files if f not in aside]
+    return weights if whole else []
+
+
+def _holds_weights_only(path: Path) -> bool:
+    """Whether an HDF5 file lacks the name of the attribute in which Keras keeps the architecture.
+
+    Searched for as bytes: HDF5 itself is read in the box alone.
+    """
+    if path.name.lower().endswith(".weights.h5"):
+        return True
+    with path.open("rb") as file:
+        if file.read(8) != b"\x89HDF\r\n\x1a\n":
+            return False  # no HDF5 at all: its reader says so
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return content.find(b"model_config") < 0
+
+
+def _weights_notes(weights: list[Path], chosen: Path) -> Iterator[Note]:
+    for file in weights[:20]:
+        yield Note(
+            message=f"{file.name[:200]} holds weights only: {chosen.name[:200]} tells the network, "
+            "and it is trained from scratch"
+        )
+
+
+def _one_of(files: list[Path], folder: Path, name: str) -> Path:
+    if len(files) > 1:  # the one with a network in it, if only one has
+        telling = [
+            f
+            for f in files
+            if f.is_file() and re.search(rb"\.fit\(|Sequential|Model\(", f.read_bytes()[:MAX_BYTES])
+        ]
+        if len(telling) != 1:
+            names = ", ".join(str(f.relative_to(folder)) for f in (telling or files)[:5])
+            raise StudentError(
+                f"{name}: several files could be the submission: {names}",
+                "Hand in one, or name it on the command line.",
+            )
+        files = telling
+    return files[0]

@@ -1,0 +1,10 @@
+"""Saved outputs -> claims, held against what was recomputed and reproduced.
+
+A number printed in a notebook is a claim. A contradiction is shown and costs nothing by itself.
+"""
+
+from grader.claims.compare import SPREAD, check
+from grader.claims.flags import flags
+from grader.claims.read import read
+
+__all__ = ["SPREAD", "check", "flags", "read"]

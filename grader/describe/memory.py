@@ -1,0 +1,214 @@
+"""Weights that a submission saves, loads, copies and resets: which training they stand for.
+
+Nothing is trained here, so weights are remembered by the fits that would have made them. A model that takes
+the weights of another takes over its training; one that goes back to weights from before any fit starts
+anew; and weights that came with the submission are named, because training that starts from them cannot
+be repeated.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from grader import records as r
+from grader.describe import callbacks as known_callbacks
+
+if TYPE_CHECKING:
+    from grader.describe.arguments import Tracked
+    from grader.describe.recorder import Recorder
+
+MOST_KEPT = 50  # lists of weights that were asked for and may be given back
+
+
+@dataclass
+class Moment:
+    """A model's training at some time, and its weights if they exist as arrays."""
+
+    training: tuple[r.TrainingRecipe, ...]
+    layers: tuple[str, ...]
+    pretrained: str
+    weights: list[Any] | None = None
+    model: Any = None  # saved as a whole
+
+
+@dataclass
+class Checkpoint:
+    """What a ModelCheckpoint of one fit would have written."""
+
+    pattern: re.Pattern[str]
+    moment: Moment
+    kept: r.Kept | None
+
+
+class Memory:
+    """Everything that was saved in this process, by name or as arrays."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self.files: dict[str, Moment] = {}
+        self.arrays: list[tuple[Any, Moment]] = []
+        self.checkpoints: list[Checkpoint] = []
+
+    # --- what is remembered ---------------------------------------------------------------------
+
+    def moment(self, model: Any, weights: list[Any] | None = None, whole: bool = False) -> Moment:
+        tracked = self.recorder.of(model)
+        kinds = tuple(type(layer).__name__ for layer in model.layers)
+        return Moment(tuple(tracked.training), kinds, tracked.weights_from, weights, model if whole else None)
+
+    def fitted(self, tracked: Tracked, callbacks: Sequence[Any]) -> None:
+        """Remember the files that the checkpoints of a fit would have written."""
+        for callback in callbacks:
+            if type(callback).__name__ == "ModelCheckpoint":
+                best = bool(getattr(callback, "save_best_only", False))
+                kept = known_callbacks.kept(callback) if best else None
+                moment = self.moment(tracked.model, whole=callback.grader_whole)
+                self.checkpoints.append(Checkpoint(_pattern(callback.grader_path), moment, kept))
+
+    # --- what it is used for --------------------------------------------------------------------
+
+    def saved_as(self, path: str) -> Moment | None:
+        """What was saved under this name, or would have been."""
+        if (moment := self.files.get(path)) is not None:
+            return moment
+        for checkpoint in reversed(self.checkpoints):
+            if found := checkpoint.pattern.fullmatch(path):
+                return _kept(checkpoint, found)
+        return None
+
+    def take_over(self, model: Any, moment: Moment, how: str) -> None:
+        """Give a model the training that stands behind some weights."""
+        tracked = self.recorder.of(model)
+        if moment.layers != tuple(type(layer).__name__ for layer in model.layers):
+            tracked.weights_from = how
+            return
+        tracked.training[:] = moment.training
+        tracked.weights_from = moment.pretrained
+
+    # --- in place of Keras's own ----------------------------------------------------------------
+
+    def install(self, base: Any) -> None:
+        """Replace the methods of `keras.Model` that save, load, get and set weights."""
+        self._install_files(base)
+        self._install_arrays(base)
+        self._install_load_model()
+
+    def _install_files(self, base: Any) -> None:
+        memory, load_file, set_weights, get_weights = (
+            self,
+            base.load_weights,
+            base.set_weights,
+            base.get_weights,
+        )
+        save_model = base.save
+
+        def save_weights(self: Any, filepath: Any, *args: Any, **kwargs: Any) -> None:
+            memory.files[str(filepath)] = memory.moment(self, get_weights(self))
+
+        def save(self: Any, filepath: Any, *args: Any, **kwargs: Any) -> None:
+            memory.files[str(filepath)] = memory.moment(self, get_weights(self), whole=True)
+            try:
+                save_model(self, filepath, *args, **kwargs)
+            except Exception as error:  # old formats and folders that do not exist here
+                memory.recorder.note(f"save({str(filepath)!r}) skipped: {error}"[:300])
+
+        def load_weights(self: Any, filepath: Any, *args: Any, **kwargs: Any) -> None:
+            how = f"load_weights({str(filepath)!r})"[:200]
+            if (moment := memory.saved_as(str(filepath))) is not None:
+                memory.take_over(self, moment, how)
+                if moment.weights is not None:
+                    set_weights(self, moment.weights)
+                return
+            try:
+                load_file(self, filepath, *args, **kwargs)
+            except (OSError, ValueError) as error:
+                memory.recorder.note(f"{how} skipped: {error}"[:300])
+            else:
+                memory.recorder.of(self).weights_from = how
+                memory.recorder.of(self).training.clear()
+
+        base.save_weights, base.save, base.load_weights = save_weights, save, load_weights
+
+    def _install_arrays(self, base: Any) -> None:
+        memory, get, put = self, base.get_weights, base.set_weights
+
+        def get_weights(self: Any) -> Any:
+            weights = get(self)
+            memory.arrays = [*memory.arrays[-MOST_KEPT:], (weights, memory.moment(self, weights))]
+            return weights
+
+        def set_weights(self: Any, weights: Any) -> None:
+            put(self, weights)
+            moment = next((m for kept, m in memory.arrays if kept is weights), None)
+            if moment is not None:
+                memory.take_over(self, moment, "set_weights")
+            else:
+                memory.recorder.of(self).weights_from = "set_weights"
+
+        base.get_weights, base.set_weights = get_weights, set_weights
+
+    def _install_load_model(self) -> None:
+        load = keras.models.load_model
+
+        def load_model(filepath: Any, *args: Any, **kwargs: Any) -> Any:
+            return self._loaded(str(filepath), lambda: load(filepath, *args, **kwargs))
+
+        tf_keras = keras._tf_keras.keras
+        for space in (keras.models, keras.saving, tf_keras.models):
+            space.load_model = load_model
+
+    def _loaded(self, path: str, load: Callable[[], Any]) -> Any:
+        """A loaded model; one that a checkpoint would have written is the model that was fitted."""
+        how = f"load_model({path!r})"[:200]
+        moment = self.saved_as(path)
+        try:
+            model = load()
+        except (OSError, ValueError) as error:
+            model = moment.model if moment is not None else self._last_fitted()
+            if model is None:
+                raise
+            name = "the model that it was saved from" if moment is not None else "the last fitted model"
+            self.recorder.note(f"{how} gives {name}: {error}"[:300])
+        if moment is not None:
+            self.take_over(model, moment, how)
+        else:
+            self.recorder.of(model).weights_from = how
+        return model
+
+    def _last_fitted(self) -> Any:
+        fitted = [t for t in self.recorder.tracked if t.fit_order]
+        return max(fitted, key=lambda t: t.fit_order).model if fitted else None
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    """`weights.{epoch:02d}-{val_acc:.2f}.hdf5` as what such names look like."""
+    parts = re.split(r"(\{[^{}]*\})", str(Path(template)))
+    written = [
+        r"(?P<epoch>\d{1,6})" if part.startswith("{epoch") and i == _first_epoch(parts)
+        else r"[^/]*" if part.startswith("{") and part.endswith("}")
+        else re.escape(part)
+        for i, part in enumerate(parts)
+    ]  # fmt: skip
+    return re.compile("(?:.*/)?" + "".join(written) if not template.startswith("/") else "".join(written))
+
+
+def _first_epoch(parts: list[str]) -> int:
+    return next((i for i, part in enumerate(parts) if part.startswith("{epoch")), -1)
+
+
+def _kept(checkpoint: Checkpoint, found: re.Match[str]) -> Moment:
+    """The training up to what the checkpoint holds: its best epoch, or the one in its name."""
+    moment, kept = checkpoint.moment, checkpoint.kept
+    epoch = found.groupdict().get("epoch")
+    if epoch is not None and int(epoch) > 0:
+        kept = r.Kept(epoch=int(epoch))
+    if kept is None or not moment.training:
+        return moment
+    last = moment.training[-1].model_copy(update={"keeps": kept})
+    return Moment((*moment.training[:-1], last), moment.layers, moment.pretrained, None, moment.model)

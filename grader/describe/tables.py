@@ -1,0 +1,96 @@
+"""Old names and what they are now, as data: what `compat` applies and docs/compatibility.md shows.
+
+Arguments, values and defaults of layers and optimizers are in `legacy`. Nothing here imports Keras.
+Paths are relative to `keras`, and to `tensorflow.keras`, where the same holds.
+"""
+
+from __future__ import annotations
+
+# Where names live now -> the modules in which they lived.
+MODULES = {
+    "layers": ["layers.core", "layers.convolutional", "layers.pooling", "layers.normalization",
+               "layers.merge", "layers.advanced_activations", "layers.noise", "layers.local",
+               "layers.embeddings", "layers.recurrent", "layers.wrappers", "engine", "engine.topology",
+               "engine.base_layer", "engine.input_layer", "legacy.layers"],
+    "models": ["engine.training", "engine.network", "engine.sequential"],
+    "utils": ["utils.np_utils", "utils.generic_utils", "utils.vis_utils", "utils.layer_utils",
+              "utils.data_utils", "utils.training_utils", "utils.all_utils"],
+    "callbacks": ["callbacks.callbacks"],
+    "losses": ["objectives"],
+    "optimizers": ["optimizers.legacy", "optimizers.experimental"],
+    "preprocessing.image": ["preprocessing.image.image"],
+}  # fmt: skip
+
+# Modules under their own names, which `import` must find under `tensorflow.keras` as well.
+PATHS = (
+    "layers", "models", "utils", "callbacks", "losses", "optimizers", "datasets", "preprocessing",
+    "preprocessing.image", "backend", "regularizers", "metrics", "initializers", "activations",
+    "applications", "constraints", "datasets.mnist",
+)  # fmt: skip
+
+# Single names that were elsewhere.
+NAMES = {
+    "layers.Model": "Model",
+    "layers.Sequential": "models.Sequential",
+    "layers.Merge": "layers.Add",
+    "layers.regularizers": "regularizers",
+    "layers.to_categorical": "utils.to_categorical",
+    "models.Input": "layers.Input",
+    "models.InputSpec": "layers.InputSpec",
+    "models.Layer": "layers.Layer",
+    "models.to_categorical": "utils.to_categorical",
+    "utils.np_utils": "utils",
+    "initializers.normal": "initializers.RandomNormal",
+    "initializers.uniform": "initializers.RandomUniform",
+}
+
+# Names that do nothing here: they draw.
+INERT = ("utils.plot_model", "utils.model_to_dot")
+
+IMAGE_ORDERINGS = {"th": "channels_first", "tf": "channels_last"}
+
+# Of `keras.backend`: what became of functions that Keras 3 does not have; the rest of the old backend
+# is Keras 3's own legacy module.
+BACKEND = {
+    "set_image_dim_ordering": "keras.config.set_image_data_format, with 'th' and 'tf'",
+    "image_dim_ordering": "keras.config.image_data_format, as 'th' or 'tf'",
+    "set_value": "variable.assign(value)",
+    "get_value": "the value as an array",
+    "learning_phase": "0",
+    "set_learning_phase": "nothing",
+    "get_session": "an inert stand-in",
+    "set_session": "nothing",
+    "manual_variable_initialization": "nothing",
+    "clear_session": "also counts layer names from 1 again",
+    "common": "keras.backend",
+    "tensorflow_backend": "keras.backend",
+}
+
+MODEL_ARGUMENTS = {"input": "inputs", "output": "outputs"}
+OPTIMIZER_ARGUMENTS = {"lr": "learning_rate"}
+CALLBACK_ARGUMENTS: dict[str, dict[str, str]] = {
+    "ReduceLROnPlateau": {"epsilon": "min_delta"},
+    "EarlyStopping": {},
+}
+
+# Functions of `tf.nn` that are activations of Keras's when a layer is given them.
+ACTIVATIONS = (
+    "relu", "softmax", "sigmoid", "tanh", "elu", "selu", "softplus", "softsign", "leaky_relu", "relu6",
+    "silu",
+)  # fmt: skip
+
+# Of TensorFlow 1: what such notebooks set up with, made inert.
+TENSORFLOW_1 = (
+    "Session", "InteractiveSession", "ConfigProto", "GPUOptions", "get_default_graph",
+    "reset_default_graph", "global_variables_initializer", "logging",
+)  # fmt: skip
+
+# What a submission asks of its machine.
+ENVIRONMENT = {
+    "`os.chdir` to a folder that is not there": "skipped, with a note",
+    "`getpass.getpass`, `input`": "an empty answer; `input` gives twenty and then ends",
+    "`os.system`": "not run",
+    "`keras.datasets.<name>.load_data`": "the graded data set under its names, its test labels permuted; "
+    "no other is there",
+    "`keras.utils.get_file`": "refused, with a note",
+}

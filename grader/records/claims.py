@@ -1,0 +1,96 @@
+"""What saved outputs say, cell by cell: claims, never a grade. Cells count from 1 among the code cells."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from grader.records.base import Record
+
+
+class SummaryRow(Record):
+    """A line of a saved summary; ``kind`` may be cut short or empty, unknown sizes are None."""
+
+    name: str
+    kind: str
+    shape: tuple[int | None, ...] | None  # without the batch axis
+    parameters: int | None
+
+
+class SavedSummary(Record):
+    """One `model.summary()`. ``total`` is without the optimizer's variables, which Keras 3 adds."""
+
+    cell: int
+    total: int
+    trainable: int | None = None
+    rows: tuple[SummaryRow, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether the rows that were read are all there are: they hold all the parameters."""
+        return len(self.rows) > 0 and sum(row.parameters or 0 for row in self.rows) == self.total
+
+
+class LoggedEpoch(Record):
+    """``number`` is 0 where the log does not number its epochs."""
+
+    number: int
+    accuracy: float | None = None  # on the validation data
+
+
+class SavedLog(Record):
+    """One `fit`: its epochs as far as the output goes, and how many it announced."""
+
+    cell: int
+    epochs: tuple[LoggedEpoch, ...]
+    announced: int | None = None
+    metric: str = ""  # the name after `val_`
+    trained_on: int | None = None
+    validated_on: int | None = None
+    checkpoint: float | None = None  # the best that ModelCheckpoint named
+
+    @property
+    def first(self) -> int:
+        return self.epochs[0].number if self.epochs else 0
+
+    @property
+    def reached(self) -> int:
+        return self.epochs[-1].number if self.epochs else 0
+
+    @property
+    def best(self) -> LoggedEpoch | None:
+        """The first of the epochs with the highest validation accuracy; epoch 0: one that is not shown."""
+        seen = [e for e in self.epochs if e.accuracy is not None]
+        best = max(seen, key=lambda e: e.accuracy or 0.0, default=None)
+        # A checkpoint shows one digit more: it counts where the log shows no such epoch.
+        if self.checkpoint is not None and (best is None or self.checkpoint > (best.accuracy or 0.0) + 6e-5):
+            return LoggedEpoch(number=0, accuracy=self.checkpoint)
+        return best
+
+    @property
+    def last(self) -> LoggedEpoch | None:
+        seen = [e for e in self.epochs if e.accuracy is not None]
+        return seen[-1] if seen else None
+
+
+class SavedScore(Record):
+    """An accuracy that was printed after `evaluate`, or that the text mentions behind a cell."""
+
+    cell: int
+    accuracy: float
+    source: Literal["evaluate", "printed score", "text"]
+
+
+class Claims(Record):
+    """All that a submission's outputs and text say, in the order of the document."""
+
+    summaries: tuple[SavedSummary, ...] = ()
+    logs: tuple[SavedLog, ...] = ()
+    scores: tuple[SavedScore, ...] = ()
+
+    @property
+    def total_parameters(self) -> tuple[int, ...]:
+        return tuple(summary.total for summary in self.summaries)
+
+    @property
+    def epochs_logged(self) -> int | None:
+        return max((log.reached for log in self.logs if log.reached), default=None)

@@ -1,0 +1,73 @@
+"""EarlyStopping and ReduceLROnPlateau as Keras has them, without Keras."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from grader import records as r
+from grader.train.native.covered import NotCovered, refuse_unknown
+
+_MONITORED = {"type", "monitor", "patience", "mode", "min_delta"}
+_HANDLED: dict[type[Any], set[str]] = {
+    r.EarlyStopping: _MONITORED | {"baseline", "start_from_epoch"},
+    r.ReduceLROnPlateau: _MONITORED | {"factor", "cooldown", "min_lr"},
+}
+
+
+def check(callback: r.Callback) -> None:
+    """Raise `NotCovered` for a callback, or a setting of one, that is not handled here."""
+    if type(callback) not in _HANDLED:
+        raise NotCovered(f"the callback {callback.type}")
+    refuse_unknown(callback, _HANDLED[type(callback)], callback.type)
+
+
+class Watching:
+    """What both have in common: a monitored value, the best so far, and epochs waited since."""
+
+    def __init__(self, record: Any) -> None:
+        self.record = record
+        self.best: float | None = None
+        self.waited = 0
+        self.cooldown = 0
+
+    def _improves(self, value: float, best: float | None) -> bool:
+        if best is None:
+            return True
+        mode = self.record.mode
+        smaller = mode == "min" or (mode == "auto" and self.record.monitor.endswith("loss"))
+        margin = abs(self.record.min_delta)
+        return value + margin < best if smaller else value - margin > best
+
+
+class EarlyStopping(Watching):
+    def epoch_ended(self, epoch: int, logs: dict[str, float]) -> bool:
+        """Whether to stop after this epoch, counted from 0."""
+        value = logs[self.record.monitor]
+        if epoch < self.record.start_from_epoch:
+            return False
+        self.waited += 1
+        if self._improves(value, self.best):
+            self.best = value
+            if self.record.baseline is None or self._improves(value, self.record.baseline):
+                self.waited = 0
+            return False
+        return self.waited >= self.record.patience and epoch > 0
+
+
+class ReduceOnPlateau(Watching):
+    def epoch_ended(self, logs: dict[str, float], rate: float) -> float:
+        """The learning rate from now on."""
+        value, record = logs[self.record.monitor], self.record
+        if self.cooldown > 0:
+            self.cooldown -= 1
+            self.waited = 0
+        if self._improves(value, self.best):
+            self.best, self.waited = value, 0
+        elif not self.cooldown:
+            self.waited += 1
+            if self.waited >= record.patience and rate > np.float32(record.min_lr):
+                self.cooldown, self.waited = record.cooldown, 0
+                return float(np.float32(max(rate * record.factor, record.min_lr)))
+        return rate

@@ -1,0 +1,44 @@
+"""Whether this engine trains a job as Keras would; otherwise, why not.
+
+A setting that is not known here, and is not at its default, is refused: also one that records get later.
+"""
+
+from __future__ import annotations
+
+from grader import records as r
+from grader.train.native import callbacks, optimizers
+from grader.train.native.covered import NotCovered, refuse_unknown
+from grader.train.native.network import planned
+
+_LOSSES = ("categorical_crossentropy", "sparse_categorical_crossentropy")
+_RECIPE = {
+    "optimizer", "loss", "batch_size", "epochs", "shuffle", "learning_rates", "rates_per", "callbacks",
+    "scaling", "continues",
+    # Told about the submission; retraining takes the whole splits.
+    "trained_on", "validated_on", "cell", "unsupported",
+}  # fmt: skip
+_JOB = {"network", "training", "dataset", "seed", "max_epochs", "stop_at", "engine"}
+
+
+def obstacle(job: r.TrainJob) -> str:
+    """Why this job is left to Keras; empty if it is covered."""
+    try:
+        refuse_unknown(job, _JOB, "a job")
+        refuse_unknown(job.network, {"inputs", "layers", "outputs"}, "a network")
+        for recipe in job.training:
+            _check(recipe, job.network)
+    except NotCovered as reason:
+        return str(reason)
+    return ""
+
+
+def _check(recipe: r.TrainingRecipe, network: r.ModelDescription) -> None:
+    refuse_unknown(recipe, _RECIPE, "a recipe")
+    refuse_unknown(recipe.scaling, {"scale", "offset"}, "a scaling")
+    refuse_unknown(recipe.loss, {"name", "from_logits", "label_smoothing"}, "a loss")
+    if recipe.loss.name not in _LOSSES:
+        raise NotCovered(f"the loss {recipe.loss.name}")
+    optimizers.check(recipe.optimizer)
+    for callback in recipe.callbacks:
+        callbacks.check(callback)
+    planned(network, recipe)

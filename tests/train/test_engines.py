@@ -1,0 +1,101 @@
+"""Which engine trains a job, and what its environment says; the native child runs without TensorFlow."""
+
+from __future__ import annotations
+
+import json
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grader import datasets
+from grader import records as r
+from grader.train import engines
+from grader.train.native import cache
+
+Build = Callable[..., r.ModelDescription]
+HEAD = (r.Flatten(name="f"), r.Dense(name="d", units=10, activation="softmax"))
+
+
+@pytest.fixture
+def job(network: Build, recipe: Callable[..., r.TrainingRecipe]) -> Callable[..., r.TrainJob]:
+    def build(*layers: r.Layer, **changes: Any) -> r.TrainJob:
+        trained = (recipe(epochs=1, batch_size=1_000),)
+        given = {"network": network(*layers, *HEAD), "training": trained, "seed": 1, "max_epochs": 1}
+        return r.TrainJob(dataset=datasets.MNIST, **(given | changes))
+
+    return build
+
+
+@pytest.fixture
+def _processor_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+
+
+@pytest.mark.usefixtures("_processor_only")
+def test_processors_take_the_native_engine_where_it_covers_the_job(job: Callable[..., r.TrainJob]) -> None:
+    """The reason for Keras is the rubric's choice, or the layer that the native engine lacks."""
+    noise = r.GaussianNoise(name="g", stddev=0.1)
+    assert engines.native_obstacle(job()) == ""
+    assert engines.native_obstacle(job(noise)) == "the native engine does not cover the layer GaussianNoise"
+    assert engines.native_obstacle(job(engine="keras")) == "the rubric asks for Keras"
+
+
+def test_a_gpu_is_left_to_keras_unless_asked_otherwise(
+    job: Callable[..., r.TrainJob], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With "auto" the GPU wins, with "native" the processor."""
+    monkeypatch.setattr(engines, "_has_gpu", lambda: True)
+    assert engines.native_obstacle(job()) == "this machine has a GPU"
+    assert engines.native_obstacle(job(engine="native")) == ""
+
+
+def _child(job: r.TrainJob, home: Path) -> list[dict[str, Any]]:
+    """The events of a training child, after a last line that lists TensorFlow if it was imported."""
+    source = "import sys, runpy; runpy.run_module('grader.train', run_name='__main__')\n"
+    source += "print('tensorflow' if 'tensorflow' in sys.modules else 'none', file=sys.stderr)"
+    environment = {"PATH": "", "HOME": str(home), "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(
+        [sys.executable, "-c", source],
+        input=job.model_dump_json(),
+        env=environment | {"NUMBA_CACHE_DIR": str(home)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [*map(json.loads, done.stdout.splitlines()), {"imported": done.stderr.splitlines()[-1]}]
+
+
+def test_the_native_child_trains_without_tensorflow(job: Callable[..., r.TrainJob], tmp_path: Path) -> None:
+    """An epoch of MNIST on a softmax regression; the environment names the engine and its versions."""
+    start, *_, epoch, end, last = _child(job(), tmp_path)
+    assert (start["engine"], start["engine_note"]) == ("native", "")
+    assert "numba" in start["versions"]
+    assert epoch["correct"] > 7_000
+    assert end["ended"] == "finished"
+    assert last["imported"] == "none"
+
+
+def test_the_cache_is_the_users_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that others may write to is not used; the user's own is made for nobody else."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "")  # so that it is put back
+    monkeypatch.delenv("NUMBA_CACHE_DIR")
+    folder = cache.prepare(tmp_path)
+    assert folder is not None
+    assert folder.is_relative_to(tmp_path)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    monkeypatch.delenv("NUMBA_CACHE_DIR")
+    folder.chmod(0o777)
+    assert cache.prepare(tmp_path) is None
+
+
+def test_without_a_place_for_it_there_is_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home that is a file cannot hold one; the engine then compiles for each run."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "")  # so that it is put back
+    monkeypatch.delenv("NUMBA_CACHE_DIR")
+    (tmp_path / "home").touch()
+    assert cache.prepare(tmp_path / "home") is None
