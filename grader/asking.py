@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,10 @@ class Asker:
         self.dataset, self.isolation = dataset, isolation
         self._data = shared / "data"
         self._data.mkdir()
+        self._lock = threading.Lock()  # several may ask at a time
+        self._serving = threading.Lock()
         self._server: ForkServer | None = None
+        self.many = False  # a fork server is worth its start, once something is to be described
 
     def serve(self) -> str:
         """Start a fork server, for a class; the reason why every child starts cold, where none is to
@@ -75,15 +79,20 @@ class Asker:
         return ""
 
     def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
 
     def _start(self, task: Task) -> Child:
         """From the fork server while it lives, which gives the same answers as a cold start."""
-        if self._server is not None:
+        with self._serving:
+            if self.many:
+                self.many = False
+                self.serve()
+            server = self._server
+        if server is not None:
             try:
-                return self._server.start(task)
+                return server.start(task)
             except ServerGone:
                 self.close()
         return self.isolation.start(task)
@@ -157,9 +166,10 @@ class Asker:
     def _blinded(self) -> Path:
         """The folder with the data set that children see, written when it is first needed."""
         file = self._data / Path(self.dataset.spec.path).name
-        if not file.exists():
-            write_blinded(self.dataset, file)
-            readable(self._data)
+        with self._lock:
+            if not file.exists():
+                write_blinded(self.dataset, file)
+                readable(self._data)
         return self._data
 
     def _job(

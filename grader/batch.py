@@ -16,6 +16,7 @@ from collections.abc import Collection
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from heapq import heappop, heappush
 
 from grader import isolation, pipeline, similarity, tree
@@ -67,7 +68,7 @@ class Batch:
     only: Collection[str] = ()
     failed: dict[str, r.Problem] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def submissions(self) -> list[Submission]:
         return [s for s in self.found.submissions if not self.only or s.student.id in self.only]
 
@@ -77,9 +78,10 @@ class Batch:
         """The structural grade of everyone, as many at a time as there are cores; who needs an attempt."""
         codes: dict[str, similarity.Code] = {}
         pending = []
+        firsts: dict[Future[tuple[r.Grade, bool, similarity.Code]], int] = {}
         pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="describe")
         try:
-            firsts = {pool.submit(self._first, s): n for n, s in enumerate(self.submissions)}
+            firsts |= {pool.submit(self._first, s): n for n, s in enumerate(self.submissions)}
             for future in as_completed(firsts):
                 number = firsts[future]
                 student = self.submissions[number].student
@@ -91,7 +93,9 @@ class Batch:
         except BaseException:
             self.keeper.stopping = True
             pool.shutdown(wait=False, cancel_futures=True)
-            end_children()
+            while not all(future.done() for future in firsts):
+                end_children()
+                time.sleep(0.1)
             raise
         finally:
             pool.shutdown(wait=True)

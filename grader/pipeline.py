@@ -82,8 +82,7 @@ def prepare(
     dataset = datasets.load(loaded.dataset)
     with tempfile.TemporaryDirectory(prefix="grader-") as shared:
         asker = Asker(dataset, box, Path(shared))
-        if many:
-            asker.serve()
+        asker.many = many
         try:
             yield Grading(loaded, dataset, asker, retrain, watcher, kept)
         finally:

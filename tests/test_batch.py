@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from grader import pipeline, rubric, store
+from grader import pipeline, rubric, store, tree
 from grader import records as r
 from grader.attempts import Attempt
 from grader.batch import Batch, Keeper
@@ -180,6 +182,26 @@ def test_mistakes_are_told_before_anything_is_done(
     assert "Traceback" not in done.stderr
 
 
+def test_a_training_child_that_is_killed(
+    tmp_path: Path, sides: Sides, network_of: Callable[[int], str]
+) -> None:
+    """As by a machine out of memory: broken for that one, exit code 3, and made good by the next batch."""
+    (tmp_path / "class").mkdir()
+    (tmp_path / "class" / "anna.py").write_text(network_of(4))
+    told = ["batch", "class", "-r", str(sides()), "--out", "out", "--no-isolation", "--jobs", "1"]
+    command = [*COMMAND, *told]
+    batch = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    while not (children := [p for p in tree.descendants(batch.pid) if _trains(p)]):
+        time.sleep(0.05)
+    os.kill(children[0], signal.SIGKILL)
+    said, _ = batch.communicate(timeout=120)
+    assert batch.returncode == 3
+    assert b"retraining with seed 2019 ended with status -9" in said
+    assert _grades(tmp_path)["anna"].verdicts[1].outcome == "broken"
+    assert _batch(tmp_path, sides()).returncode == 0
+    assert _grades(tmp_path)["anna"].status == "passed"
+
+
 # --- stopped ------------------------------------------------------------------------------------
 
 
@@ -207,24 +229,47 @@ def test_interrupted(tmp_path: Path, sides: Sides, network_of: Callable[[int], s
     assert "2 students:" in said
     assert "unfinished" in said
     assert "to go on: grader batch class" in said
-    assert not _children_of(tmp_path)
+    assert not _orphans()
     done = _batch(tmp_path, sides())
     assert done.returncode == 0
     assert len(_attempts(done)) == 3
     assert {g.status for g in _grades(tmp_path).values()} == {"passed"}
 
 
-def _children_of(place: Path) -> list[str]:
-    """Training children that are still there: they would have been started from this place."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            command, parent = (process / "cmdline").read_bytes(), (process / "status").read_text()
-        except OSError:
-            continue
-        if b"grader.train" in command and "\nPPid:\t1\n" in parent:
-            found.append(process.name)
-    return found
+def test_interrupted_while_it_describes(tmp_path: Path, sides: Sides) -> None:
+    """At once, whatever a submission would still do; and nothing is held against its author."""
+    (tmp_path / "class").mkdir()
+    (tmp_path / "class" / "dan.py").write_text("while True:\n    pass")
+    told = ["batch", "class", "-r", str(sides()), "--out", "out", "--no-isolation"]
+    batch = subprocess.Popen([*COMMAND, *told], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert batch.stderr is not None
+    while b"starting the process" not in batch.stderr.readline():
+        pass
+    time.sleep(3.0)
+    batch.send_signal(signal.SIGINT)
+    said, _ = batch.communicate(timeout=60)
+    assert batch.returncode == 130
+    assert b"1 not graded yet" in said
+    with closing(sqlite3.connect(tmp_path / "out" / store.NAME)) as base:
+        assert base.execute("SELECT count(*) FROM description").fetchone() == (0,)
+        assert base.execute("SELECT how FROM batch").fetchall() == [("interrupted",)]
+
+
+def _orphans() -> list[int]:
+    """Training children whose batch is gone."""
+    processes = [int(p.name) for p in Path("/proc").glob("[0-9]*")]
+    return [p for p in processes if _trains(p) and "\nPPid:\t1\n" in _told(p, "status")]
+
+
+def _trains(process: int) -> bool:
+    return "grader.train" in _told(process, "cmdline")
+
+
+def _told(process: int, file: str) -> str:
+    try:
+        return Path(f"/proc/{process}/{file}").read_text()
+    except OSError:
+        return ""
 
 
 # --- the order ----------------------------------------------------------------------------------

@@ -60,6 +60,13 @@ def test_plain(write: Write) -> None:
     }
 
 
+def test_results_among_the_submissions_are_no_submission(write: Write) -> None:
+    """Whoever keeps them in the class folder can grade again."""
+    found = _find(write("anna.ipynb", "out/results.sqlite", "out/feedback.md"))
+    assert _ids(found) == ["anna"]
+    assert _left(found) == {"out": "results of grader's own"}
+
+
 def test_plain_with_several_files_of_one_student(write: Write) -> None:
     """A notebook and its saved model are one submission; a file and a folder may be two: nobody can tell."""
     found = _find(write("anna.py", "anna.json", "ben.py", "ben/work.py", "cora.py"))
