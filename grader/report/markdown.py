@@ -85,6 +85,7 @@ def _runs(grade: r.Grade) -> Iterator[str]:
     if not grade.runs:
         return
     yield "\n## Retraining\n"
+    yield f"{text(words.retraining(grade))}\n"
     yield "| attempt | seed | best epoch | correct | epochs | ended by |\n|---:|---:|---:|---:|---:|---|"
     for number, run in enumerate(grade.runs, 1):
         best = f"{run.best.epoch} | {run.best.correct:,} of {run.best.images:,}" if run.best else "– | –"

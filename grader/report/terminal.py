@@ -128,10 +128,7 @@ def _runs(grade: r.Grade) -> str:
         for number, run in enumerate(grade.runs, 1)
     ]
     headers = ("attempt", "seed", "best epoch", "correct", "last", "epochs", "ended by", "time")
-    environment = grade.runs[0].environment
-    how = "Replayed, a lower assurance than retraining," if grade.runs[0].replayed else "Retrained"
-    engine = environment.engine + (f": {line(environment.engine_note)}" if environment.engine_note else "")
-    where = f"{how} on {line(environment.device)}, {environment.threads} threads ({engine}):"
+    where = f"{line(words.retraining(grade), 400)}:"
     table = tabulate(
         rows,
         headers=headers,

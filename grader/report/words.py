@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from grader import records as r
@@ -78,10 +79,41 @@ def recipe(model: r.GradedModel) -> str:
     rates = [rate for x in model.recipe for rate in x.learning_rates]
     rate = f"{rates[0]:g}" if len(set(rates)) == 1 else f"{rates[0]:g} to {rates[-1]:g}"
     fits = f", {len(model.recipe)} fits" if len(model.recipe) > 1 else ""
-    return (
+    said = (
         f"{fit.optimizer.type}, learning rate {rate}, batch size {fit.batch_size}, "
         f"{sum(x.epochs for x in model.recipe)} epochs{fits}, {fit.loss.name}"
     )
+    return ", ".join([said, *dict.fromkeys(word for x in model.recipe for word in _besides(x))])
+
+
+def _besides(fit: r.TrainingRecipe) -> Iterator[str]:
+    """What goes beyond the plain recipe."""
+    if fit.augmentation is not None:
+        yield "augmentation"
+    if fit.geometry != r.Geometry():
+        yield "resized or padded images"
+    if fit.steps_per_epoch is not None:
+        yield f"{fit.steps_per_epoch:,} steps an epoch"
+    if fit.rows:
+        yield f"{sum(last - first for first, last in fit.rows):,} of the training images"
+    if fit.class_weights or fit.sample_weights:
+        yield "class weights" if fit.class_weights else "sample weights"
+    if fit.frozen:
+        yield f"{len(fit.frozen)} layers frozen in a fit"
+    if fit.loss.label_smoothing:
+        yield f"label smoothing {fit.loss.label_smoothing:g}"
+    if fit.keeps is not None:
+        yield "best weights restored" if fit.keeps.epoch is None else f"back to epoch {fit.keeps.epoch}"
+
+
+def retraining(grade: r.Grade) -> str:
+    """`Retrained on CPU, 2 threads (native)`: how and where the attempts were made."""
+    environment = grade.runs[0].environment
+    if grade.runs[0].replayed:
+        return f"Replayed, a lower assurance than retraining, on {environment.device}"
+    note = f": {environment.engine_note}" if environment.engine_note else ""
+    engine = f"{environment.engine}{note}"
+    return f"Retrained on {environment.device}, {environment.threads} threads ({engine})"
 
 
 def shape(sizes: tuple[int, ...] | None) -> str:
