@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test slow fuzz bench lint lock schema compatibility image clean
+.PHONY: demo test slow fuzz bench lint lock schema compatibility examples screenshots docs image clean
 
 demo: $(INSTALLED)
 	@echo "Grading submission 3 by retraining it: 5 to 20 minutes on a CPU, less on a GPU."
@@ -24,6 +24,7 @@ fuzz: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/describe_class.py
+	$(BIN)/python benchmarks/train_epoch.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -46,7 +47,20 @@ lock:
 # The documented JSON Schemas; a test fails when they are out of date.
 schema: $(INSTALLED)
 	$(BIN)/grader schema > docs/report-schema.json
+	$(BIN)/grader schema --class > docs/results-schema.json
 	$(BIN)/grader rubric schema > docs/rubric-schema.json
+
+# examples/reports, one file of every format; and the pictures of the documentation.
+examples: $(INSTALLED)
+	$(BIN)/python scripts/make_examples.py
+
+screenshots: $(INSTALLED)
+	$(BIN)/python scripts/make_screenshots.py
+
+# The documentation, in site/; warnings are errors.
+docs: $(INSTALLED)
+	$(BIN)/python scripts/make_docs.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # The table of old names; a test fails when it is out of date.
 compatibility: $(INSTALLED)
@@ -58,4 +72,4 @@ image: $(INSTALLED)
 	$(ENGINE) build --tag grader:$$($(BIN)/python -c 'import grader; print(grader.__version__)') .
 
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -39,11 +39,11 @@ def main() -> None:
     cache.prepare()
     data = datasets.load(datasets.MNIST)
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, batches of {BATCH}; milliseconds per step")
-    columns = f"{'Keras':>8} {'native':>8} {'ratio':>6}"
-    print(f"{'network':14} {columns} | {columns} | limit")
+    engines = f"{'Keras':>8} {'native':>8} {'ratio':>6}"
+    print(f"{'network':14} {engines} | {engines} | limit")
     print(f"{'':14} {'on the clock':^24} | {'of the processor':^24} |")
     for name in given.network or NETWORKS:
-        _report(name, _network(*NETWORKS[name]), data, given.steps, given.repeats)
+        _report(name, network(*NETWORKS[name]), data, given.steps, given.repeats)
     print(f"at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB, both engines together")
 
 
@@ -100,7 +100,10 @@ def _keras(
 
     model = build.model(network)
     model.compile(
-        build.optimizer(recipe), build.loss(recipe.loss), [build.accuracy(recipe.loss)], jit_compile=False
+        optimizer=build.optimizer(recipe),
+        loss=build.loss(recipe.loss),
+        metrics=[build.accuracy(recipe.loss)],
+        jit_compile=False,
     )
     x = feeding.inputs(images, recipe, model.input_shape[1:])
     y = feeding.targets(labels, recipe.loss, 10)
@@ -115,7 +118,7 @@ def _keras(
 # --- networks -----------------------------------------------------------------------------------
 
 
-def _network(*layers: r.Layer) -> r.ModelDescription:
+def network(*layers: r.Layer) -> r.ModelDescription:
     chain: list[r.Layer] = [r.InputLayer(name="input", shape=(28, 28, 1))]
     for number, layer in enumerate(layers):
         chain.append(layer.model_copy(update={"name": f"layer_{number}", "inbound": (chain[-1].name,)}))

@@ -14,11 +14,13 @@ import typer
 from rich.console import Console
 
 from grader import __version__
+from grader.commands import gradescope, rubric
+from grader.commands.report import Formats, Throwaway, fallback, of_class, outputs, report
 from grader.errors import BrokenError, GraderError, InstructorError, Unsupported
 
 if TYPE_CHECKING:
     from grader.isolation import Wanted
-    from grader.report.interface import Screen
+    from grader.report.interface import Report, Screen
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,8 +29,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Describe, check and retrain the convolutional networks that students hand in.",
 )
-rubric_app = typer.Typer(no_args_is_help=True, help="Work with rubrics.")
-app.add_typer(rubric_app, name="rubric")
+app.add_typer(rubric.app, name="rubric")
+app.add_typer(gradescope.app, name="gradescope")
+app.command()(report)
 
 Submission = Annotated[
     Path, typer.Argument(help="A notebook, script, write-up, saved model, or a folder or zip with one.")
@@ -61,28 +64,30 @@ def check(
         Path | None, typer.Option("--output", "-o", help="Also write the report to this file.")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
+    formats: Formats = None,
+    throwaway: Throwaway = False,
 ) -> None:
     """Grade one submission and print its rubric report.
 
     Exit code 0: passed. 1: graded and not passed. 2: wrong usage or rubric. 3: a person must look.
     """
     from grader import pipeline, progress, score
-    from grader.report import FORMATS
+    from grader.report import deliver
+    from grader.report.interface import Context
     from grader.rubric import load
 
+    asked = deliver.wanted((formats or []) + ["json"] * as_json)
+    if output is not None:
+        asked.append(("json" if as_json or output.suffix == ".json" else "terminal", output))
+    context = Context(**vars(_screen()), submission=submission, throwaway=throwaway, environment=os.environ)
     wanted = _wanted(isolation)
     with (
+        fallback(asked, submission, context),
         progress.watcher(Console(stderr=True), quiet) as watcher,
         pipeline.prepare(load(rubric), retrain, watcher, wanted) as grading,
     ):
         grade = pipeline.grade_one(submission, grading)
-    text = FORMATS["json" if as_json else "terminal"](grade, _screen())
-    if output is not None:
-        _write(
-            output,
-            FORMATS["json" if as_json or output.suffix == ".json" else "terminal"](grade, _screen(False)),
-        )
-    _print(text)
+    outputs(grade, asked, context, _print)
     raise typer.Exit(score.exit_code(grade))
 
 
@@ -129,6 +134,7 @@ def batch(
         typer.Option(min=0, max=100, help="Exit 1 if a submission has less than this percentage."),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress; the table at the end.")] = False,
+    formats: Formats = None,
 ) -> None:
     """Grade a class. Results are kept as they come: the same command goes on where it was stopped.
 
@@ -138,7 +144,9 @@ def batch(
     from grader import class_command
     from grader.batch import Options
     from grader.engines import Settings
+    from grader.report import deliver
 
+    asked = deliver.wanted(formats or [])
     options = Options(
         isolated="required" if isolation else "none",
         structure_only=structure_only,
@@ -148,7 +156,10 @@ def batch(
         settings=Settings(jobs=jobs, gpus=gpus, address=address),
     )
     job = class_command.ClassJob(folder, rubric, out, roster, assignment, attempts, dry_run, options)
-    raise typer.Exit(class_command.run(job, Console(stderr=True), quiet, _screen(), _print, fail_under))
+    code = class_command.run(job, Console(stderr=True), quiet, _screen(), _print, fail_under)
+    if asked and not dry_run:
+        of_class(job.results, asked, _screen(), _print)
+    raise typer.Exit(code)
 
 
 @app.command("set")
@@ -213,56 +224,15 @@ def doctor(as_json: AsJson = False) -> None:
     raise typer.Exit(3 if any(f.state == "fails" and f.subject in needed for f in findings) else 0)
 
 
-@rubric_app.command("validate")
-def rubric_validate(rubric: Annotated[str, typer.Argument(help="Path or name.")]) -> None:
-    """Check a rubric and its data set; say what is wrong and what is allowed."""
-    from grader import datasets
-    from grader.rubric import load
-
-    loaded = load(rubric)
-    data = datasets.load(loaded.dataset)
-    _print(
-        f"{loaded.path}: {len(loaded.rubric.criterion)} criteria, {loaded.rubric.max_points:g} points, "
-        f"{len(data.x_train):,} training and {len(data.x_test):,} test images"
-    )
-
-
-@rubric_app.command("show")
-def rubric_show(rubric: Annotated[str, typer.Argument(help="Path or name.")] = "") -> None:
-    """Print a rubric with all its settings, defaults included; without a name, list what ships."""
-    from grader.rubric import load, shipped
-
-    if not rubric:
-        _print("\n".join(f"{path.stem:16} {load(str(path)).rubric.title}" for path in shipped()))
-        return
-    _print(load(rubric).rubric.model_dump_json(indent=2))
-
-
-@rubric_app.command("schema")
-def rubric_schema() -> None:
-    """Print the JSON Schema of rubrics, for editors and for `taplo`."""
-    from grader.rubric import Rubric
-
-    _print(json.dumps(Rubric.model_json_schema(), indent=2))
-
-
-@rubric_app.command("new")
-def rubric_new(path: Annotated[Path, typer.Argument(help="The file to write.")]) -> None:
-    """Write a commented rubric to start from."""
-    from grader.rubric import SHIPPED
-
-    if path.exists():
-        raise InstructorError(f"{path} exists already", "Name another file.")
-    _write(path, (SHIPPED / "assignment4.toml").read_text(encoding="utf-8"))
-    _print(f"{path}: written; check it with `grader rubric validate {path}`")
-
-
 @app.command()
-def schema() -> None:
+def schema(
+    of_class: Annotated[bool, typer.Option("--class", help="Of a class instead of one submission.")] = False,
+) -> None:
     """Print the JSON Schema of the report that `check --json` prints."""
-    from grader.records import Grade
+    from grader.records import ClassResults, Grade
 
-    _print(json.dumps(Grade.model_json_schema(mode="serialization"), indent=2))
+    record = ClassResults if of_class else Grade
+    _print(json.dumps(record.model_json_schema(mode="serialization"), indent=2))
 
 
 def _wanted(isolation: bool | None) -> Wanted:
@@ -286,16 +256,10 @@ def _screen(may_colour: bool = True) -> Screen:
     return Screen(width=min(120, shutil.get_terminal_size((100, 24)).columns), colour=colour)
 
 
-def _print(text: str) -> None:
-    sys.stdout.buffer.write((text + "\n").encode("utf-8", "replace"))
+def _print(text: Report) -> None:
+    raw = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    sys.stdout.buffer.write(raw + b"\n" * (not raw.endswith(b"\n")))
     sys.stdout.flush()
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text + "\n", encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise InstructorError(f"{path} cannot be written: {error}", "Choose another place.") from None
 
 
 def main() -> None:

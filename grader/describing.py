@@ -126,6 +126,11 @@ def _fit_failed(description: Description, program: Program) -> bool:
     return any(re.search(r"\.fit(_generator)?\(", x) for n, x in enumerate(code, 1) if n in failed)
 
 
+def _of_a_stand_in(error: str) -> bool:
+    """Whether it speaks of a stand-in of ours, which is no fault of the student's."""
+    return ": not run by grader>" in error
+
+
 _MEMORY = (
     "MemoryError",
     "ResourceExhaustedError",
@@ -137,6 +142,13 @@ _MEMORY = (
 def _no_model(description: Description) -> StudentError | Unsupported:
     """Nothing was built: the first cell that failed says why, if one did."""
     for failure in description.failures:
+        if _of_a_stand_in(failure.error):
+            return Unsupported(
+                f"code cell {failure.cell} builds on a library that is not installed here: {failure.error}"[
+                    :500
+                ],
+                "A person should look at the submission, or install the library beside grader.",
+            )
         if failure.error.startswith(_MEMORY):  # the box is small, which is no fault of the student's
             return Unsupported(
                 f"code cell {failure.cell} needs more memory than there is in a box: {failure.error}"[:500],

@@ -36,6 +36,7 @@ from grader.checks import MEASURED
 from grader.checks.interface import Subject
 from grader.checks.validation_accuracy import ValidationAccuracy, settled
 from grader.errors import BrokenError, GraderError, StudentError, Unsupported
+from grader.layers import row
 from grader.replaying import Replay
 from grader.rubric import LoadedRubric, Rubric
 
@@ -419,6 +420,16 @@ def _asked_for(subject: Subject, grading: Grading) -> bool:
     )
 
 
+def _target(grading: Grading) -> r.Target | None:
+    """What retraining had to reach; None where there was to be none."""
+    if not grading.retrain:
+        return None
+    criterion = next((c for c in grading.rubric.criterion if isinstance(c, ValidationAccuracy)), None)
+    images = len(grading.dataset.y_test)
+    needed = criterion.needed(images) if criterion else None
+    return r.Target(correct=needed, images=images, epochs=grading.rubric.training.epochs)
+
+
 def _stop_at(criterion: ValidationAccuracy | None, grading: Grading) -> int | None:
     """A run may end at the threshold only where the best epoch alone counts."""
     policy = grading.rubric.training
@@ -453,21 +464,9 @@ def _graded_model(
         total_parameters=analysis.total,
         trainable_parameters=analysis.trainable,
         non_trainable_parameters=analysis.non_trainable,
-        layers=tuple(layer_row(x) for x in analysis.layers),
+        layers=tuple(row(x) for x in analysis.layers),
         recipe=recipe,
         recipe_source=source,
-    )
-
-
-def layer_row(shape: shapes.LayerShape) -> r.LayerRow:
-    known = shape.parameters is not None
-    return r.LayerRow(
-        name=shape.layer.name,
-        type=getattr(shape.layer, "class_name", shape.layer.type),
-        output_shape=shape.output,
-        trainable_parameters=shape.trainable if known else None,
-        non_trainable_parameters=(shape.parameters or 0) - (shape.trainable or 0) if known else None,
-        receptive_field=shape.field.rounded() if shape.field else None,
     )
 
 
@@ -567,6 +566,7 @@ def _grade(
         verdicts=verdicts,
         problem=problem,
         model=model,
+        target=_target(grading),
         runs=runs,
         claims=claims,
         notes=notes,

@@ -92,10 +92,18 @@ class Rubric(Record):
                 raise ValueError(
                     f"criterion {criterion.id!r} needs {sorted(unknown)[0]!r}, which is not listed before it"
                 )
+            if criterion.needs and not criterion.hidden:
+                self._seen_by_students(criterion.id, criterion.needs)
             seen.add(criterion.id)
         if sum(c.kind == "validation_accuracy" for c in self.criterion) > 1:
             raise ValueError("only one criterion may be a validation_accuracy")
         return self
+
+    def _seen_by_students(self, name: str, needs: tuple[str, ...]) -> None:
+        """A criterion that is not reached would give away the hidden one that it needs."""
+        hidden = [c.id for c in self.criterion if c.hidden and c.id in needs]
+        if hidden:
+            raise ValueError(f"criterion {name!r} needs the hidden {hidden[0]!r}: hide it as well")
 
     @property
     def max_points(self) -> float:

@@ -49,6 +49,7 @@ def _verdict(criterion: BaseCriterion, finding: Finding) -> Verdict:
         hint=finding.hint,
         evidence=finding.evidence,
         needs_review=finding.result in ("borderline", "unknown", "manual"),
+        hidden=criterion.hidden,
     )
 
 

@@ -14,7 +14,7 @@ import nbformat
 import pytest
 
 from grader.cli import app
-from grader.records import Grade
+from grader.records import ClassResults, Grade
 from grader.rubric import Rubric
 
 ROOT = Path(__file__).parents[1]
@@ -177,6 +177,8 @@ def test_the_published_schemas_are_current() -> None:
     """docs/ holds the schemas that the commands print; `make schema` writes them."""
     report = json.loads((ROOT / "docs" / "report-schema.json").read_text())
     assert report == Grade.model_json_schema(mode="serialization")
+    results = json.loads((ROOT / "docs" / "results-schema.json").read_text())
+    assert results == ClassResults.model_json_schema(mode="serialization")
     rubric = json.loads((ROOT / "docs" / "rubric-schema.json").read_text())
     assert rubric == Rubric.model_json_schema()
 
@@ -194,7 +196,7 @@ def test_a_report_can_be_written_to_a_file(cli: Cli, tmp_path: Path) -> None:
     model = str(ROOT / "submissions" / "8-saved-keras")
     cli("check", model, "--no-retrain", "-o", "report.json")
     assert Grade.model_validate_json((tmp_path / "report.json").read_text()).status == "structure_only"
-    done = cli("check", model, "--no-retrain", "-o", "no/such/folder.txt")
+    done = cli("check", model, "--no-retrain", "-o", "report.json/below.txt")
     assert done.returncode == 2
     assert "cannot be written" in done.stderr
 

@@ -156,11 +156,11 @@ def test_needs_that_fail_save_the_retraining(grade: GradeIt) -> None:
 
 
 def test_what_cannot_be_described_goes_to_a_person(grade: GradeIt) -> None:
-    """A custom layer is never a zero: the rest is graded and a person is asked."""
+    """A custom layer under a rubric without replay is no zero: the rest is graded, a person is asked."""
     own = SCRIPT.replace("layers.Flatten(),", "Own(), layers.Flatten(),").replace(
         "model = ", "class Own(layers.Layer):\n    def call(self, x):\n        return x\nmodel = "
     )
-    result = grade(own)
+    result = grade(own, policy='replay = "forbidden"')
     assert (result.status, result.needs_review) == ("needs_person", True)
     assert "Own" in result.verdicts[1].message
 

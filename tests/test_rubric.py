@@ -107,7 +107,7 @@ ALL_KINDS = (
         (
             HEAD + LIMIT + "zzz = 3\n",
             "criterion[a].zzz: no such key; allowed are "
-            "comparison, count, id, kind, limit, needs, points, required, title",
+            "comparison, count, hidden, id, kind, limit, needs, points, required, title",
         ),
         (HEAD + "[training]\nepoch = 5\n" + LIMIT, "training.epoch: no such key; did you mean 'epochs'?"),
         (
@@ -353,3 +353,15 @@ def test_damaged_mnist_is_our_fault(tmp_path: Path) -> None:
     spec = datasets.MNIST.model_copy(update={"path": str(tmp_path / "mnist.npz")})
     with pytest.raises(BrokenError, match="'mnist'"):
         datasets.load(spec)
+
+
+def test_hidden_criteria(tmp_path: Path) -> None:
+    """A criterion may be hidden; one that students see may not need it, for it would give it away."""
+    file = tmp_path / "hidden.toml"
+    hidden = '[[criterion]]\nid = "a"\nkind = "manual"\nquestion = "x"\nhidden = true\n'
+    needing = '[[criterion]]\nid = "b"\nkind = "manual"\nquestion = "x"\nneeds = ["a"]\n'
+    file.write_text(f'title = "T"\n{hidden}{needing}hidden = true\n')
+    assert [c.hidden for c in rubric.load(str(file)).rubric.criterion] == [True, True]
+    file.write_text(f'title = "T"\n{hidden}{needing}')
+    with pytest.raises(InstructorError, match="'b' needs the hidden 'a': hide it as well"):
+        rubric.load(str(file))

@@ -344,3 +344,10 @@ def test_exit_codes(status: Any, code: int) -> None:
 def test_every_status_has_a_code() -> None:
     """No status is left out of the table above."""
     assert set(r.Grade.model_fields["status"].annotation.__args__) == set(CODES)
+
+
+def test_hidden_criteria_are_marked(subject: Build) -> None:
+    """A verdict is hidden where its criterion is; its points count all the same."""
+    verdicts = score.judge(rubric(limit(hidden=True), limit("other")), subject(), False)
+    assert [v.hidden for v in verdicts] == [True, False]
+    assert verdicts[0].points == verdicts[1].points

@@ -22,7 +22,8 @@ class BaseCriterion(r.Record):
     """Settings that every criterion has.
 
     ``needs`` lists criteria that must have passed; else this one is not reached. A submission
-    passes only if every ``required`` criterion does.
+    passes only if every ``required`` criterion does. A ``hidden`` one counts like any other and
+    is left out of all that a student gets to see.
     """
 
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
@@ -30,6 +31,7 @@ class BaseCriterion(r.Record):
     points: Annotated[float, Field(ge=0)] = 0
     required: bool = True
     needs: tuple[str, ...] = ()
+    hidden: bool = False
 
     @property
     def label(self) -> str:

@@ -86,7 +86,7 @@ class FitArguments:
         self._check_labels(train, y)
         train, validation, held_out = self._split(train)
         images = train.use.images or (len(x) if hasattr(x, "__len__") else 0)
-        batch_size = int(given.get("batch_size") or batch_size or 32)
+        batch_size = int(batch_size or given.get("batch_size") or 32)  # batched data have their own
         initial = int(given.get("initial_epoch") or 0)
         class_weights, sample_weights = weighing.read(given, train, y, self.unsupported.append)
         passes = self._passes(images, batch_size)
@@ -192,7 +192,8 @@ def _flat(callbacks: Any) -> Iterator[Any]:
 def _check_shapes(model: Any, loss: Any, x: Any, y: Any) -> None:
     """Raise what Keras would raise when the arrays do not fit the network."""
     expected, given = _sizes(model, "input_shape"), _sizes(x, "shape")
-    if expected and given and math.prod(expected) != math.prod(given):
+    # Keras adds and drops an axis of one element.
+    if expected and given and [n for n in expected if n != 1] != [n for n in given if n != 1]:
         raise ValueError(f"the model expects inputs of shape {expected}, not {given}")
     outputs, labels = _sizes(model, "output_shape"), getattr(y, "shape", None)
     name = getattr(loss, "name", getattr(loss, "__name__", loss))

@@ -207,7 +207,7 @@ def _kept(checkpoint: Checkpoint, found: re.Match[str]) -> Moment:
     moment, kept = checkpoint.moment, checkpoint.kept
     epoch = found.groupdict().get("epoch")
     if epoch is not None and int(epoch) > 0:
-        kept = r.Kept(epoch=int(epoch))
+        kept = (kept or r.Kept()).model_copy(update={"epoch": int(epoch)})
     if kept is None or not moment.training:
         return moment
     last = moment.training[-1].model_copy(update={"keeps": kept})

@@ -100,6 +100,8 @@ class Recorder:
         self.describe(tracked)
         if tracked.training and before is not None and tracked.network is not None:
             phases.compare(tracked, before, fit.unsupported.append)
+        if others := self._trained_before(tracked):
+            fit.unsupported.append(f"it shares layers with {others}, trained before")
         if tracked.loss_weights:
             fit.unsupported.append("loss_weights are not retrained")
         tracked.training.append(phases.within(tracked, recipe.recipe(fit)))
@@ -109,6 +111,16 @@ class Recorder:
         tracked.fit_order = self._fits
         self.on_fit()
         return _history(model, fit)
+
+    def _trained_before(self, tracked: Tracked) -> str:
+        """The other models that have trained some of its weights already."""
+        own = {id(w) for w in tracked.model.weights}
+        found = [
+            str(other.model.name)
+            for other in self.tracked
+            if other is not tracked and other.fit_order and own & {id(w) for w in other.model.weights}
+        ]
+        return ", ".join(found[:5])
 
     def unsupported_training(self, model: Any, what: str) -> None:
         """`train_on_batch` and the like: known to have happened, not known what it did."""

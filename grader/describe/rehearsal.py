@@ -19,9 +19,10 @@ from grader import images
 from grader import records as r
 from grader.describe.arguments import FIT, FIT_GENERATOR, OLD_NAMES, Tracked
 from grader.describe.callbacks import kept
+from grader.describe.loops import Loop, leading
 from grader.describe.notebook import Ends
 from grader.describe.recognise import Recognised, class_numbers
-from grader.describe.recorder import ORIGINAL, Recorder, after_functions, compile_method, models_of
+from grader.describe.recorder import ORIGINAL, Recorder, after_functions, compile_method
 
 Array = npt.NDArray[Any]
 PREDICTION_BATCH = 500
@@ -194,71 +195,6 @@ class _HandIn(keras.callbacks.Callback):  # type: ignore[misc]
         self.replayer.hand_in(self.watched, logs)
 
 
-# --- loops of the submission's own --------------------------------------------------------------
-
-
-class Loop:
-    """Counts the images that the watched model was trained on outside `fit`.
-
-    Eager steps are seen as they happen; steps within a `tf.function` by the optimizer's own counter, after
-    each call of the function.
-    """
-
-    def __init__(self, replayer: Replayer) -> None:
-        self.replayer = replayer
-        self.model: Any = None
-        self.optimizers: dict[int, tuple[Any, int]] = {}
-        self.batch = 0  # images in the last batch seen
-        self.seen = 0
-        self.depth = 0
-
-    @property
-    def size(self) -> int:
-        return len(self.replayer.data.x_train)
-
-    def applied(self, optimizer: Any, variables: Any) -> None:
-        """An optimizer was applied to some variables, or a function that does so was traced."""
-        if id(optimizer) in self.optimizers:
-            return
-        for model in models_of(variables):
-            if self.replayer.is_watched(model):
-                self.model = model
-                self.optimizers[id(optimizer)] = (optimizer, 0)
-
-    def stepped(self, images: int) -> None:
-        """The watched model has learned from so many images more."""
-        self.seen += images
-        while self.model is not None and self.seen >= (self.replayer.handed_in + 1) * self.size - images:
-            self.replayer.hand_in(self.model)
-
-    def called(self, arguments: list[Any]) -> None:
-        """A `tf.function` has been called, with so many images perhaps."""
-        if not self.replayer.fitting and not self.depth:
-            self.batch = _leading(arguments) or self.batch
-            self.look()
-
-    def look(self) -> None:
-        """Ask the optimizers how many steps they have made."""
-        for key, (optimizer, known) in list(self.optimizers.items()):
-            steps = int(np.asarray(optimizer.iterations))
-            if steps > known:
-                self.optimizers[key] = (optimizer, steps)
-                self.stepped((steps - known) * max(1, self.batch))
-
-    def finish(self) -> None:
-        if self.model is not None and self.seen > (self.replayer.handed_in + 0.1) * self.size:
-            self.replayer.hand_in(self.model)
-
-
-def _leading(values: Any) -> int:
-    """The batch axis of the first array among some arguments."""
-    for value in values:
-        shape = getattr(value, "shape", None)
-        if shape is not None and len(shape) >= 2 and shape[0]:
-            return int(shape[0])
-    return 0
-
-
 # --- patching -----------------------------------------------------------------------------------
 
 
@@ -302,7 +238,7 @@ def _watch_batches(base: Any, replayer: Replayer) -> None:
 
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
         if tf.executing_eagerly() and not replayer.fitting:
-            loop.batch = _leading(args) or loop.batch
+            loop.batch = leading(args) or loop.batch
         return call(self, *args, **kwargs)
 
     base.train_on_batch, base.__call__ = train_on_batch, __call__

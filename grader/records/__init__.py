@@ -23,6 +23,7 @@ from grader.records.grade import (
     LayerRow,
     Outcome,
     Provenance,
+    Target,
     Verdict,
 )
 from grader.records.network import (
@@ -281,6 +282,7 @@ __all__ = [
     "StopAt",
     "Student",
     "SummaryRow",
+    "Target",
     "Text",
     "TrainEvent",
     "TrainJob",

@@ -53,7 +53,10 @@ class ClaimCheck(Record):
 
 
 class LayerRow(Record):
-    """A layer as reports list it; shapes without the batch axis, receptive field in pixels."""
+    """A layer as reports list it; shapes without the batch axis, receptive field in pixels.
+
+    ``detail`` is what its settings come down to (``3×3, ReLU``), ``inbound`` the layers it takes.
+    """
 
     name: str
     type: str
@@ -61,6 +64,8 @@ class LayerRow(Record):
     trainable_parameters: int | None
     non_trainable_parameters: int | None
     receptive_field: tuple[int, int] | None
+    detail: str = ""
+    inbound: tuple[str, ...] = ()
 
 
 class GradedModel(Record):
@@ -73,6 +78,17 @@ class GradedModel(Record):
     layers: tuple[LayerRow, ...]
     recipe: tuple[TrainingRecipe, ...]
     recipe_source: Literal["submission", "compile", "rubric"]
+
+
+class Target(Record):
+    """What retraining has to reach: ``correct`` of ``images`` within so many epochs.
+
+    A grade without one was made without retraining.
+    """
+
+    correct: int | None = None
+    images: int
+    epochs: int
 
 
 class Provenance(Record):
@@ -102,6 +118,7 @@ class Grade(Record):
     verdicts: tuple[Verdict, ...]
     problem: Problem | None = None
     model: GradedModel | None = None
+    target: Target | None = None
     runs: tuple[TrainingRun, ...] = ()
     claims: tuple[ClaimCheck, ...] = ()
     notes: tuple[Note, ...] = ()

@@ -1,15 +1,20 @@
-"""The grade as JSON; its schema is docs/report-schema.json, versioned by `schema_version`.
+"""Results as JSON; the schemas are docs/report-schema.json and docs/results-schema.json.
 
-Plain ASCII: what a submission says is kept whole, and harmless where a terminal shows it.
+Plain ASCII: what a submission says is kept whole, and harmless where a terminal shows it. Nothing
+is left out, hidden criteria neither: this is the record.
 """
 
 from __future__ import annotations
 
 import json
 
-from grader.records import Grade
+from grader.records import ClassResults, Grade
 from grader.report.interface import Screen
 
 
 def render(grade: Grade, screen: Screen) -> str:
     return json.dumps(grade.model_dump(mode="json"), indent=2)
+
+
+def render_class(results: ClassResults, screen: Screen) -> str:
+    return json.dumps(results.model_dump(mode="json"), indent=2)

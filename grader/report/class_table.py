@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from tabulate import tabulate
 
 from grader import records as r
+from grader.report import words
 from grader.report.interface import Screen, line
 from grader.report.terminal import paint, wrap
 
@@ -64,8 +65,9 @@ def _row(entry: r.Entry, most: float, screen: Screen) -> tuple[str, ...]:
     total = grade.model.total_parameters if grade.model else None
     best = max((run.best.correct for run in grade.runs if run.best), default=None)
     return (
-        name, status, f"{grade.points:g}/{most:g}", f"{total:,}" if total is not None else "",
-        f"{best:,}" if best is not None else "", str(len(grade.runs) or ""),
+        name, status, f"{words.points(grade.points)}/{words.points(most)}",
+        f"{total:,}" if total is not None else "", f"{best:,}" if best is not None else "",
+        str(len(grade.runs) or ""),
         ", ".join(_remarks(entry, grade)),
     )  # fmt: skip
 
@@ -89,8 +91,8 @@ def _attention(results: r.ClassResults, screen: Screen) -> str:
         if grade.problem is not None and grade.status != "interrupted":
             lines.append(f"{entry.student.id}: {line(grade.problem.message)}")
         lines += [
-            f"{entry.student.id}: {v.criterion} set by hand to {v.points:g}/{v.max_points:g}: "
-            f"{line(v.message)}"
+            f"{entry.student.id}: {v.criterion} set by hand to "
+            f"{words.points(v.points)}/{words.points(v.max_points)}: {line(v.message)}"
             for v in grade.verdicts
             if v.by_hand
         ]

@@ -1,12 +1,15 @@
-"""What every report format is: a function from a stored grade to text."""
+"""What every report format is: functions from stored results to text or files."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
 
-from grader.records import Grade
+from grader.errors import InstructorError
+from grader.records import ClassResults, Grade
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,52 @@ class Screen:
     colour: bool = False
 
 
-Render = Callable[[Grade, Screen], str]
+@dataclass(frozen=True)
+class Context(Screen):
+    """What a format may know besides the results.
+
+    ``submission`` is where the work lies, ``gradebook`` the file that a platform exported and
+    ``column`` the assignment in it, ``environment`` the variables in which platforms say who and
+    what is graded. ``throwaway``: a container that runs one submission only counts as isolation.
+    """
+
+    submission: Path | None = None
+    gradebook: Path | None = None
+    column: str = ""
+    throwaway: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+Report = str | bytes
+Files = dict[str, Report]  # by relative path; see `grader.report.deliver` for what a path may be
+OfOne = Callable[[Grade, Context], Report]
+OfClass = Callable[[ClassResults, Context], Report | Files]
+# Who reads it. A gradebook takes no grade that was made without isolation; a container's platform
+# runs every submission in a throw-away container of its own, which the instructor may let count.
+Reader = Literal["person", "gradebook", "container"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format: what it makes of one student's grade (for that student), and of a class.
+
+    ``appended`` ones are added to a file that holds other lines already.
+    """
+
+    suffix: str
+    one: OfOne | None = None
+    many: OfClass | None = None
+    reader: Reader = "person"
+    appended: bool = False
+
+    def __call__(self, grade: Grade, context: Screen) -> Report:
+        """Of one grade. Raises `InstructorError` for a format that needs a class."""
+        if self.one is None:
+            raise InstructorError(
+                "this format is made of a whole class", "Use `grader report RESULTS -f … -o …`."
+            )
+        return self.one(grade, context if isinstance(context, Context) else Context(**vars(context)))
+
 
 _LINES = "\n\t"
 _UNSAFE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")

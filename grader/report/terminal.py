@@ -8,29 +8,19 @@ from collections.abc import Iterator
 from tabulate import tabulate
 
 from grader import records as r
+from grader.report import words
 from grader.report.interface import Screen, line, plain
+from grader.report.view import View, for_student
 
-_MARK = {
-    "pass": "pass",
-    "fail": "FAIL",
-    "borderline": "borderline",
-    "not_reached": "not reached",
-    "broken": "broken",
-}
 _COLOUR = {"pass": "32", "fail": "31", "borderline": "33", "not_reached": "33", "broken": "35"}
-_STATUS = {
-    "passed": "PASSED",
-    "not_passed": "NOT PASSED",
-    "structure_only": "STRUCTURE PASSES (not retrained)",
-    "needs_person": "NEEDS A PERSON",
-    "interrupted": "INTERRUPTED",
-}
 _STATUS_COLOUR = {"passed": "1;32", "not_passed": "1;31", "structure_only": "1;32"}
 
 
 def render(grade: r.Grade, screen: Screen) -> str:
+    view = for_student(grade)
+    grade = view.grade
     parts = [
-        _head(grade, screen),
+        _head(view, screen),
         _problem(grade, screen),
         _criteria(grade, screen),
         _hints(grade, screen),
@@ -54,28 +44,28 @@ def wrap(text: str, screen: Screen, indent: str = "  ") -> str:
     )
 
 
-def _head(grade: r.Grade, screen: Screen) -> str:
-    status = paint(_STATUS[grade.status], _STATUS_COLOUR.get(grade.status, "1;33"), screen)
-    points = f"{grade.points:g} of {grade.max_points:g} points"
+def _head(view: View, screen: Screen) -> str:
+    grade = view.grade
+    colour = "1;33" if view.partial else _STATUS_COLOUR.get(grade.status, "1;33")
+    status = paint(_loud(view.headline), colour, screen)
+    points = f"{words.points(grade.points)} of {words.points(grade.max_points)} points"
     review = "  — a person should look at this one" if grade.needs_review else ""
     head = f"{line(grade.submission)}\n{line(grade.rubric)}\n{status}, {points}{review}"
     if not grade.provenance.isolated:
-        head += "\n" + paint(
-            "made without isolation: for the author's own eyes, not for a gradebook", "33", screen
-        )
+        head += "\n" + paint(words.UNISOLATED, "33", screen)
     return head
+
+
+def _loud(headline: str) -> str:
+    """The verdict in capitals, what is in brackets not."""
+    verdict, bracket, rest = headline.partition(" (")
+    return verdict.upper() + bracket + rest
 
 
 def _problem(grade: r.Grade, screen: Screen) -> str:
     if grade.problem is None:
         return ""
-    whose = {
-        "student": "The submission cannot be graded",
-        "unsupported": "grader cannot judge this",
-        "broken": "grader failed; this costs the student nothing",
-        "interrupted": "Interrupted",
-    }[grade.problem.kind]
-    lines = [f"{whose}:", wrap(grade.problem.message, screen)]
+    lines = [f"{words.PROBLEM[grade.problem.kind]}:", wrap(grade.problem.message, screen)]
     if grade.problem.excerpt:
         quoted = plain(grade.problem.excerpt).split("\n")
         lines += [f"    > {text[: max(40, screen.width)]}" for text in quoted]
@@ -89,8 +79,8 @@ def _criteria(grade: r.Grade, screen: Screen) -> str:
     rows = [
         (
             line(v.title) + ("" if v.required else " (optional)"),
-            paint(_MARK[v.outcome], _COLOUR[v.outcome], screen),
-            f"{v.points:g}/{v.max_points:g}",
+            paint(_mark(v.outcome), _COLOUR[v.outcome], screen),
+            f"{words.points(v.points)}/{words.points(v.max_points)}",
             plain(v.message),
         )
         for v in grade.verdicts
@@ -105,6 +95,10 @@ def _criteria(grade: r.Grade, screen: Screen) -> str:
     )
 
 
+def _mark(outcome: str) -> str:
+    return words.OUTCOME[outcome].upper() if outcome == "fail" else words.OUTCOME[outcome]
+
+
 def _hints(grade: r.Grade, screen: Screen) -> str:
     lines = []
     for v in grade.verdicts:
@@ -115,15 +109,6 @@ def _hints(grade: r.Grade, screen: Screen) -> str:
         spots = [e.text for e in v.evidence if e.layer] if v.kind == "parameter_limit" else []
         lines += [wrap(text, screen, "    ") for text in spots]
     return "\n".join(["What would help:", *lines]) if lines else ""
-
-
-_ENDED = {
-    "finished": "all epochs",
-    "threshold_reached": "threshold reached",
-    "early_stopping": "early stopping",
-    "diverged": "the loss was no number",
-    "interrupted": "interrupted",
-}
 
 
 def _runs(grade: r.Grade) -> str:
@@ -137,16 +122,13 @@ def _runs(grade: r.Grade) -> str:
             f"{run.best.correct:,}/{run.best.images:,}" if run.best else "–",
             f"{run.epochs[-1].correct:,}" if run.epochs else "–",
             f"{len(run.epochs)}",
-            _ENDED[run.ended],
-            _duration(sum(e.seconds for e in run.epochs)),
+            words.ENDED[run.ended],
+            words.duration(sum(e.seconds for e in run.epochs)),
         )
         for number, run in enumerate(grade.runs, 1)
     ]
     headers = ("attempt", "seed", "best epoch", "correct", "last", "epochs", "ended by", "time")
-    environment = grade.runs[0].environment
-    how = "Replayed, a lower assurance than retraining," if grade.runs[0].replayed else "Retrained"
-    engine = environment.engine + (f": {line(environment.engine_note)}" if environment.engine_note else "")
-    where = f"{how} on {line(environment.device)}, {environment.threads} threads ({engine}):"
+    where = f"{line(words.retraining(grade), 400)}:"
     table = tabulate(
         rows,
         headers=headers,
@@ -157,18 +139,13 @@ def _runs(grade: r.Grade) -> str:
     return f"{where}\n{table}"
 
 
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"
-
-
 def _claims(grade: r.Grade, screen: Screen) -> str:
     if not grade.claims:
         return ""
-    marks = {True: "agrees", False: "CONTRADICTED", None: "not compared"}
     lines = ["What the saved outputs claim (costs no points):"]
     for claim in grade.claims:
-        mark = paint(marks[claim.agrees], "" if claim.agrees is not False else "33", screen)
+        told = words.CLAIM[claim.agrees]
+        mark = paint(told.upper(), "33", screen) if claim.agrees is False else told
         lines.append(wrap(f"{claim.claim}; {claim.found}: ", screen).rstrip() + f" {mark}")
         if claim.remark:
             lines.append(wrap(claim.remark, screen, "    "))
@@ -179,21 +156,10 @@ def _model(grade: r.Grade) -> str:
     model = grade.model
     if model is None or model.total_parameters is None:
         return ""
-    fit = model.recipe[0]
-    source = {
-        "submission": "as handed in",
-        "compile": "compiled as handed in",
-        "rubric": "the rubric's default",
-    }[model.recipe_source]
-    epochs = sum(x.epochs for x in model.recipe)
-    rates = [rate for x in model.recipe for rate in x.learning_rates]
-    rate = f"{rates[0]:g}" if len(set(rates)) == 1 else f"{rates[0]:g} to {rates[-1]:g}"
-    fits = f", {len(model.recipe)} fits" if len(model.recipe) > 1 else ""
     return (
         f"Model {plain(model.name)!r}: {model.total_parameters:,} parameters, "
         f"{model.trainable_parameters:,} of them trainable, {len(model.layers)} layers\n"
-        f"Recipe ({source}): {fit.optimizer.type}, learning rate {rate}, batch size "
-        f"{fit.batch_size}, {epochs} epochs{fits}, {fit.loss.name}"
+        f"Recipe ({words.RECIPE[model.recipe_source]}): {words.recipe(model)}"
     )
 
 

@@ -30,7 +30,8 @@ def run(job: r.TrainJob, arrays: dict[str, Any], emit: Emit) -> r.EndEvent:
     emit(native_environment())
     from grader.train.native.trainer import Trainer
 
-    return r.EndEvent(ended=Trainer(job, arrays, emit).run())
+    native = Trainer(job, arrays, emit)
+    return r.EndEvent(ended=native.run(), kept=native.kept)
 
 
 def native_obstacle(job: r.TrainJob) -> str:

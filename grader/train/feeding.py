@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from grader import images
 from grader import records as r
+from grader.train.rows import chosen
 
 Array = npt.NDArray[Any]
 
@@ -28,16 +29,6 @@ def targets(labels: Array, loss: r.Loss, classes: int) -> Array:
     if loss.name.startswith("sparse"):
         return labels.astype(np.int32)
     return np.eye(classes, dtype=np.float32)[labels]
-
-
-def chosen(rows: r.Rows, images: int) -> Array:
-    """Ranges of rows -> positions among so many images; all of them where there are no ranges."""
-    if not rows:
-        return np.arange(images)
-    found = np.concatenate([np.arange(first, last) for first, last in rows])
-    if len(found) > images or found.max() >= images:
-        raise ValueError(f"the recipe names rows beyond the {images:,} images of the training split")
-    return found
 
 
 class Feed:

@@ -18,7 +18,8 @@ import tensorflow as tf
 
 from grader import records as r
 from grader.train import build, reacting
-from grader.train.feeding import Feed, chosen, inputs, targets
+from grader.train.feeding import Feed, inputs, targets
+from grader.train.rows import chosen
 
 Emit = Callable[[r.TrainEvent], None]
 Array = npt.NDArray[Any]

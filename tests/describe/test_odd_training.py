@@ -247,3 +247,33 @@ def test_images_prepared_in_other_ways(fits: Fits) -> None:
     assert (padded.geometry.padding, padded.unsupported) == (((2, 2), (2, 2)), ())
     (unit,) = fits("model.fit(keras.utils.normalize(x, axis=1), Y)")
     assert (unit.scaling.per_image, unit.unsupported) == ("unit_columns", ())
+
+
+def test_statistics_of_a_generator_are_numbers(notebook: Callable[..., r.Description]) -> None:
+    """Arrays of one element, which old NumPy formatted; and its names for Python's types."""
+    notebook(
+        "generator = ImageDataGenerator(featurewise_center=True, featurewise_std_normalization=True)\n"
+        "generator.fit(x)\n"
+        "print('%.3f %.3f' % (generator.mean, generator.std), np.int(generator.mean), np.float(1))\n"
+        "model.fit(x, Y)"
+    )
+
+
+def test_a_layer_that_was_trained_in_another_model(notebook: Callable[..., r.Description]) -> None:
+    """Its weights carry that training, which the recipe of this model does not tell."""
+    found = notebook(
+        "model.fit(x, Y)\nhead = Sequential([model.layers[0], Flatten(), Dense(10)])\n"
+        "head.compile('sgd', 'mse')\nhead.fit(x, Y)"
+    )
+    trained = {m.name: m.training[-1].unsupported for m in found.models}
+    assert trained["model"] == ()
+    assert "shares layers with" in trained["head"][0]
+
+
+def test_batched_data_have_their_own_batch_size(fits: Fits) -> None:
+    """Keras takes no batch size beside a `tf.data` pipeline."""
+    (fit,) = fits(
+        "import tensorflow as tf\ndata = tf.data.Dataset.from_tensor_slices((x, Y)).batch(100)\n"
+        "model.fit(data, batch_size=128)"
+    )
+    assert (fit.batch_size, fit.trained_on.whole_split) == (100, True)

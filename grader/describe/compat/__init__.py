@@ -7,7 +7,7 @@ methods. Only names and arguments are translated here, by the tables of `tables`
 
 from __future__ import annotations
 
-from grader.describe.compat import environment, layers, names, training
+from grader.describe.compat import arrays, environment, layers, names, training
 from grader.describe.compat.environment import Note, serve_data
 from grader.describe.compat.layers import Positional
 from grader.describe.era import Era
@@ -29,4 +29,5 @@ def install(era: Era, positional: Positional, note: Note) -> None:
     names.modules()
     names.names()
     names.tensorflow_1()
+    arrays.install()
     environment.install(note)

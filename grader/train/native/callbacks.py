@@ -1,7 +1,9 @@
-"""EarlyStopping and ReduceLROnPlateau as Keras has them, without Keras."""
+"""EarlyStopping and ReduceLROnPlateau as Keras has them, and what submissions add to them; without Keras."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ _MONITORED = {"type", "monitor", "patience", "mode", "min_delta"}
 _HANDLED: dict[type[Any], set[str]] = {
     r.EarlyStopping: _MONITORED | {"baseline", "start_from_epoch"},
     r.ReduceLROnPlateau: _MONITORED | {"factor", "cooldown", "min_lr"},
+    r.StopAt: {"type", "monitor", "value", "side"},
 }
 
 
@@ -71,3 +74,33 @@ class ReduceOnPlateau(Watching):
                 self.cooldown, self.waited = record.cooldown, 0
                 return float(np.float32(max(rate * record.factor, record.min_lr)))
         return rate
+
+
+class StopAt:
+    """Ends training once a quantity is on one side of a value."""
+
+    def __init__(self, record: r.StopAt) -> None:
+        self.record = record
+
+    def epoch_ended(self, epoch: int, logs: dict[str, float]) -> bool:
+        value, record = logs[self.record.monitor], self.record
+        return value >= record.value if record.side == "above" else value <= record.value
+
+
+class Keeper:
+    """Holds the weights of the best epoch, or of one that is named, to go on with them after the fit."""
+
+    def __init__(self, kept: r.Kept) -> None:
+        self.kept = kept
+        self.epoch = 0  # from 1, within the fit; 0: none yet
+        self.weights: Any = None
+        self.best = math.inf if kept.mode == "min" else -math.inf
+
+    def epoch_ended(self, epoch: int, logs: dict[str, float], weights: Callable[[], Any]) -> None:
+        """After each epoch, counted from 0."""
+        value, kept = logs[self.kept.monitor], self.kept
+        better = value < self.best if kept.mode == "min" else value > self.best
+        if kept.epoch is None and better:
+            self.best = value
+        if epoch + 1 == kept.epoch or (kept.epoch is None and better):
+            self.epoch, self.weights = epoch + 1, weights()

@@ -27,6 +27,11 @@ _TILES, _ONCE, _BLOCKS = 0, 1, 2
 PARTS = 16  # of a batch, at most: each has gradients of its own and is done by one thread
 
 
+def parts(images: int) -> int:
+    """Into how many pieces a batch is cut."""
+    return min(PARTS, -(-images // LANES))
+
+
 class Program(NamedTuple):
     """Instructions, their floats, and the runs that they form."""
 

@@ -13,8 +13,8 @@ from grader.train.native.network import planned
 _LOSSES = ("categorical_crossentropy", "sparse_categorical_crossentropy")
 _RECIPE = {
     "optimizer", "loss", "batch_size", "epochs", "shuffle", "learning_rates", "rates_per", "callbacks",
-    "scaling", "continues",
-    # Told about the submission; retraining takes the whole splits.
+    "scaling", "continues", "rows", "held_out", "steps_per_epoch", "keeps",
+    # Told about the submission, or meant for others.
     "trained_on", "validated_on", "cell", "unsupported",
 }  # fmt: skip
 _JOB = {"network", "training", "dataset", "seed", "max_epochs", "stop_at", "engine"}

@@ -1,23 +1,25 @@
 """Train a network with its recipe: as `grader.train.loop` does, on the processor and without Keras.
 
-Every epoch trains on the whole training split in a new order, the last partial batch included, and then
-counts the correct images of the whole test split.
+Every epoch trains on the images that the submission chose in a new order, the last partial batch included,
+and then counts the correct images of the whole test split.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from grader import records as r
-from grader.train.native.callbacks import EarlyStopping, ReduceOnPlateau
+from grader.train.native.callbacks import EarlyStopping, Keeper, ReduceOnPlateau, StopAt
 from grader.train.native.fields import Array
+from grader.train.native.machine import parts
 from grader.train.native.network import Network, Outcome
 from grader.train.native.optimizers import Optimizer
-from grader.train.native.team import Team
+from grader.train.native.team import Team, cores
+from grader.train.rows import chosen
 
 Emit = Callable[[r.TrainEvent], None]
 _REPORT_EVERY = 0.5  # seconds
@@ -28,7 +30,8 @@ class Trainer:
 
     def __init__(self, job: r.TrainJob, arrays: dict[str, Array], emit: Emit) -> None:
         self.job, self.emit = job, emit
-        self.team = Team()
+        # More threads than parts of a batch would only wait.
+        self.team = Team(min(cores(), max(parts(recipe.batch_size) for recipe in job.training)))
         self.x_train, self.x_test = (_rows(arrays[name]) for name in ("x_train", "x_test"))
         self.y_train, self.y_test = (np.array(arrays[name], np.int64) for name in ("y_train", "y_test"))
         self.network = Network(job.network, job.training[0], job.seed, self.team)
@@ -38,6 +41,7 @@ class Trainer:
         self.last_rate: float | None = None  # set last by a recipe, not by ReduceLROnPlateau
         self.done = 0
         self.ended: r.Ended = "finished"
+        self.kept: int | None = None  # the epoch whose weights the network has, if not the last one
 
     def run(self) -> r.Ended:
         try:
@@ -60,15 +64,19 @@ class Trainer:
         if not recipe.continues:
             self.last_rate = None
         assert self.optimizer is not None
-        fit = _Fit(self, recipe, self.optimizer)
+        fit, begun = _Fit(self, recipe, self.optimizer), self.done
+        self.kept = None
         for epoch in range(epochs):
             stop = fit.epoch(epoch)
             if self.ended != "finished":
                 return
-            if stop and epoch + 1 < epochs:
-                if recipe is self.job.training[-1]:
-                    self.ended = "early_stopping"
-                return
+            if stop:
+                break
+        if fit.keeper is not None and fit.keeper.epoch:
+            self.network.set_weights(fit.keeper.weights)
+            self.kept = begun + fit.keeper.epoch
+        if self.done - begun < epochs and recipe is self.job.training[-1]:
+            self.ended = "early_stopping"
 
     def _network(self, recipe: r.TrainingRecipe) -> Network:
         """The same weights, planned for this recipe's batch, loss and scaling."""
@@ -85,9 +93,15 @@ class _Fit:
 
     def __init__(self, trainer: Trainer, recipe: r.TrainingRecipe, optimizer: Optimizer) -> None:
         self.trainer, self.recipe, self.optimizer = trainer, recipe, optimizer
-        self.stopping = [EarlyStopping(c) for c in recipe.callbacks if isinstance(c, r.EarlyStopping)]
+        self.stopping: list[EarlyStopping | StopAt] = [
+            EarlyStopping(c) for c in recipe.callbacks if isinstance(c, r.EarlyStopping)
+        ]
+        self.stopping += [StopAt(c) for c in recipe.callbacks if isinstance(c, r.StopAt)]
+        self.keeper = Keeper(recipe.keeps) if recipe.keeps else None
         self.reducing = [ReduceOnPlateau(c) for c in recipe.callbacks if isinstance(c, r.ReduceLROnPlateau)]
-        self.steps = math.ceil(len(trainer.y_train) / recipe.batch_size)
+        self.rows = chosen(recipe.rows, len(trainer.y_train))
+        self.steps = recipe.steps_per_epoch or math.ceil(len(self.rows) / recipe.batch_size)
+        self.batches = self._endless()
         self.step = 0
         self.last_report = 0.0
 
@@ -104,23 +118,38 @@ class _Fit:
         stop_at = trainer.job.stop_at
         if stop_at is not None and tested.correct >= stop_at and trainer.ended == "finished":
             trainer.ended = "threshold_reached"
-        logs = {"loss": loss, "accuracy": accuracy, "val_loss": tested.loss}
-        return self._callbacks(number, logs | {"val_accuracy": tested.correct / len(trainer.y_test)})
+        shown, images = self._held_out() or (tested, len(trainer.y_test))
+        logs = {"loss": loss, "accuracy": accuracy, "val_loss": shown.loss}
+        return self._callbacks(number, logs | {"val_accuracy": shown.correct / images})
+
+    def _held_out(self) -> tuple[Outcome, int] | None:
+        """What the submission showed to its callbacks, where those were training images."""
+        recipe, trainer = self.recipe, self.trainer
+        if not recipe.held_out or not (recipe.callbacks or recipe.keeps):
+            return None
+        rows = chosen(recipe.held_out, len(trainer.y_train))
+        return trainer.network.evaluate(trainer.x_train[rows], trainer.y_train[rows]), len(rows)
+
+    def _endless(self) -> Iterator[Array]:
+        """Batches of positions, pass after pass over the images, each in an order of its own."""
+        size, count = self.recipe.batch_size, len(self.rows)
+        while True:
+            order = self.trainer.shuffling.permutation(count) if self.recipe.shuffle else np.arange(count)
+            for start in range(0, count, size):
+                yield self.rows[order[start : start + size]]
 
     def _batches(self) -> tuple[float, float]:
-        """One pass over the training split: mean loss, accuracy. Ends early when the loss is no number."""
-        trainer, size = self.trainer, self.recipe.batch_size
-        count = len(trainer.y_train)
-        order = trainer.shuffling.permutation(count) if self.recipe.shuffle else np.arange(count)
+        """The steps of an epoch: mean loss, accuracy. Ends early when the loss is no number."""
+        trainer = self.trainer
         loss, correct, seen = 0.0, 0, 0
         for batch in range(self.steps):
             if self.recipe.rates_per == "step":
                 self._set_rate(self.step)
             self.step += 1
-            chosen = order[batch * size : (batch + 1) * size]
-            outcome = trainer.network.step(trainer.x_train, trainer.y_train, chosen, self.optimizer)
-            seen += len(chosen)
-            loss, correct = loss + outcome.loss * len(chosen), correct + outcome.correct
+            part = next(self.batches)
+            outcome = trainer.network.step(trainer.x_train, trainer.y_train, part, self.optimizer)
+            seen += len(part)
+            loss, correct = loss + outcome.loss * len(part), correct + outcome.correct
             self._progress(batch, loss / seen, correct / seen)
             if not math.isfinite(loss):
                 trainer.ended = "diverged"
@@ -160,6 +189,8 @@ class _Fit:
         ))  # fmt: skip
 
     def _callbacks(self, number: int, logs: dict[str, float]) -> bool:
+        if self.keeper is not None:
+            self.keeper.epoch_ended(number, logs, self.trainer.network.get_weights)
         for callback in self.reducing:
             self.optimizer.rate = callback.epoch_ended(logs, self.optimizer.rate)
         return max([callback.epoch_ended(number, logs) for callback in self.stopping], default=False)

@@ -126,13 +126,13 @@ def _compare(network: r.ModelDescription, recipe: r.TrainingRecipe) -> None:
     """One step's loss and gradients, what it does to moving averages, and an evaluation after it."""
     import tensorflow as tf
 
-    from grader.train import build, loop
+    from grader.train import build, feeding
 
     images, labels = _data()
     ours = Network(network, recipe, seed=4, team=TEAM)
     theirs = build.model(network)
     theirs.set_weights(ours.get_weights())
-    x, y = loop.scaled(images, recipe.scaling, SHAPE), loop.targets(labels, recipe.loss, 4)
+    x, y = feeding.inputs(images, recipe, SHAPE), feeding.targets(labels, recipe.loss, 4)
     criterion = build.loss(recipe.loss)
     flat = images.reshape(BATCH, -1)
     with tf.GradientTape() as tape:

@@ -87,6 +87,27 @@ RUNS: dict[str, tuple[dict[str, Any], ...]] = {
     "plateau to a least rate": (
         {"callbacks": (r.ReduceLROnPlateau(patience=1, min_lr=0.001, **PLATEAU),), "epochs": 5},
     ),
+    "a part of the split": ({"rows": ((0, 50), (100, 250)), "batch_size": 40},),
+    "callbacks on what was held out": (
+        {
+            "rows": ((0, 250),),
+            "held_out": ((250, 300),),
+            "epochs": 6,
+            "callbacks": (r.EarlyStopping(patience=1, **PLATEAU),),
+        },
+    ),
+    "epochs of few steps": ({"steps_per_epoch": 4, "epochs": 5},),
+    "epochs of many steps": ({"steps_per_epoch": 13, "epochs": 2},),
+    "stopping at a value": (
+        {"callbacks": (r.StopAt(monitor="accuracy", value=0.2, side="above"),), "epochs": 6},
+    ),
+    "stopping below a value": (
+        {"callbacks": (r.StopAt(monitor="loss", value=2.0, side="below"),), "epochs": 6},
+    ),
+    "the best weights": (
+        {"keeps": r.Kept(monitor="loss", mode="min"), "learning_rates": (0.003, 0.0, 0.0), "epochs": 3},
+    ),
+    "the weights of an epoch": ({"keeps": r.Kept(epoch=2)}, {"continues": True, "epochs": 1}),
     "going on": ({}, {"continues": True, "epochs": 2}),
     "compiled again": ({}, {"epochs": 2, "batch_size": 50, "optimizer": r.Adagrad()}),
 }
@@ -105,7 +126,7 @@ def test_every_epoch_is_the_keras_trainers(
     ended = theirs.run()
     epochs, ours, trainer = _run(job(*RUNS[name]), arrays, weights)
     expected = [e for e in wanted if isinstance(e, r.EpochResult)]
-    assert ours == ended
+    assert (ours, trainer.kept) == (ended, theirs.kept)
     assert [e.epoch for e in epochs] == [e.epoch for e in expected]
     assert [e.learning_rate for e in epochs] == pytest.approx([e.learning_rate for e in expected])
     for mine, other in zip(epochs, expected, strict=True):

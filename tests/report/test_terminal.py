@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import unicodedata
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
+from samples import ENDED, HOSTILE, OUTCOMES, PROBLEMS, STATUSES, unsafe, verdict
 
 from grader import records as r
 from grader.report import FORMATS
@@ -18,102 +15,9 @@ from grader.report.interface import Screen, line, plain
 
 Run = Callable[..., r.TrainingRun]
 Make = Callable[..., r.Grade]
+Everywhere = Callable[[str], r.Grade]
 
 WIDE = Screen(width=200)
-STATUSES = {
-    "passed": "PASSED",
-    "not_passed": "NOT PASSED",
-    "structure_only": "STRUCTURE PASSES (not retrained)",
-    "needs_person": "NEEDS A PERSON",
-    "interrupted": "INTERRUPTED",
-}
-OUTCOMES = {
-    "pass": "pass",
-    "fail": "FAIL",
-    "borderline": "borderline",
-    "not_reached": "not reached",
-    "broken": "broken",
-}
-ENDED = {
-    "finished": "all epochs",
-    "threshold_reached": "threshold reached",
-    "early_stopping": "early stopping",
-    "diverged": "the loss was no number",
-    "interrupted": "interrupted",
-}
-
-
-def verdict(outcome: str, **changes: Any) -> r.Verdict:
-    given = {
-        "criterion": outcome, "title": f"the {outcome} one", "kind": "required_layer", "outcome": outcome,
-        "points": 2.5, "max_points": 10, "required": True, "message": f"said of {outcome}",
-    }  # fmt: skip
-    return r.Verdict(**(given | changes))
-
-
-@pytest.fixture(scope="session")
-def make(recipe: Callable[..., r.TrainingRecipe]) -> Make:
-    """A grade with nothing but what it must have, and changes."""
-
-    def build(**changes: Any) -> r.Grade:
-        provenance = r.Provenance(
-            grader_version="0.1", submission_digest="a" * 64, rubric_digest="b" * 64, dataset="mnist",
-            dataset_digest="c" * 64, seeds=(2019, 2020), isolation="separate process", isolated=True,
-            created="2026-11-22",
-        )  # fmt: skip
-        given = {
-            "submission": "alice.ipynb", "rubric": "Assignment 4", "status": "passed", "points": 97.5,
-            "max_points": 100, "needs_review": False, "verdicts": (), "provenance": provenance,
-        }  # fmt: skip
-        return r.Grade(**(given | changes))
-
-    return build
-
-
-@pytest.fixture(scope="session")
-def full(make: Make, run: Run, recipe: Callable[..., r.TrainingRecipe]) -> r.Grade:
-    """A grade in which everything is present."""
-    row = r.LayerRow(
-        name="conv", type="Conv2D", output_shape=(26, 26, 8), trainable_parameters=80,
-        non_trainable_parameters=0, receptive_field=(3, 3),
-    )  # fmt: skip
-    return make(
-        status="needs_person",
-        needs_review=True,
-        verdicts=tuple(
-            verdict(
-                name, hint=f"hint for {name}", evidence=(r.Evidence(text="e", layer="conv", cell=2, epoch=3),)
-            )
-            for name in OUTCOMES
-        ),
-        problem=r.Problem(
-            kind="broken", message="the child died", hint="try again", cell=3, excerpt="x = 1\ny = 2"
-        ),
-        model=r.GradedModel(
-            name="model",
-            total_parameters=13_880,
-            trainable_parameters=13_688,
-            non_trainable_parameters=192,
-            layers=(row,),
-            recipe=(recipe(), recipe(epochs=5, learning_rates=(0.001,))),
-            recipe_source="submission",
-        ),
-        runs=tuple(
-            run([9_000, 9_942, 9_919] if ended != "diverged" else [], ended=ended, seed=2019 + n)
-            for n, ended in enumerate(ENDED)
-        ),
-        claims=(
-            r.ClaimCheck(
-                claim="the summary says 10,524", found="built 49,220", agrees=False, remark="Run it again."
-            ),
-            r.ClaimCheck(claim="the log reaches epoch 20", found="trains for 20", agrees=True),
-            r.ClaimCheck(claim="accuracy 0.9950", found="stopped", agrees=None),
-        ),
-        notes=(
-            r.Note(message="a shell line was skipped", cell=4),
-            r.Note(message="read as rows and columns"),
-        ),
-    )
 
 
 def terminal(grade: r.Grade, screen: Screen = WIDE) -> str:
@@ -174,14 +78,6 @@ def test_hot_spots(make: Make) -> None:
     assert "    conv holds 90 (90%)" in shown
     assert "total 1" not in shown
     assert "conv holds" not in terminal(make(verdicts=(verdict("fail", evidence=spots),)))
-
-
-PROBLEMS = {
-    "student": "The submission cannot be graded:",
-    "unsupported": "grader cannot judge this:",
-    "broken": "grader failed; this costs the student nothing:",
-    "interrupted": "Interrupted:",
-}
 
 
 @pytest.mark.parametrize(("kind", "head"), PROBLEMS.items())
@@ -304,77 +200,14 @@ def test_colour_of_the_status(make: Make, status: str, code: str) -> None:
 
 # --- hostile text -------------------------------------------------------------------------------
 
-HOSTILE = [
-    "\x1b[31mred",
-    "\x1b]0;title\x07",
-    "\x1b]8;;http://evil\x1b\\click\x1b]8;;\x1b\\",
-    "\x9b2J",
-    "\x90q\x9c",
-    "back\x08\x08\x08",
-    "over\rwritten",
-    "\u202egnp.exe",
-    "\u2066isolate\u2069",
-    "zero\u200bwidth\u200d\ufeff",
-    "half \ud800 a character",
-    "nul\x00nul",
-    "line\u2028separator\u2029\x85\x0b\x0c",
-    "\ue000private\U000e0041tag",
-    "<script>alert(1)</script>",
-    "x" * 5_000,
-    "fine\nPASSED, 100 of 100 points",
-]
-
-
-def everywhere(make: Make, run: Run, recipe: Callable[..., r.TrainingRecipe], text: str) -> r.Grade:
-    """A grade with this text wherever a submission could have brought it in."""
-    name = text[:200]
-    model = r.GradedModel(
-        name=name, total_parameters=1, trainable_parameters=1, non_trainable_parameters=0,
-        layers=(r.LayerRow(name=name, type=name, output_shape=None, trainable_parameters=None,
-                           non_trainable_parameters=None, receptive_field=None),),
-        recipe=(recipe(unsupported=(text,)),), recipe_source="submission",
-    )  # fmt: skip
-    evidence = (r.Evidence(text=text, layer=name),)
-    return make(
-        submission=text,
-        rubric=text,
-        verdicts=(
-            verdict("fail", title=text, message=text, hint=text, evidence=evidence, kind="parameter_limit"),
-        ),
-        problem=r.Problem(kind="student", message=text, hint=text, excerpt=text),
-        model=model,
-        runs=(run([9_940]),),
-        claims=(r.ClaimCheck(claim=text, found=text, agrees=False, remark=text),),
-        notes=(r.Note(message=text, cell=1),),
-    )
-
-
-def unsafe(text: str) -> set[str]:
-    bad = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
-    return {c for c in text if unicodedata.category(c) in bad} - {"\n"}
-
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:30]))
-def test_hostile_text_on_the_terminal(
-    make: Make, run: Run, recipe: Callable[..., r.TrainingRecipe], text: str
-) -> None:
+def test_hostile_text_on_the_terminal(everywhere: Everywhere, text: str) -> None:
     """No control, format or surrogate character gets through, and no line is longer than the screen."""
-    shown = terminal(everywhere(make, run, recipe, text), Screen(width=100))
+    shown = terminal(everywhere(text), Screen(width=100))
     assert unsafe(shown) == set()
     assert max(map(len, shown.splitlines())) <= 255
     assert not any(x.startswith("PASSED, 100") for x in shown.splitlines())
-
-
-@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:30]))
-def test_hostile_text_as_json(
-    make: Make, run: Run, recipe: Callable[..., r.TrainingRecipe], text: str
-) -> None:
-    """JSON keeps the text whole, escaped: harmless where a terminal shows it, and readable again."""
-    grade = everywhere(make, run, recipe, text)
-    shown = FORMATS["json"](grade, WIDE)
-    assert unsafe(shown) == set()
-    assert r.Grade.model_validate_json(shown) == grade
-    assert json.loads(shown)["notes"][0]["message"] == text.replace("\ud800", "?")
 
 
 def test_harmless_text_stays(make: Make) -> None:
@@ -402,34 +235,3 @@ def test_lone_surrogates_do_not_reach_a_record() -> None:
     """Half a character cannot be written as UTF-8, so no record holds one."""
     assert r.Note(message="\udcff").message == "?"
     assert plain("\udcff") == "�"
-
-
-# --- JSON ---------------------------------------------------------------------------------------
-
-
-def test_json_follows_its_schema(full: r.Grade, make: Make) -> None:
-    """What is written is what the published schema promises, and nothing else."""
-    schema = r.Grade.model_json_schema(mode="serialization")
-    Draft202012Validator.check_schema(schema)
-    for grade in (full, make(), *(make(status=status) for status in STATUSES)):
-        written = json.loads(FORMATS["json"](grade, WIDE))
-        Draft202012Validator(schema).validate(written)
-        Draft202012Validator(r.Grade.model_json_schema()).validate(written)
-        assert written["schema_version"] == "grader/report/1"
-        assert set(written) == set(r.Grade.model_fields)
-
-
-def test_schema_refuses_other_things(full: r.Grade) -> None:
-    """The schema is closed: an unknown key or outcome is no report."""
-    validator = Draft202012Validator(r.Grade.model_json_schema())
-    written = json.loads(FORMATS["json"](full, WIDE))
-    assert not validator.is_valid(written | {"extra": 1})
-    assert not validator.is_valid(written | {"status": "excellent"})
-    assert not validator.is_valid(written | {"verdicts": [written["verdicts"][0] | {"outcome": "maybe"}]})
-
-
-def test_json_round_trip(full: r.Grade) -> None:
-    """A stored report is the same grade again, whatever screen it was written for."""
-    written = FORMATS["json"](full, WIDE)
-    assert r.Grade.model_validate_json(written) == full
-    assert FORMATS["json"](full, Screen(width=10, colour=True)) == written

@@ -1,0 +1,209 @@
+"""`grader report`, and what `-f` does on commands that grade."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from grader import __version__
+from grader.errors import GraderError, InstructorError
+
+if TYPE_CHECKING:
+    from grader.records import ClassResults, Grade
+    from grader.report.interface import Context, Files, Report, Screen
+
+Print = Callable[["Report"], None]
+Formats = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--format",
+        "-f",
+        metavar="NAME[=PATH]",
+        help="A report format, printed or written to PATH; may be given several times.",
+        show_default=False,
+    ),
+]
+Throwaway = Annotated[
+    bool,
+    typer.Option(
+        "--throwaway-container",
+        help="The container that this runs in holds one submission only, as on Gradescope: let it count as "
+        "isolation for that platform's format.",
+    ),
+]
+
+
+def report(
+    results: Annotated[
+        Path, typer.Argument(help="What `check --json` wrote, a folder of such files, or what a batch left.")
+    ],
+    format_: Annotated[str, typer.Option("--format", "-f", help="The format; `-f list` names them all.")],
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output", "-o", help="A file, or a folder (ends in /, or exists) for one per student."
+        ),
+    ] = "",
+    student: Annotated[str, typer.Option("--student", help="Only this student.")] = "",
+    gradebook: Annotated[
+        Path | None, typer.Option("--gradebook", help="What Canvas or Moodle exported, to be filled in.")
+    ] = None,
+    column: Annotated[str, typer.Option("--column", help="The assignment in that file: title or id.")] = "",
+    throwaway: Throwaway = False,
+) -> None:
+    """Make a report of stored results, in any format; nothing is graded again."""
+    from grader import results as stored
+    from grader.cli import _print, _screen
+    from grader.report import FORMATS, deliver
+    from grader.report.interface import Context
+
+    if format_ == "list":
+        _print("\n".join(FORMATS))
+        return
+    chosen = deliver.known(format_)
+    found = _only(stored.read(results), student)
+    context = Context(
+        **vars(_screen(not output)), gradebook=gradebook, column=column, throwaway=throwaway,
+        environment=os.environ,
+    )  # fmt: skip
+    each = chosen.one is not None and _is_folder(output)
+    grade = found.entries[0].grade if len(found.entries) == 1 else None
+    if grade is not None and chosen.one is not None and not each and (student or results.is_file()):
+        made: Report | Files = deliver.of_one(grade, format_, context)
+    else:
+        made = deliver.make(found, format_, context, each)
+    if not output:
+        if isinstance(made, dict):
+            raise InstructorError(f"{format_} makes several files", "Name a folder with -o.")
+        _print(made)
+        return
+    for path in deliver.write(made, Path(output), chosen.appended):
+        if path.name == "remarks.txt":
+            _print(path.read_text(encoding="utf-8"))
+
+
+def _is_folder(path: str) -> bool:
+    return path.endswith(("/", os.sep)) or (path != "" and Path(path).is_dir())
+
+
+def _only(results: ClassResults, student: str) -> ClassResults:
+    if not student:
+        return results
+    entries = tuple(entry for entry in results.entries if entry.student.id == student)
+    if not entries:
+        raise InstructorError(f"no student {student!r} in these results", "The id is what the table shows.")
+    return results.model_copy(update={"entries": entries, "similar": (), "left_out": ()})
+
+
+# --- -f on `check` ------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def fallback(formats: list[tuple[str, Path | None]], submission: Path, context: Context) -> Iterator[None]:
+    """Where grading ends in an error of grader's or the machine's, what platforms wait for is written too.
+
+    A student's platform shows that grading failed, instead of a job in progress for ever.
+    """
+    try:
+        yield
+    except BaseException as error:
+        from grader.report import deliver
+
+        broken = _broken(submission, error)
+        trusted = replace(context, throwaway=True)  # it tells no result
+        for name, path in formats:
+            if path is not None and deliver.known(name).reader != "gradebook":
+                with contextlib.suppress(GraderError, OSError):
+                    made = deliver.of_one(broken, name, trusted)
+                    deliver.write(made, path, deliver.known(name).appended)
+        raise
+
+
+def _broken(submission: Path, error: BaseException) -> Grade:
+    from grader import records as r
+
+    ours = error.message if isinstance(error, GraderError) else f"{type(error).__name__}: {error}"
+    kind = "interrupted" if isinstance(error, KeyboardInterrupt) else "broken"
+    return r.Grade(
+        submission=submission.name,
+        rubric="",
+        status="interrupted" if kind == "interrupted" else "needs_person",
+        points=0,
+        max_points=0,
+        needs_review=True,
+        verdicts=(),
+        problem=r.Problem(kind=kind, message=ours),
+        provenance=r.Provenance(
+            grader_version=__version__,
+            submission_digest="",
+            rubric_digest="",
+            dataset="",
+            dataset_digest="",
+            seeds=(),
+            isolation="",
+            isolated=False,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        ),
+    )
+
+
+def outputs(grade: Grade, formats: list[tuple[str, Path | None]], context: Context, show: Print) -> None:
+    """Write what has a path, then print what has none; the report for people if nothing else is printed."""
+    from grader.report import deliver
+
+    if any(name == "classroom50" for name, _ in formats):
+        context = replace(context, environment={**context.environment, **_commit(context.submission)})
+    made = [(name, path, deliver.of_one(grade, name, context)) for name, path in formats]
+    for name, path, text in made:
+        if path is not None:
+            plain = replace(context, colour=False)
+            deliver.write(
+                deliver.of_one(grade, name, plain) if context.colour else text,
+                path,
+                deliver.known(name).appended,
+            )
+    printed = [text for _, path, text in made if path is None]
+    for text in printed or [deliver.of_one(grade, "terminal", context)]:
+        show(text)
+
+
+def of_class(path: Path, formats: list[tuple[str, Path | None]], screen: Screen, show: Print) -> None:
+    """What `-f` asks for of a class that was just graded."""
+    from grader import results
+    from grader.report import deliver
+    from grader.report.interface import Context
+
+    found = results.read(path)
+    for name, target in formats:
+        plain = Context(width=screen.width, colour=screen.colour and target is None, environment=os.environ)
+        chosen = deliver.known(name)
+        folder = target is not None and (target.is_dir() or not target.suffix)
+        each = folder and chosen.one is not None
+        made = deliver.make(found, name, plain, each or chosen.many is None)
+        if target is not None:
+            deliver.write(made, target, chosen.appended)
+        elif isinstance(made, dict):
+            raise InstructorError(f"{name} makes several files", f"Name a folder: -f {name}=FOLDER/.")
+        else:
+            show(made)
+
+
+def _commit(submission: Path | None) -> dict[str, str]:
+    """When the checked out commit was made, where the environment does not tell."""
+    if submission is None or os.environ.get("COMMIT_DATETIME"):
+        return {}
+    folder = submission if submission.is_dir() else submission.parent
+    command = ["git", "-C", str(folder), "show", "-s", "--format=%cI", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return {"COMMIT_DATETIME": done.stdout.strip()}

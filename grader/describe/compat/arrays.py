@@ -1,0 +1,38 @@
+"""What NumPy used to allow: names for Python's own types, and arrays of one element taken as a number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+TYPES = {"int": int, "float": float, "bool": bool, "object": object, "str": str, "complex": complex}
+
+
+class OneElement(np.ndarray):
+    """An array that is a number where one is asked for, as every array of one element was until NumPy 2."""
+
+    def __float__(self) -> float:
+        return float(np.asarray(self).reshape(-1)[0]) if self.size == 1 else super().__float__()
+
+
+def install() -> None:
+    for name, kind in TYPES.items():
+        if name not in vars(np):
+            setattr(np, name, kind)
+    _statistics()
+
+
+def _statistics() -> None:
+    """`'%.3f' % datagen.mean`: the statistics of an ImageDataGenerator are arrays of one element."""
+    generator = keras.src.legacy.preprocessing.image.ImageDataGenerator
+    fit = generator.fit
+
+    def fitted(self: Any, *args: Any, **kwargs: Any) -> None:
+        fit(self, *args, **kwargs)
+        for name in ("mean", "std"):
+            if isinstance(value := getattr(self, name, None), np.ndarray):
+                setattr(self, name, value.view(OneElement))
+
+    generator.fit = fitted

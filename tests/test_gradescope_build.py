@@ -1,0 +1,123 @@
+"""The autograder zip: built, unpacked as Gradescope does, and run on submissions."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from grader.commands.gradescope import pinned
+
+ROOT = Path(__file__).parents[1]
+
+
+def build(folder: Path, *options: str) -> Path:
+    command = [sys.executable, "-m", "grader", "gradescope", "build", "autograder.zip", *options]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=120)
+    return folder / "autograder.zip"
+
+
+@pytest.fixture(scope="module")
+def autograder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """/autograder of a container: the zip unpacked, and a Python with grader's requirements."""
+    folder = tmp_path_factory.mktemp("gradescope")
+    root = folder / "autograder"
+    with zipfile.ZipFile(build(folder, "--rubric", "assignment4", "--throwaway-container")) as archive:
+        archive.extractall(root / "source")
+    (root / "venv" / "bin").mkdir(parents=True)
+    python = root / "venv" / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    return root
+
+
+def run(root: Path, submission: Path) -> dict[str, object]:
+    shutil.rmtree(root / "submission", ignore_errors=True)
+    shutil.copytree(submission, root / "submission")
+    done = subprocess.run(
+        ["bash", root / "source" / "run_autograder"],
+        env=os.environ | {"AUTOGRADER": str(root)}, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0
+    made = json.loads((root / "results" / "results.json").read_text())
+    assert isinstance(made, dict)
+    return made
+
+
+def test_a_submission_is_graded(autograder: Path) -> None:
+    """From the zip's own grader: points of the structural criteria, and the rest announced for later."""
+    made = run(autograder, ROOT / "submissions" / "8-saved-keras")
+    tests = made["tests"]
+    assert isinstance(tests, list)
+    assert len(tests) == 6
+    assert made["score"] == sum(test["score"] for test in tests)
+    assert "decided later" in str(made["output"])
+
+
+def test_results_are_there_when_grading_crashes(autograder: Path) -> None:
+    """With the rubric gone, and with grader itself gone, Gradescope still gets a file, without a score."""
+    rubric = autograder / "source" / "rubric.toml"
+    kept = rubric.read_text()
+    rubric.write_text("title = ")
+    made = run(autograder, ROOT / "submissions" / "8-saved-keras")
+    assert "score" not in made
+    assert "no fault of this submission" in str(made["output"])
+    rubric.write_text(kept)
+    source = autograder / "source" / "source"
+    source.rename(autograder / "gone")
+    (source / "grader").mkdir(parents=True)
+    (source / "grader" / "__init__.py").write_text("raise RuntimeError")
+    made = run(autograder, ROOT / "submissions" / "8-saved-keras")
+    assert made["tests"] == []
+    assert "took too long or was stopped" in str(made["output"])
+    shutil.rmtree(source)
+    (autograder / "gone").rename(source)
+
+
+def test_what_is_in_the_zip(tmp_path: Path) -> None:
+    """Scripts at its root that may be run, bash that parses, the rubric, MNIST and pinned requirements."""
+    first = build(tmp_path, "--rubric", "assignment4").read_bytes()
+    with zipfile.ZipFile(
+        build(tmp_path, "--rubric", "assignment4", "--minutes", "40", "--retrain")
+    ) as archive:
+        names = archive.namelist()
+        for script in ("setup.sh", "run_autograder"):
+            assert archive.getinfo(script).external_attr >> 16 == 0o755
+            text = archive.read(script)
+            subprocess.run(["bash", "-n"], input=text, check=True)
+            assert text.startswith(b"#!/usr/bin/env bash\n")
+        assert b"timeout --kill-after=5 2370" in archive.read("run_autograder")
+        assert b"--retrain --isolation" in archive.read("run_autograder")
+        assert {"rubric.toml", "requirements.txt", "source/grader/data/mnist.npz"} <= set(names)
+        assert "source/grader/report/html/style.css" in names
+        assert not any("__pycache__" in name for name in names)
+    assert build(tmp_path, "--rubric", "assignment4").read_bytes() == first
+
+
+def test_requirements_are_pinned_to_what_is_here() -> None:
+    """Every plain dependency of grader, at its installed version."""
+    lines = dict(line.split(" ;")[0].split("==") for line in pinned())
+    assert lines["tensorflow"] == metadata.version("tensorflow")
+    assert {"keras", "pydantic", "jinja2", "typer"} <= set(lines)
+    assert "pytest" not in lines
+
+
+def test_the_rubrics_own_data_travel_along(tmp_path: Path) -> None:
+    """The data set lies beside the rubric, under the name that the rubric says."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "own.npz").write_bytes(b"not read here")
+    rubric = tmp_path / "own.toml"
+    rubric.write_text(
+        f'title = "Own"\n[dataset]\nname = "own"\npath = "data/own.npz"\nsha256 = "{"a" * 64}"\n'
+        '[[criterion]]\nid = "a"\nkind = "manual"\nquestion = "Good?"\npoints = 1\n'
+    )
+    with zipfile.ZipFile(build(tmp_path, "--rubric", str(rubric))) as archive:
+        assert archive.read("own.npz") == b"not read here"
+        assert b'path = "own.npz"' in archive.read("rubric.toml")
