@@ -62,10 +62,13 @@ def test_a_node_is_lost_in_the_middle(cluster: Any, batch: Batch) -> None:
     """What ran on it is made again elsewhere; everyone gets a grade and no attempt is kept twice."""
     engine = ENGINES["ray"](Settings(address=cluster.address, dataset=batch.grading.dataset))
     assert engine.slots == 2
-    pending = batch.structure()
+    pending, at_work = batch.structure(), list[int]()
 
     def lose() -> None:
-        time.sleep(6.0)
+        while len(engine._running) < 2:  # type: ignore[attr-defined]
+            time.sleep(0.05)
+        time.sleep(1.0)
+        at_work.append(len(engine._running))  # type: ignore[attr-defined]
         cluster.remove_node(cluster.workers.pop(), allow_graceful=False)
 
     loss = threading.Thread(target=lose)
@@ -78,6 +81,7 @@ def test_a_node_is_lost_in_the_middle(cluster: Any, batch: Batch) -> None:
     grades = [entry.grade for entry in batch.store.results().entries]
     assert [(g.status, len(g.runs)) for g in grades if g] == [("passed", 2)] * 3
     assert batch.failed == {}
+    assert at_work == [2]
     assert len([n for n in cluster.list_all_nodes() if n is not cluster.head_node]) == 1
 
 
@@ -92,7 +96,10 @@ def test_the_same_numbers_as_here(cluster: Any, batch: Batch) -> None:
     assert wrong.result(timeout=300).seed == 7
     engine.close()
     here = ENGINES["local"](Settings(jobs=2)).begin(attempt, Quiet()).result(timeout=300)
-    assert [e.correct for e in there.epochs] == [e.correct for e in here.epochs]
+    assert there.environment.threads == here.environment.threads == 1
+    assert [(e.correct, e.train_loss) for e in there.epochs] == [
+        (e.correct, e.train_loss) for e in here.epochs
+    ]
 
 
 @pytest.mark.slow
