@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from grader import (
     describing,
     isolation,
     load,
+    obstacles,
     retraining,
     score,
     shapes,
@@ -39,8 +39,6 @@ from grader.errors import BrokenError, GraderError, StudentError, Unsupported
 from grader.layers import row
 from grader.replaying import Replay
 from grader.rubric import LoadedRubric, Rubric
-
-BATCH_ACTIVATIONS = 1_500_000_000  # values of one batch in memory: 6 GB in float32
 
 
 @dataclass(frozen=True)
@@ -247,7 +245,7 @@ def _candidate(model: r.DescribedModel, program: r.Program, replay: Replay, grad
     analysis = shapes.analyse(model.network, reported=replayed)
     recipe, source = recipe_of(model, grading.rubric)
     if not model.network.unsupported and not any(fit.unsupported for fit in recipe):
-        _check_fit(model.network, analysis, grading.dataset)
+        obstacles.check_fit(model.network, analysis, recipe, grading.dataset)
     subject = Subject(
         network=model.network,
         analysis=analysis,
@@ -255,7 +253,9 @@ def _candidate(model: r.DescribedModel, program: r.Program, replay: Replay, grad
         own_recipe=source == "submission",
         cells=program.cells,
         policy=grading.rubric.training,
-        obstacle=_obstacle(model.network, analysis, recipe, grading),
+        obstacle=obstacles.obstacle(model.network, analysis, recipe, grading.dataset, grading.rubric.training)
+        if grading.retrain
+        else "not retrained: --no-retrain",
     )
     wanted = (replayed or not subject.obstacle) and _asked_for(subject, grading)
     if not wanted:
@@ -314,55 +314,6 @@ def _graded(
     )  # fmt: skip
     doubtful = examined.description.incomplete or (candidate.replay and subject.network.unsupported)
     return grade.model_copy(update={"needs_review": True}) if doubtful else grade
-
-
-def _check_fit(network: r.ModelDescription, analysis: shapes.Analysis, dataset: datasets.Dataset) -> None:
-    """The network must take the data set's images and put out its classes."""
-    inputs = analysis.of(network.inputs[0]).output or ()
-    if len(network.inputs) > 1 or math.prod(inputs) != math.prod(dataset.image_shape):
-        given = " and ".join(str(analysis.of(name).output) for name in network.inputs)
-        raise StudentError(
-            f"the network takes inputs of shape {given}, but the images are {dataset.image_shape}",
-            f"Give the first layer input_shape={dataset.image_shape}.",
-        )
-    outputs = [analysis.of(name).output for name in network.outputs]
-    if None not in outputs and outputs != [(dataset.classes,)]:
-        given = " and ".join(str(shape) for shape in outputs)
-        raise StudentError(
-            f"the network puts out {given}, but there are {dataset.classes} classes",
-            f"End with Flatten or Dense so that the output has shape ({dataset.classes},).",
-        )
-
-
-def _obstacle(
-    network: r.ModelDescription,
-    analysis: shapes.Analysis,
-    recipe: tuple[r.TrainingRecipe, ...],
-    grading: Grading,
-) -> str:
-    """Why this network cannot be retrained as handed in, if so."""
-    policy = grading.rubric.training
-    if not grading.retrain:
-        return "not retrained: --no-retrain"
-    given = [fit.pretrained for fit in recipe if fit.pretrained]
-    if given:
-        return f"its training starts from weights that came with it, by {given[0]}: only retraining counts"
-    if network.unsupported:
-        named = ", ".join(f"{u.name} ({u.class_name}: {u.reason})" for u in network.unsupported[:3])
-        return f"cannot be retrained from its description: {named}"
-    reasons = [reason for fit in recipe for reason in fit.unsupported]
-    if reasons:
-        return f"cannot be retrained as handed in: {'; '.join(dict.fromkeys(reasons))}"
-    if (analysis.total or 0) > policy.max_parameters:
-        return f"{analysis.total:,} parameters are more than the rubric retrains ({policy.max_parameters:,})"
-    activations = sum(layer.activations for layer in analysis.layers)
-    largest_batch = max(fit.batch_size for fit in recipe)
-    if activations > policy.max_activations or activations * largest_batch > BATCH_ACTIVATIONS:
-        return "its feature maps are larger than the rubric retrains"
-    multiplications = sum(layer.multiplications for layer in analysis.layers)
-    if multiplications > policy.max_multiplications:
-        return f"{multiplications:,} multiplications per image are more than the rubric retrains"
-    return ""
 
 
 def _job(subject: Subject, grading: Grading) -> r.TrainJob:
