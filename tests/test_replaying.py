@@ -175,6 +175,14 @@ def test_own_layers_count_with_what_they_report(grade: GradeIt) -> None:
     assert grade(OWN_LAYER, limit=600).verdicts[0].outcome == "fail"
 
 
+def test_a_subclassed_model_reports_its_parameters(grade: GradeIt) -> None:
+    """Keras remembers what it was called on, so that its size is known by its own word."""
+    result = grade(SUBCLASSED)
+    assert result.model is not None
+    assert result.model.total_parameters == 64 * 2 + 2
+    assert [v.outcome for v in result.verdicts] == ["pass", "pass"]
+
+
 def test_training_on_the_test_split_is_refused(grade: GradeIt) -> None:
     """Its labels were never given, so nothing can be learned from it; a person decides."""
     result = grade(ON_THE_TEST_SPLIT)

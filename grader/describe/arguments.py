@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -77,7 +78,7 @@ class FitArguments:
         given, model = self.given, self.model
         x, y, batch_size = self._arrays()
         if not model.built and hasattr(x, "shape"):
-            model.build((None, *x.shape[1:]))
+            build(model, tuple(x.shape[1:]))
         _check_shapes(model, tracked.loss, x, y)
         train = self.recorder.data.recognise(x, y)
         augmentation = None
@@ -174,6 +175,17 @@ class FitArguments:
         if found.use.split == "unrecognised":  # the test split's labels are no help in finding it
             found = self.recorder.data.recognise(x)
         return train, found.use, found.ranges if found.use.split == "train" else ()
+
+
+def build(model: Any, shape: tuple[int, ...]) -> None:
+    """Build a model for inputs of ``shape``. Keras builds a subclassed one by calling it."""
+    if isinstance(model, keras.Sequential) or hasattr(model, "_nodes_by_depth"):
+        model.build((None, *shape))
+        return
+    try:
+        model(np.zeros((1, *shape), np.float32))
+    except Exception:  # its own code may raise anything
+        model.build((None, *shape))
 
 
 def _only(value: Any) -> Any:

@@ -144,10 +144,18 @@ def of_model(model: Any) -> Graph:
     layers = list(getattr(model, "layers", []))
     if type(model).__name__ == "Sequential" and layers:
         return _unique(_of_chain(model, layers))
-    shape = tuple(getattr(model, "input_shape", None) or (None, 1))[1:]
+    shape = _input_shape(model)
     whole = Node(model.name, type(model).__name__, {}, ["input"], "a subclassed model has no graph of layers")
     whole.reported = _reported(model, (None, *shape))
     return _unique(Graph([input_node("input", shape), whole], ["input"], [model.name]))
+
+
+def _input_shape(model: Any) -> tuple[int | None, ...]:
+    """Of a subclassed model: what it was called on, as far as Keras remembers."""
+    built = getattr(model, "_build_shapes_dict", None) or {}
+    called = next(iter(built.values()), None) if isinstance(built, dict) else None
+    known = called or getattr(model, "input_shape", None)
+    return tuple(known)[1:] if isinstance(known, list | tuple) and len(known) > 1 else (1,)
 
 
 def _of_chain(model: Any, layers: list[Any]) -> Graph:
@@ -210,13 +218,21 @@ def _reported(
 ) -> r.Reported | None:
     """What a layer says of its output shape and its parameters; None if it does not say."""
     try:
-        shape = output or layer.compute_output_shape(given)
+        shape = output or _output_shape(layer, given)
         count = [sum(math.prod(w.shape) for w in of) for of in (layer.trainable_weights, layer.weights)]
         return r.Reported(
             shape=tuple(int(n) for n in shape[1:]), trainable=count[0], non_trainable=count[1] - count[0]
         )
     except Exception:  # whatever a layer of the student's may raise, or say
         return None
+
+
+def _output_shape(layer: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """By its own formula, or by what it makes of one input of zeros."""
+    try:
+        return tuple(layer.compute_output_shape(given))
+    except NotImplementedError:
+        return tuple(layer(np.zeros((1, *given[1:]), np.float32)).shape)
 
 
 def _trains_by_default(layer: Any) -> bool:

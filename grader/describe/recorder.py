@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from grader import records as r
 from grader.describe import graph, phases, recipe
-from grader.describe.arguments import FIT, FIT_GENERATOR, FitArguments, Tracked
+from grader.describe.arguments import FIT, FIT_GENERATOR, FitArguments, Tracked, build
 from grader.describe.memory import Memory
 from grader.describe.notebook import CellEnds
 from grader.describe.recognise import RawData, Recognised, class_numbers
@@ -50,7 +50,7 @@ class Recorder:
         """Take down the network as it is now, building it first if its input is yet unknown."""
         model = tracked.model
         if not model.built:
-            model.build((None, *self.data.image_shape))
+            build(model, self.data.image_shape)
             self.note(
                 f"model {model.name!r} names no input shape: it was built for the images of the data set"
             )
