@@ -43,6 +43,8 @@ lock:
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --extra dev --extra libraries --universal --generate-hashes --python-version 3.11 \
 		--no-header --quiet --upgrade --output-file requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra gpu --extra libraries --constraint requirements.lock --universal \
+		--generate-hashes --python-version 3.11 --no-header --quiet --output-file docker/requirements-gpu.lock
 
 # The documented JSON Schemas; a test fails when they are out of date.
 schema: $(INSTALLED)
