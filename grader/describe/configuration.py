@@ -184,9 +184,16 @@ def _calls(raw: Any, outputs: dict[str, str], depth: int) -> Iterator[Node]:
             node.refusal = "a model within the model that has several inputs, outputs or calls"
         elif index:
             node.refusal = "the same layer is applied more than once, sharing its weights"
-        elif _trains(call):
+        elif _trains(call) and kind not in _TRAINING_BY_DEFAULT:
             node.refusal = "it is called with training=True, so it also acts at validation"
         yield node
+
+
+# Keras's preprocessing layers: their calls say so unless someone says otherwise, and a model always does.
+_TRAINING_BY_DEFAULT = {
+    "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "RandomContrast", "RandomBrightness",
+    "Resizing", "CenterCrop", "Rescaling", "Normalization",
+}  # fmt: skip
 
 
 def _trains(call: Any) -> bool:

@@ -16,6 +16,9 @@ class OneElement(np.ndarray):
     def __float__(self) -> float:
         return float(np.asarray(self).reshape(-1)[0]) if self.size == 1 else super().__float__()
 
+    def __int__(self) -> int:
+        return int(float(self))
+
 
 def install() -> None:
     for name, kind in TYPES.items():
