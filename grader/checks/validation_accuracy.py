@@ -151,10 +151,9 @@ def _of_runs(criterion: ValidationAccuracy, subject: Subject, runs: Sequence[r.T
         return "It passes with some seeds only: it needs a margin above the threshold."
     classes = (subject.analysis.of(subject.network.outputs[0]).output or (0,))[-1]
     if classes > 1 and best.correct * classes < 1.5 * best.images:
-        return (
-            f"It never got beyond guessing: {best.correct:,} of {best.images:,} with {classes} classes, "
-            f"at a learning rate of {best.learning_rate:g}; try a tenth of it."
-        )
+        rate = best.learning_rate  # a replay may not tell it
+        advice = f", at a learning rate of {rate:g}; try a tenth of it." if rate is not None else "."
+        return f"It never got beyond guessing: {best.correct:,} of {best.images:,} with {classes} classes{advice}"
     short = f"{missing:,} images short at its best, in epoch {best.epoch} of {len(run.epochs)}"
     gap = (best.train_accuracy or 0) - best.correct / best.images
     if best is run.epochs[-1] and best.train_accuracy and gap < 0.002:
