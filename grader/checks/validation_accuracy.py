@@ -153,7 +153,8 @@ def _of_runs(criterion: ValidationAccuracy, subject: Subject, runs: Sequence[r.T
     if classes > 1 and best.correct * classes < 1.5 * best.images:
         rate = best.learning_rate  # a replay may not tell it
         advice = f", at a learning rate of {rate:g}; try a tenth of it." if rate is not None else "."
-        return f"It never got beyond guessing: {best.correct:,} of {best.images:,} with {classes} classes{advice}"
+        found = f"{best.correct:,} of {best.images:,} with {classes} classes"
+        return f"It never got beyond guessing: {found}{advice}"
     short = f"{missing:,} images short at its best, in epoch {best.epoch} of {len(run.epochs)}"
     gap = (best.train_accuracy or 0) - best.correct / best.images
     if best is run.epochs[-1] and best.train_accuracy and gap < 0.002:
