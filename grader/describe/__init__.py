@@ -6,6 +6,11 @@ parent validates as `grader.records.Description`. It never sees test labels. Nob
 
 import sys
 
-# Keras imports pandas, and pandas this where it is installed. It starts a thread, and a process with threads
-# cannot be forked (`grader.describe.server`); a cold start does without it as well, so that both read alike.
-sys.modules.setdefault("pyarrow", None)  # type: ignore[arg-type]
+
+def without_threads() -> None:
+    """Keep out what starts a thread when it is imported; for children, before anything else.
+
+    Keras imports pandas, and pandas pyarrow where it is installed. A process with threads cannot be forked
+    (`grader.describe.server`); a cold start does without it as well, so that both read alike.
+    """
+    sys.modules.setdefault("pyarrow", None)  # type: ignore[arg-type]

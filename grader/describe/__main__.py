@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from grader import records as r
-from grader.describe import compiled, configuration, confine, graph, saved
+from grader.describe import compiled, configuration, confine, graph, saved, without_threads
 from grader.errors import GraderError, StudentError, Unsupported
 
 
@@ -31,6 +31,7 @@ def main() -> None:
 
 def serve() -> NoReturn:
     """Do the job on standard input. Where this runs has been decided by then."""
+    without_threads()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # prints of the submission, and of TensorFlow, go with the errors
     job = r.DescribeJob.model_validate_json(sys.stdin.buffer.read())

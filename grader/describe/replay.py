@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from grader import records as r
-from grader.describe import confine
+from grader.describe import confine, without_threads
 from grader.describe.__main__ import lay_out
 
 Answer = Callable[[Any], None]
@@ -30,6 +30,7 @@ def main() -> None:
 
 def serve() -> NoReturn:
     """Do the job on standard input."""
+    without_threads()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     job = r.ReplayJob.model_validate_json(sys.stdin.buffer.read())
