@@ -22,7 +22,7 @@ import numpy as np
 
 from grader import datasets, shapes
 from grader import records as r
-from grader.train.native import cache
+from grader.train import cache
 
 BATCH = 128
 Array = Any

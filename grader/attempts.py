@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from grader import __version__
@@ -20,16 +21,18 @@ from grader.replaying import Replay, Replaying
 from grader.retraining import Training, Watcher
 
 TRAINER = 1  # counted up whenever `grader.train` would come to other numbers
-LIBRARIES = ("tensorflow", "keras", "numba", "numpy")  # what the engines compute with
+LIBRARIES = ("tensorflow", "keras", "numba", "numpy", "jax")  # what the engines compute with, if installed
 
 
 Work = Training | Replaying
-"""An attempt under way: `run`, `stop` from another thread, and the `pid` of its child."""
+"""An attempt under way: `run` for its runs, `stop` from another thread, and the `pid` of its child."""
 
 
 @dataclass(frozen=True)
 class Attempt:
     """The ``number``-th of at most ``attempts`` runs of one network; ``job`` names its seed.
+
+    The job may name those of the next attempts beside it, which are then made with it if the engine can.
 
     With a ``replay`` it is the submission's own code that trains, and of the job no more than seed, epochs
     and threshold count.
@@ -56,10 +59,17 @@ class Attempt:
             }  # fmt: skip
         else:
             told = self.job.model_dump(
-                mode="json", exclude={"dataset": True, "max_epochs": True, "stop_at": True}
+                mode="json",
+                exclude={"dataset": True, "max_epochs": True, "stop_at": True, "beside": True},
             )
         told |= {"dataset": self.job.dataset.sha256, "trainer": trainer()}
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+    def of(self, seed: int) -> Attempt:
+        """The same with another seed: one of those beside it, whose run came with this one's."""
+        beside = (self.job.seed, *self.job.beside).index(seed)
+        job = self.job.model_copy(update={"seed": seed, "beside": ()})
+        return replace(self, job=job, number=self.number + beside)
 
     def training(self, watcher: Watcher, setting: Mapping[str, str] | None = None) -> Work:
         """The work itself, to be run at once; ``setting`` is added to the environment of a training child."""
@@ -72,7 +82,11 @@ class Attempt:
 @cache
 def trainer() -> str:
     """What trains, as far as its numbers depend on it."""
-    return ", ".join([*(f"{name} {version(name)}" for name in LIBRARIES), f"trainer {TRAINER}"])
+    installed = []
+    for name in LIBRARIES:
+        with suppress(PackageNotFoundError):
+            installed.append(f"{name} {version(name)}")
+    return ", ".join([*installed, f"trainer {TRAINER}"])
 
 
 def canonical(network: r.ModelDescription) -> r.ModelDescription:

@@ -27,6 +27,7 @@ from grader.discover import Found, Submission
 from grader.engines import ENGINES, Engine, Settings
 from grader.errors import BrokenError, Unsupported
 from grader.progress import Quiet
+from grader.retraining import Runs
 from grader.rubric import LoadedRubric
 from grader.store import Store
 
@@ -121,7 +122,7 @@ class Batch:
         """Make the attempts that are asked for; the same one once, however many wait for it."""
         ready = [(0, number) for number in pending]
         running: dict[str, Running] = {}
-        futures: dict[Future[r.TrainingRun], str] = {}
+        futures: dict[Future[Runs], str] = {}
         while ready or futures:
             while ready and len(futures) < engine.slots:
                 made, number = heappop(ready)
@@ -144,7 +145,7 @@ class Batch:
         number: int,
         engine: Engine,
         running: dict[str, Running],
-        futures: dict[Future[r.TrainingRun], str],
+        futures: dict[Future[Runs], str],
     ) -> int:
         """Begin the next attempt of one; or how many are made already, if more than thought."""
         grade, attempt = self._step(number)
@@ -162,16 +163,17 @@ class Batch:
             futures[engine.begin(attempt, watcher)] = attempt.key
         return 0
 
-    def _finished(self, finished: Running, future: Future[r.TrainingRun]) -> None:
+    def _finished(self, finished: Running, future: Future[Runs]) -> None:
         attempt = finished.attempt
         try:
-            run = future.result()
+            runs = future.result()
         except (BrokenError, Unsupported) as error:
             self.failed[attempt.key] = pipeline.problem_of(error)
         except Exception:
             self.failed[attempt.key] = r.Problem(kind="broken", message=traceback.format_exc()[-3_000:])
         else:
-            self.store.keep_run(attempt, run)
+            for run in runs:
+                self.store.keep_run(attempt.of(run.seed), run)
         seconds = time.monotonic() - finished.begun
         students = [self.submissions[number].student for number in finished.waiting]
         self.display.attempted(students, attempt, self._known(attempt), seconds)

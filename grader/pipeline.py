@@ -131,18 +131,20 @@ def grade_one(path: Path, grading: Grading) -> r.Grade:
         grade, attempt = advance(examined, grading, lambda x: made.get(x.key))
         if attempt is None:
             return grade
-        made[attempt.key] = _make(attempt, grading)
+        made.update(_make(attempt, grading))
 
 
-def _make(attempt: Attempt, grading: Grading) -> r.TrainingRun | r.Problem:
+def _make(attempt: Attempt, grading: Grading) -> dict[str, r.TrainingRun | r.Problem | None]:
+    """What came of an attempt, and of those that were made with it, by their keys."""
     try:
-        return attempt.training(grading.watcher).run()
+        runs = attempt.training(grading.watcher).run()
+        return {attempt.of(run.seed).key: run for run in runs}
     except retraining.Stopped as stopped:
-        return stopped.run or INTERRUPTED
+        return {attempt.key: stopped.run or INTERRUPTED}
     except (BrokenError, Unsupported) as error:
-        return problem_of(error)
+        return {attempt.key: problem_of(error)}
     except Exception:
-        return _fault()
+        return {attempt.key: _fault()}
 
 
 def examine(path: Path, grading: Grading) -> Examined:
@@ -336,8 +338,10 @@ def _criterion(grading: Grading) -> ValidationAccuracy | None:
 def attempts_of(candidate: Candidate, grading: Grading) -> Iterator[Attempt]:
     """All attempts that may be made at a candidate, in their order."""
     if candidate.job is not None:
+        at_once = grading.rubric.training.seeds_at_once
         for number, seed in enumerate(grading.seeds, 1):
-            job = candidate.job.model_copy(update={"seed": seed})
+            beside = grading.seeds[number : number + at_once - 1]
+            job = candidate.job.model_copy(update={"seed": seed, "beside": tuple(beside)})
             yield Attempt(job, number, len(grading.seeds), candidate.replay)
 
 

@@ -36,7 +36,7 @@ from grader.records import (
     TrainingRun,
     TrainJob,
 )
-from grader.retraining import Stopped, Watcher
+from grader.retraining import Runs, Stopped, Watcher
 from grader.sandbox import Child
 from grader.sandbox import Ended as ChildEnded
 
@@ -70,7 +70,7 @@ class Replaying:
         self._child: Child | None = None
         self.began = time.monotonic()
 
-    def run(self) -> TrainingRun:
+    def run(self) -> Runs:
         """Replay to the end. Raises `Unsupported` where that cannot be done, `Stopped`, `BrokenError`."""
         try:
             ended = self._replay()
@@ -83,7 +83,7 @@ class Replaying:
                 "the replay came to its end without an epoch of the model in question",
                 "A person should look at the submission.",
             )
-        return self._so_far("threshold_reached" if self.reached else "finished")
+        return (self._so_far("threshold_reached" if self.reached else "finished"),)
 
     def stop(self) -> None:
         """End it from another thread; `run` then raises `BrokenError`."""

@@ -17,6 +17,7 @@ from grader.records import (
     EndEvent,
     Environment,
     EpochResult,
+    SeedRun,
     TrainEvent,
     TrainingRun,
     TrainJob,
@@ -29,6 +30,10 @@ LIMITS = Limits(
 )
 _STOPPED = {"time": "took too long", "memory": "took too much memory", "flood": "said too much"}
 _EVENT: TypeAdapter[TrainEvent] = TypeAdapter(TrainEvent)
+
+
+Runs = tuple[TrainingRun, ...]
+"""What one attempt came to: its own run, then those of the seeds that were trained beside it."""
 
 
 class Watcher(Protocol):
@@ -59,8 +64,11 @@ class Training:
         self._child: Spawned | None = None
         self._stopped = False
 
-    def run(self) -> TrainingRun:
-        """Train to the end. Raises `BrokenError`, or `Stopped` on ^C."""
+    def run(self) -> Runs:
+        """Train to the end: the job's own seed, then those beside it if they were trained too.
+
+        Raises `BrokenError`, or `Stopped` on ^C.
+        """
         try:
             ended = self._train()
         except KeyboardInterrupt:
@@ -71,12 +79,9 @@ class Training:
                 f"retraining with seed {self.job.seed} {why}:\n{ended.log[-3_000:].strip()}",
                 "This is no fault of the submission. Grade it again, or report it.",
             )
-        return TrainingRun(
-            seed=self.job.seed,
-            epochs=tuple(self.epochs),
-            ended=self.end.ended,
-            kept=self.end.kept,
-            environment=self.environment,
+        own = SeedRun(seed=self.job.seed, epochs=tuple(self.epochs), ended=self.end.ended, kept=self.end.kept)
+        return tuple(
+            TrainingRun(environment=self.environment, **dict(each)) for each in (own, *self.end.beside)
         )
 
     def _train(self) -> Ended:

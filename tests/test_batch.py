@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from grader.class_progress import Silent
 from grader.discover import discover
 from grader.errors import BrokenError
 from grader.progress import Quiet
+from grader.retraining import Runs
 from grader.store import Store
 
 Grade = Callable[..., subprocess.CompletedProcess[str]]
@@ -284,14 +286,15 @@ class Engine:
         self.made: list[tuple[int, int]] = []
         self.run, self.breaks = run, breaks
 
-    def begin(self, attempt: Attempt, watcher: Any) -> Future[r.TrainingRun]:
-        done: Future[r.TrainingRun] = Future()
+    def begin(self, attempt: Attempt, watcher: Any) -> Future[Runs]:
+        done: Future[Runs] = Future()
         filters = next(x.filters for x in attempt.job.network.layers if isinstance(x, r.Conv2D))
         self.made.append((attempt.number, filters))
         if filters == self.breaks:
             done.set_exception(BrokenError("the GPU fell off the bus"))
         else:
-            done.set_result(self.run([50 + filters], seed=attempt.job.seed, images=100))
+            seeds = (attempt.job.seed, *attempt.job.beside)
+            done.set_result(tuple(self.run([50 + filters], seed=seed, images=100) for seed in seeds))
         return done
 
     def close(self) -> None:
@@ -331,6 +334,20 @@ def test_everybodys_first_attempt_comes_first(class_of: Any, run: Callable[..., 
     assert len(set(engine.made)) == 9
     grades = [e.grade for e in batch.store.results().entries]
     assert [len(grade.runs) for grade in grades if grade] == [3] * 4
+
+
+def test_seeds_that_were_trained_together_are_not_trained_again(
+    class_of: Any, run: Callable[..., r.TrainingRun]
+) -> None:
+    """Of an engine that makes all attempts at once everyone has three runs by one attempt."""
+    batch, engine = class_of(2, 3), Engine(run)
+    policy = batch.grading.rubric.training.model_copy(update={"seeds_at_once": 3})
+    changed = batch.grading.rubric.model_copy(update={"training": policy})
+    batch.grading = replace(batch.grading, loaded=replace(batch.grading.loaded, rubric=changed))
+    batch.retrain(batch.structure(), engine)
+    assert [number for number, _ in engine.made] == [1, 1]
+    grades = [e.grade for e in batch.store.results().entries]
+    assert [[run.seed for run in grade.runs] for grade in grades if grade] == [[2019, 2020, 2021]] * 2
 
 
 def test_what_breaks_is_broken_for_that_one(class_of: Any, run: Callable[..., r.TrainingRun]) -> None:

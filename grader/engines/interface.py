@@ -8,8 +8,7 @@ from typing import Protocol
 
 from grader.attempts import Attempt
 from grader.datasets import Dataset
-from grader.records import TrainingRun
-from grader.retraining import Watcher
+from grader.retraining import Runs, Watcher
 
 
 @dataclass(frozen=True)
@@ -33,9 +32,11 @@ class Engine(Protocol):
     def slots(self) -> int:
         """How many attempts it makes at a time, at this moment."""
 
-    def begin(self, attempt: Attempt, watcher: Watcher) -> Future[TrainingRun]:
-        """Begin, or queue. The future raises `BrokenError` for an attempt that came to no end, and
-        `Unsupported` for a replay that cannot be made.
+    def begin(self, attempt: Attempt, watcher: Watcher) -> Future[Runs]:
+        """Begin, or queue. The attempt's own run comes first.
+
+        The future raises `BrokenError` for an attempt that came to no end, and `Unsupported` for a replay
+        that cannot be made.
         """
 
     def close(self) -> None: ...

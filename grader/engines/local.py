@@ -17,8 +17,7 @@ from grader import tree
 from grader.attempts import Attempt, Work
 from grader.engines import gpus
 from grader.engines.interface import Settings
-from grader.records import TrainingRun
-from grader.retraining import Watcher
+from grader.retraining import Runs, Watcher
 
 MEMORY = (
     3_000_000_000  # bytes of main memory that one child is reckoned to take, TensorFlow and data included
@@ -56,7 +55,7 @@ class Local:
     def slots(self) -> int:
         return self._count
 
-    def begin(self, attempt: Attempt, watcher: Watcher) -> Future[TrainingRun]:
+    def begin(self, attempt: Attempt, watcher: Watcher) -> Future[Runs]:
         return self._pool.submit(self._make, attempt, watcher)
 
     def close(self) -> None:
@@ -68,7 +67,7 @@ class Local:
             training.stop()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _make(self, attempt: Attempt, watcher: Watcher) -> TrainingRun:
+    def _make(self, attempt: Attempt, watcher: Watcher) -> Runs:
         slot = self._take()
         if slot.cores:
             os.sched_setaffinity(0, slot.cores)  # of this thread, and so of the child that it starts

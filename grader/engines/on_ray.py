@@ -21,17 +21,20 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from grader.attempts import Attempt, trainer
 from grader.engines.interface import Settings
 from grader.engines.local import Local
 from grader.errors import BrokenError, InstructorError
 from grader.progress import Quiet
-from grader.records import DatasetSpec, TrainingRun, TrainJob
-from grader.retraining import Training, Watcher
+from grader.records import DatasetSpec, TrainJob
+from grader.retraining import Runs, Training, Watcher
 
 CPUS = 1  # for one attempt on a machine without GPUs
 GPU_SHARE = 0.25  # of a GPU for one attempt, unless --jobs says how many share the cluster's GPUs
 RETRIES = 5  # after the loss of a machine
+_RUNS: TypeAdapter[Runs] = TypeAdapter(Runs)
 
 
 class OnRay:
@@ -50,7 +53,7 @@ class OnRay:
         wants: dict[str, Any] = {"num_cpus": CPUS, "max_retries": RETRIES}
         wants |= {"num_gpus": self._share} if self._share else {}
         self._make = self._ray.remote(**wants)(make)
-        self._running: dict[Future[TrainingRun], Any] = {}
+        self._running: dict[Future[Runs], Any] = {}
         self._here = Local(Settings(jobs=1, gpus=0))
         self.name = f"ray: {len(_alive(self._ray))} machines, {self.slots} attempts at a time"
 
@@ -63,22 +66,22 @@ class OnRay:
             return max(1, int(self._gpus / self._share))
         return max(1, int(self._ray.cluster_resources().get("CPU", 1.0) / CPUS))
 
-    def begin(self, attempt: Attempt, watcher: Watcher) -> Future[TrainingRun]:
+    def begin(self, attempt: Attempt, watcher: Watcher) -> Future[Runs]:
         if attempt.replay is not None:  # code of a student's stays in its box on this machine
             return self._here.begin(attempt, watcher)
         job = attempt.job
         watcher.attempt(attempt.number, attempt.attempts, job.seed, attempt.epochs)
         reference = self._make.remote(job.model_dump_json(), self._data, trainer())
-        future: Future[TrainingRun] = Future()
+        future: Future[Runs] = Future()
         future.set_running_or_notify_cancel()
         self._running[future] = reference
         reference.future().add_done_callback(lambda done: self._settle(future, done))
         return future
 
-    def _settle(self, future: Future[TrainingRun], done: Future[str]) -> None:
+    def _settle(self, future: Future[Runs], done: Future[str]) -> None:
         self._running.pop(future, None)
         try:
-            future.set_result(TrainingRun.model_validate_json(done.result()))
+            future.set_result(_RUNS.validate_json(done.result()))
         except Exception as error:  # Ray's own errors, and what the task raised wrapped in them
             cause = getattr(error, "cause", None) or error
             message = cause.message if isinstance(cause, BrokenError) else str(cause)
@@ -134,14 +137,14 @@ def _share(gpus: float, jobs: int | None) -> float:
 
 
 def make(job: str, data: bytes, wanted: str) -> str:
-    """Make one attempt; its run as JSON. Raises `BrokenError`, also where other versions would train."""
+    """Make one attempt; its runs as JSON. Raises `BrokenError`, also where other versions would train."""
     if trainer() != wanted:
         raise BrokenError(f"this machine trains with {trainer()}, the batch with {wanted}")
     asked = TrainJob.model_validate_json(job)
     place = _placed(asked.dataset, data)
     asked = asked.model_copy(update={"dataset": asked.dataset.model_copy(update={"path": str(place)})})
     with nullcontext() if _has_gpu() else _own_core(place.parent):
-        return Training(asked, Quiet()).run().model_dump_json()
+        return _RUNS.dump_json(Training(asked, Quiet()).run()).decode()
 
 
 @contextmanager

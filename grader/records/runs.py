@@ -28,14 +28,15 @@ Ended = Literal[
 class Environment(Record):
     """What a run ran on, to reproduce it. The first event of a training child.
 
-    ``engine_note`` says why it was not the native engine, where it was not.
+    ``engine_note`` says why it was this engine, where another one would have been faster, and which seeds
+    shared a program.
     """
 
     event: Literal["start"] = "start"
     device: str
     threads: int
     versions: dict[str, str]
-    engine: Literal["native", "keras"] = "keras"
+    engine: Literal["native", "keras", "jax"] = "keras"
     engine_note: str = ""
 
 
@@ -68,24 +69,41 @@ class EpochResult(Record):
     training_seconds: float
 
 
+class SeedRun(Record):
+    """What became of a seed that was trained beside another one."""
+
+    seed: int
+    epochs: tuple[EpochResult, ...]
+    ended: Ended
+    kept: int | None = None
+
+
 class EndEvent(Record):
-    """``kept`` is the epoch whose weights the model has in the end, where that is not the last one."""
+    """``kept`` is the epoch whose weights the model has in the end, where that is not the last one.
+
+    ``beside`` are the runs of the other seeds, where the engine has trained them too.
+    """
 
     event: Literal["end"] = "end"
     ended: Ended
     kept: int | None = None
+    beside: tuple[SeedRun, ...] = ()
 
 
 TrainEvent = Environment | BatchEvent | EpochResult | EndEvent
 
 
 class TrainJob(Record):
-    """What the trusted child is asked: one attempt. ``stop_at`` correct images end it early."""
+    """What the trusted child is asked: one attempt. ``stop_at`` correct images end it early.
+
+    The seeds ``beside`` may be trained in the same program; only the engine "jax" does so.
+    """
 
     network: ModelDescription
     training: Annotated[tuple[TrainingRecipe, ...], Field(fail_fast=True, min_length=1)]
     dataset: DatasetSpec
     seed: int
+    beside: Annotated[tuple[int, ...], Field(fail_fast=True, max_length=100)] = ()
     max_epochs: Annotated[int, Field(ge=1)]
     stop_at: int | None = None
     engine: Engine = "auto"

@@ -272,9 +272,9 @@ class TrainingRecipe(Record):
     unsupported: Annotated[tuple[Text, ...], Field(fail_fast=True, max_length=100)] = ()
 
 
-# "auto": on a machine without a GPU the native engine, wherever it covers network and recipe; else Keras.
-# "native": also on a machine with one.
-Engine = Literal["auto", "native", "keras"]
+# "auto": on a machine with a GPU Keras on JAX, an epoch as one program, if that is installed; without a GPU
+# the native engine; for what these do not cover Keras's `fit` on TensorFlow. By name: wherever it can be.
+Engine = Literal["auto", "native", "jax", "keras"]
 
 PUBLISHED_SEEDS = (2019, 2020, 2021, 2022, 2023, 2024, 2025)
 
@@ -286,8 +286,9 @@ class TrainingPolicy(Record):
 
     A network with more than ``max_parameters``, or more than ``max_activations`` values or
     ``max_multiplications`` per image, is not retrained but left to a person. ``engine`` "native" is
-    the fast one for processors ("auto" takes it on machines without a GPU); what it does not cover, Keras
-    trains.
+    the fast one for processors ("auto" takes it on machines without a GPU), "jax" the one for GPUs ("auto"
+    takes it there, where JAX is installed); what they do not cover, Keras trains. "jax" may train several
+    ``seeds_at_once`` in one program: worth it on a GPU that one network leaves idle.
     """
 
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 20
@@ -302,6 +303,7 @@ class TrainingPolicy(Record):
     decide: Literal["majority", "any", "all"] = "majority"
     stop_when_settled: bool = True
     engine: Engine = "auto"
+    seeds_at_once: Annotated[int, Field(ge=1, le=100)] = 1
     max_parameters: Annotated[int, Field(ge=1)] = 5_000_000
     max_activations: Annotated[int, Field(ge=1)] = 1_000_000
     max_multiplications: Annotated[int, Field(ge=1)] = 500_000_000

@@ -1,6 +1,6 @@
-"""Which engine trains a job, and why: the native one on processors, Keras on a GPU and for the rest.
+"""Which engine trains a job, and why: the native one on processors, JAX on a GPU, Keras's `fit` the rest.
 
-The native path imports no TensorFlow: that saves seconds and memory for every attempt.
+Only the last one imports TensorFlow: that saves the others seconds and memory for every attempt.
 """
 
 from __future__ import annotations
@@ -9,38 +9,74 @@ import os
 import platform
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from grader import __version__
 from grader import records as r
 
+if TYPE_CHECKING:
+    from grader.train.epochs import Learner
+
+Name = Literal["native", "jax", "keras"]
 Emit = Callable[[r.TrainEvent], None]
 _GPU_DEVICES = ("nvidia[0-9]*", "dxg", "kfd")
 
 
 def run(job: r.TrainJob, arrays: dict[str, Any], emit: Emit) -> r.EndEvent:
     """Train one attempt with the engine that fits; the environment is its first event. How it ended."""
-    reason = native_obstacle(job)
-    if reason:
-        emit(keras_environment(reason))
+    engine, note = choose(job)
+    if engine == "keras":
+        emit(keras_environment(note))
         from grader.train.loop import Trainer as KerasTrainer  # after the devices are set up
 
         trainer = KerasTrainer(job, arrays, emit)
         return r.EndEvent(ended=trainer.run(), kept=trainer.kept)
-    emit(native_environment())
-    from grader.train.native.trainer import Trainer
+    if engine == "native":
+        job = job.model_copy(update={"beside": ()})
+    emit(ENVIRONMENTS[engine](note))
+    from grader.train.epochs import Trainer  # without Keras
 
-    native = Trainer(job, arrays, emit)
-    return r.EndEvent(ended=native.run(), kept=native.kept)
+    first, *beside = Trainer(job, arrays, emit, learner(engine, job, arrays)).run()
+    others = (r.SeedRun(seed=s.seed, epochs=tuple(s.epochs), ended=s.ended, kept=s.kept) for s in beside)
+    return r.EndEvent(ended=first.ended, kept=first.kept, beside=tuple(others))
+
+
+def learner(engine: str, job: r.TrainJob, arrays: dict[str, Any]) -> Learner:
+    """What trains in one of our own engines, in a process that is set up for it."""
+    if engine == "jax":
+        from grader.train.on_jax.learner import Learner as OnJax
+
+        return OnJax(job, arrays)
+    from grader.train.native.learner import Learner as Native
+
+    return Native(job, arrays)
+
+
+def choose(job: r.TrainJob) -> tuple[Name, str]:
+    """The engine that trains a job in this process, and what is to be said about the choice."""
+    if job.engine == "keras":
+        return "keras", "the rubric asks for Keras"
+    if job.engine == "jax":
+        reason = jax_obstacle(job)
+        return ("keras", reason) if reason else ("jax", _together(job))
+    if job.engine == "auto" and _shows_gpu():
+        reason = jax_obstacle(job) or ("" if _jax_sees_gpu() else "JAX sees no GPU")
+        if not reason:
+            return "jax", _together(job)
+        if _tensorflow_sees_gpu():
+            return "keras", f"this machine has a GPU, but {reason}"
+    reason = native_obstacle(job)
+    return ("keras", reason) if reason else ("native", "")
+
+
+def _together(job: r.TrainJob) -> str:
+    seeds = ", ".join(map(str, (job.seed, *job.beside)))
+    return f"seeds {seeds} in one program" if job.beside else ""
 
 
 def native_obstacle(job: r.TrainJob) -> str:
-    """Why Keras trains this job; empty if the native engine does."""
-    if job.engine == "keras":
-        return "the rubric asks for Keras"
-    if job.engine == "auto" and _has_gpu():
-        return "this machine has a GPU"
-    from grader.train.native import cache
+    """Why the native engine does not train this job; empty if it does."""
+    from grader.train import cache
 
     cache.prepare()
     try:
@@ -51,18 +87,33 @@ def native_obstacle(job: r.TrainJob) -> str:
     return f"the native engine does not cover {reason}" if reason else ""
 
 
-def _has_gpu() -> bool:
-    """Whether TensorFlow sees a GPU; it is asked only where the system shows a device of one."""
+def jax_obstacle(job: r.TrainJob) -> str:
+    """Why the engine on JAX does not train this job; empty if it does."""
+    from grader.train.on_jax import support
+
+    return support.obstacle(job)
+
+
+def _shows_gpu() -> bool:
+    """Whether the system shows a device of one that is not forbidden; no library is asked."""
     if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
         return False
-    if not any(next(Path("/dev").glob(name), None) for name in _GPU_DEVICES):
-        return False
+    return any(next(Path("/dev").glob(name), None) for name in _GPU_DEVICES)
+
+
+def _jax_sees_gpu() -> bool:
+    from grader.train.on_jax import support
+
+    return support.sees_gpu()
+
+
+def _tensorflow_sees_gpu() -> bool:
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU"))
 
 
-def native_environment() -> r.Environment:
+def native_environment(note: str = "") -> r.Environment:
     import numba
     import numpy as np
 
@@ -71,6 +122,26 @@ def native_environment() -> r.Environment:
         threads=_threads(),
         versions=_versions() | {"numba": numba.__version__, "numpy": np.__version__},
         engine="native",
+        engine_note=note,
+    )
+
+
+def jax_environment(note: str = "") -> r.Environment:
+    """Have Keras run on JAX in this process, and say what it runs on."""
+    from grader.train.on_jax import support
+
+    support.prepare()
+    import jax
+    import keras
+    import numpy as np
+
+    device = jax.devices()[0]
+    return r.Environment(
+        device=_cpu() if device.platform == "cpu" else device.device_kind,
+        threads=_threads(),
+        versions=_versions() | {"jax": jax.__version__, "keras": keras.__version__, "numpy": np.__version__},
+        engine="jax",
+        engine_note=note,
     )
 
 
@@ -84,6 +155,7 @@ def keras_environment(note: str = "") -> r.Environment:
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
     tf.config.experimental.enable_op_determinism()
+    tf.config.experimental.enable_tensor_float_32_execution(False)  # on a GPU as on a processor
     device = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU") if gpus else _cpu()
     return r.Environment(
         device=device,
@@ -110,3 +182,6 @@ def _cpu() -> str:
     except (OSError, StopIteration):
         name = platform.processor() or platform.machine()
     return f"CPU ({name})"
+
+
+ENVIRONMENTS = {"native": native_environment, "jax": jax_environment, "keras": keras_environment}

@@ -42,7 +42,7 @@ class Feed:
         self.recipe = recipe
         self.x = inputs(arrays["x_train"][rows], recipe, shape)
         self.y = targets(labels, recipe.loss, classes)
-        self.weights = _weights(recipe, labels)
+        self.weights = weights(recipe, labels)
         self.steps = recipe.steps_per_epoch or math.ceil(len(self.x) / recipe.batch_size)
 
     def arguments(self) -> dict[str, Any]:
@@ -70,7 +70,8 @@ class Feed:
                 yield batch if self.weights is None else (*batch, self.weights[part])
 
 
-def _weights(recipe: r.TrainingRecipe, labels: Array) -> Array | None:
+def weights(recipe: r.TrainingRecipe, labels: Array) -> Array | None:
+    """What each image counts for in the loss; None where all count alike."""
     if recipe.sample_weights:
         if len(recipe.sample_weights) != len(labels):
             raise ValueError(f"{len(recipe.sample_weights):,} weights do not fit {len(labels):,} images")

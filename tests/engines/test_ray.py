@@ -91,11 +91,11 @@ def test_the_same_numbers_as_here(cluster: Any, batch: Batch) -> None:
     examined = pipeline.examine(batch.found.submissions[0].place, batch.grading)
     attempt = next(pipeline.attempts_of(examined.candidates[0], batch.grading))
     engine = ENGINES["ray"](Settings(address=cluster.address, dataset=batch.grading.dataset))
-    there = engine.begin(attempt, Quiet()).result(timeout=300)
+    (there,) = engine.begin(attempt, Quiet()).result(timeout=300)
     wrong = engine.begin(Attempt(attempt.job.model_copy(update={"max_epochs": 1, "seed": 7})), Quiet())
-    assert wrong.result(timeout=300).seed == 7
+    assert wrong.result(timeout=300)[0].seed == 7
     engine.close()
-    here = ENGINES["local"](Settings(jobs=2)).begin(attempt, Quiet()).result(timeout=300)
+    (here,) = ENGINES["local"](Settings(jobs=2)).begin(attempt, Quiet()).result(timeout=300)
     assert there.environment.threads == here.environment.threads == 1
     assert [(e.correct, e.train_loss) for e in there.epochs] == [
         (e.correct, e.train_loss) for e in here.epochs

@@ -14,8 +14,10 @@ import pytest
 
 from grader import datasets
 from grader import records as r
-from grader.train import engines
-from grader.train.native import cache
+from grader.attempts import Attempt
+from grader.progress import Quiet
+from grader.retraining import Training
+from grader.train import cache, engines
 
 Build = Callable[..., r.ModelDescription]
 HEAD = (r.Flatten(name="f"), r.Dense(name="d", units=10, activation="softmax"))
@@ -40,24 +42,48 @@ def _processor_only(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_processors_take_the_native_engine_where_it_covers_the_job(job: Callable[..., r.TrainJob]) -> None:
     """The reason for Keras is the rubric's choice, or the layer that the native engine lacks."""
     noise = r.GaussianNoise(name="g", stddev=0.1)
-    assert engines.native_obstacle(job()) == ""
-    assert engines.native_obstacle(job(noise)) == "the native engine does not cover the layer GaussianNoise"
-    assert engines.native_obstacle(job(engine="keras")) == "the rubric asks for Keras"
+    assert engines.choose(job()) == ("native", "")
+    uncovered = "the native engine does not cover the layer GaussianNoise"
+    assert engines.choose(job(noise)) == ("keras", uncovered)
+    assert engines.choose(job(engine="keras")) == ("keras", "the rubric asks for Keras")
 
 
-def test_a_gpu_is_left_to_keras_unless_asked_otherwise(
+def test_a_gpu_is_taken_by_whoever_can_use_it(
     job: Callable[..., r.TrainJob], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With "auto" the GPU wins, with "native" the processor."""
-    monkeypatch.setattr(engines, "_has_gpu", lambda: True)
-    assert engines.native_obstacle(job()) == "this machine has a GPU"
-    assert engines.native_obstacle(job(engine="native")) == ""
+    """With "auto" JAX, then TensorFlow, then the processor; by name another one."""
+    monkeypatch.setattr(engines, "_shows_gpu", lambda: True)
+    monkeypatch.setattr(engines, "jax_obstacle", lambda job: "")
+    monkeypatch.setattr(engines, "_jax_sees_gpu", lambda: True)
+    assert engines.choose(job()) == ("jax", "")
+    assert engines.choose(job(beside=(2, 3))) == ("jax", "seeds 1, 2, 3 in one program")
+    assert engines.choose(job(engine="native")) == ("native", "")
+    monkeypatch.setattr(engines, "_jax_sees_gpu", lambda: False)
+    monkeypatch.setattr(engines, "_tensorflow_sees_gpu", lambda: True)
+    assert engines.choose(job()) == ("keras", "this machine has a GPU, but JAX sees no GPU")
+    monkeypatch.setattr(engines, "_tensorflow_sees_gpu", lambda: False)
+    assert engines.choose(job()) == ("native", "")
+
+
+def test_what_jax_does_not_train_goes_to_keras(
+    job: Callable[..., r.TrainJob], recipe: Callable[..., r.TrainingRecipe]
+) -> None:
+    """Images moved at random are made on the host; and this process has Keras on TensorFlow already."""
+    import keras
+
+    moved = (recipe(augmentation=r.Augmentation(rotation_range=10.0)),)
+    assert engines.choose(job(engine="jax", training=moved)) == (
+        "keras", "JAX does not train a recipe with augmentation",
+    )  # fmt: skip
+    assert keras.backend.backend() == "tensorflow"
+    taken = "Keras already runs on another backend in this process"
+    assert engines.choose(job(engine="jax")) == ("keras", taken)
 
 
 def _child(job: r.TrainJob, home: Path) -> list[dict[str, Any]]:
     """The events of a training child, after a last line that lists TensorFlow if it was imported."""
     source = "import sys, runpy; runpy.run_module('grader.train', run_name='__main__')\n"
-    source += "print('tensorflow' if 'tensorflow' in sys.modules else 'none', file=sys.stderr)"
+    source += "print('tensorflow' if sys.modules.get('tensorflow') else 'none', file=sys.stderr)"
     environment = {"PATH": "", "HOME": str(home), "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(
         [sys.executable, "-c", source],
@@ -78,6 +104,32 @@ def test_the_native_child_trains_without_tensorflow(job: Callable[..., r.TrainJo
     assert epoch["correct"] > 7_000
     assert end["ended"] == "finished"
     assert last["imported"] == "none"
+
+
+def test_the_child_on_jax_trains_without_tensorflow(job: Callable[..., r.TrainJob], tmp_path: Path) -> None:
+    """Two seeds in one program; the other one's run comes with the end, and starts from other weights."""
+    pytest.importorskip("jax")
+    start, *_, epoch, end, last = _child(job(engine="jax", beside=(2,)), tmp_path)
+    assert (start["engine"], start["engine_note"]) == ("jax", "seeds 1, 2 in one program")
+    assert "jax" in start["versions"]
+    assert epoch["correct"] > 7_000
+    (beside,) = end["beside"]
+    assert beside["seed"] == 2
+    assert beside["epochs"][0]["correct"] > 7_000
+    assert beside["epochs"][0]["train_loss"] != epoch["train_loss"]
+    assert last["imported"] == "none"
+
+
+def test_a_retraining_gives_the_runs_of_all_its_seeds(job: Callable[..., r.TrainJob]) -> None:
+    """Each has the environment; an attempt tells whose run it is."""
+    pytest.importorskip("jax")
+    asked = job(engine="jax", beside=(2,))
+    runs = Training(asked, Quiet()).run()
+    assert [run.seed for run in runs] == [1, 2]
+    assert runs[0].environment == runs[1].environment
+    other = Attempt(asked, 1, 3).of(2)
+    assert (other.job.seed, other.number) == (2, 2)
+    assert other.key == Attempt(job(engine="jax", seed=2), 2, 3).key
 
 
 def test_the_cache_is_the_users_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

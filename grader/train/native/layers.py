@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from grader import records as r
+from grader.train.covered import NotCovered, refuse_unknown
 from grader.train.native import fields as f
 from grader.train.native import layers_elements as elements
 from grader.train.native import layers_shapes as shapes
 from grader.train.native import layers_weighted as weighted
-from grader.train.native.covered import NotCovered, refuse_unknown
 from grader.train.native.plan import Plan, Tensor
 
 # For each record: how it is lowered, and which of its settings are handled.

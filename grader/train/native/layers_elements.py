@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from grader import records as r
+from grader.train.covered import NotCovered
 from grader.train.native import fields as f
 from grader.train.native.blocks import LANES
-from grader.train.native.covered import NotCovered
 from grader.train.native.layers_shapes import window
 from grader.train.native.plan import Plan, Tensor
 

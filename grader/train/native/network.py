@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from grader import records as r
+from grader.train.covered import NotCovered
+from grader.train.epochs import Outcome
 from grader.train.native import fields as f
 from grader.train.native import initial, layers
 from grader.train.native.blocks import LANES
-from grader.train.native.covered import NotCovered
 from grader.train.native.fields import Array
 from grader.train.native.machine import PARTS, Program, Step, assemble, clear, joined, turn, work
 from grader.train.native.optimizers import Optimizer
@@ -20,14 +20,6 @@ from grader.train.native.team import Team
 
 MOST_BYTES = 1_000_000_000  # of one network's arrays; more is left to Keras
 _EVALUATED = 8  # tiles at a time, if a batch has not more
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Of a mini-batch or a split: mean loss with penalties, and images that were right."""
-
-    loss: float
-    correct: int
 
 
 def planned(network: r.ModelDescription, recipe: r.TrainingRecipe) -> Plan:
@@ -113,7 +105,7 @@ class Network:
             slopes += self.l1 * np.sign(self.weights)
         if self.l2 is not None:
             slopes += 2 * self.l2 * self.weights
-        return Outcome(entropy / chosen.size + self.penalty(), int(hits)), slopes
+        return Outcome(entropy / chosen.size + self.penalty(), int(hits), chosen.size), slopes
 
     def step(self, images: Array, labels: Array, chosen: Array, optimizer: Optimizer) -> Outcome:
         outcome, slopes = self.slopes(images, labels, chosen)
@@ -145,4 +137,4 @@ class Network:
             chosen = np.arange(start, min(start + at_once, len(labels)))
             more, hits = self._execute(self.evaluation, images, labels, chosen, seeds)
             entropy, correct = entropy + more, correct + int(hits)
-        return Outcome(entropy / len(labels) + self.penalty(), correct)
+        return Outcome(entropy / len(labels) + self.penalty(), correct, len(labels))

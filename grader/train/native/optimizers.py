@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from grader import records as r
-from grader.train.native.covered import NotCovered, refuse_unknown
+from grader.train.covered import NotCovered, refuse_unknown
 from grader.train.native.fields import Array
 from grader.train.native.plan import Variable
 

@@ -6,8 +6,9 @@ A setting that is not known here, and is not at its default, is refused: also on
 from __future__ import annotations
 
 from grader import records as r
-from grader.train.native import callbacks, optimizers
-from grader.train.native.covered import NotCovered, refuse_unknown
+from grader.train import callbacks
+from grader.train.covered import NotCovered, refuse_unknown
+from grader.train.native import optimizers
 from grader.train.native.network import planned
 
 _LOSSES = ("categorical_crossentropy", "sparse_categorical_crossentropy")
@@ -17,7 +18,7 @@ _RECIPE = {
     # Told about the submission, or meant for others.
     "trained_on", "validated_on", "cell", "unsupported",
 }  # fmt: skip
-_JOB = {"network", "training", "dataset", "seed", "max_epochs", "stop_at", "engine"}
+_JOB = {"network", "training", "dataset", "seed", "beside", "max_epochs", "stop_at", "engine"}
 
 
 def obstacle(job: r.TrainJob) -> str:

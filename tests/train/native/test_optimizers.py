@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from grader import records as r
+from grader.train.covered import NotCovered
 from grader.train.native import optimizers
-from grader.train.native.covered import NotCovered
 from grader.train.native.plan import Variable
 
 RECORDS: list[Any] = [

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from grader import records as r
-from grader.train.native.covered import NotCovered, refuse_unknown
+from grader.train.covered import NotCovered, refuse_unknown
 
 _MONITORED = {"type", "monitor", "patience", "mode", "min_delta"}
 _HANDLED: dict[type[Any], set[str]] = {

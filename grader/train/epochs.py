@@ -1,0 +1,249 @@
+"""Epoch by epoch, seed by seed: what our own engines do alike, and `grader.train.loop` by Keras's `fit`.
+
+Every epoch trains on the images that the submission chose, in a new order, the last partial batch included,
+and then counts the correct images of the whole test split. How a network learns is the affair of a `Learner`.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from grader import records as r
+from grader.train.callbacks import EarlyStopping, Keeper, ReduceOnPlateau, StopAt
+from grader.train.rows import chosen
+
+Array = npt.NDArray[Any]
+Emit = Callable[[r.TrainEvent], None]
+_REPORT_EVERY = 0.5  # seconds
+
+
+class Outcome(NamedTuple):
+    """Of a mini-batch, an epoch or a split: mean loss with penalties, and images that were right."""
+
+    loss: float
+    correct: int
+    images: int
+
+
+class Pass(NamedTuple):
+    """What one seed trains on in an epoch: positions of images batch by batch, and the rate of each batch."""
+
+    batches: Sequence[Array]
+    rates: Sequence[float]
+
+
+Told = Callable[[int, Outcome], None]
+"""Told how many batches of an epoch are done, and what they came to so far."""
+
+
+class Learner(Protocol):
+    """A network with its weights, once for each seed of the job, and how it learns."""
+
+    def begin(self, recipe: r.TrainingRecipe, fresh: bool) -> None:
+        """Train by this recipe from now on; ``fresh``: with an optimizer that has no history."""
+
+    def train(self, passes: Sequence[Pass | None], told: Told) -> Sequence[Outcome | None]:
+        """One epoch of every seed that has a pass. May end early when a loss is no number."""
+
+    def evaluate(self, split: Literal["train", "test"], rows: Array | None = None) -> Sequence[Outcome]:
+        """Of every seed on a split, or on these rows of it, with moving averages and without Dropout."""
+
+    def get_weights(self, seed: int) -> Any:
+        """The weights of the seed at this place of the job's."""
+
+    def set_weights(self, seed: int, weights: Any) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Seed:
+    """One seed of a job: how far its run has come."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.shuffling = np.random.Generator(np.random.PCG64([seed, 1]))
+        self.epochs: list[r.EpochResult] = []
+        self.ended: r.Ended = "finished"
+        self.kept: int | None = None  # the epoch whose weights the network has, if not the last one
+        self.rate = 0.0
+        self.last_rate: float | None = None  # set last by a recipe, not by ReduceLROnPlateau
+
+
+class Trainer:
+    """An attempt for each seed of a job; events tell of the first one. `run` makes them all."""
+
+    def __init__(self, job: r.TrainJob, arrays: dict[str, Array], emit: Emit, learner: Learner) -> None:
+        self.job, self.emit, self.learner = job, emit, learner
+        self.labels = {"train": arrays["y_train"], "test": arrays["y_test"]}
+        self.seeds = [Seed(seed) for seed in (job.seed, *job.beside)]
+
+    def run(self) -> list[Seed]:
+        compiled: r.TrainingRecipe | None = None
+        try:
+            for recipe in self.job.training:
+                if all(self._left(seed) < 1 for seed in self.seeds):
+                    break
+                fresh = not (recipe.continues and compiled and compiled.loss == recipe.loss)
+                compiled = recipe if fresh else compiled
+                self.learner.begin(recipe, fresh)
+                self._fit(recipe, fresh)
+        finally:
+            self.learner.close()
+        return self.seeds
+
+    def _left(self, seed: Seed) -> int:
+        return self.job.max_epochs - len(seed.epochs) if seed.ended == "finished" else 0
+
+    def _fit(self, recipe: r.TrainingRecipe, fresh: bool) -> None:
+        if fresh:
+            for seed in self.seeds:
+                seed.last_rate = None
+        fits = [_Fit(self, n, recipe, min(recipe.epochs, self._left(s))) for n, s in enumerate(self.seeds)]
+        while any(fit.going for fit in fits):
+            self._epoch(fits)
+        for fit in fits:
+            fit.end(last=recipe is self.job.training[-1])
+
+    def _epoch(self, fits: list[_Fit]) -> None:
+        """Train, evaluate and report one epoch of every seed that still goes on."""
+        started = time.monotonic()
+        going = [fit if fit.going else None for fit in fits]
+        trained = self.learner.train([fit.next_pass() if fit else None for fit in going], self._told(fits[0]))
+        seconds = time.monotonic() - started
+        tested = self.learner.evaluate("test")
+        shown = tested
+        if any(fit and fit.held_out is not None for fit in going):  # alike for all seeds
+            shown = self.learner.evaluate("train", fits[0].held_out)
+        for fit, outcome, test, show in zip(going, trained, tested, shown, strict=True):
+            if fit is not None and outcome is not None:
+                result = fit.result(outcome, test, time.monotonic() - started, seconds)
+                if fit is fits[0]:
+                    self.emit(result)
+                fit.epoch_ended(outcome, test, show)
+
+    def _told(self, fit: _Fit) -> Told:
+        """Reports progress within an epoch, not too often."""
+        last = 0.0
+
+        def told(batches: int, so_far: Outcome) -> None:
+            nonlocal last
+            if fit.going and time.monotonic() - last > _REPORT_EVERY:
+                last = time.monotonic()
+                self.emit(r.BatchEvent(
+                    epoch=len(fit.seed.epochs) + 1,
+                    batch=batches,
+                    batches=fit.steps,
+                    loss=_finite(so_far.loss),
+                    accuracy=so_far.correct / so_far.images,
+                ))  # fmt: skip
+
+        return told
+
+
+class _Fit:
+    """One recipe being trained with one seed."""
+
+    def __init__(self, trainer: Trainer, place: int, recipe: r.TrainingRecipe, epochs: int) -> None:
+        self.trainer, self.place, self.recipe, self.epochs = trainer, place, recipe, epochs
+        self.seed = trainer.seeds[place]
+        self.begun, self.done, self.step, self.stopped = len(self.seed.epochs), 0, 0, False
+        self.stopping: list[EarlyStopping | StopAt] = [
+            EarlyStopping(c) for c in recipe.callbacks if isinstance(c, r.EarlyStopping)
+        ]
+        self.stopping += [StopAt(c) for c in recipe.callbacks if isinstance(c, r.StopAt)]
+        self.reducing = [ReduceOnPlateau(c) for c in recipe.callbacks if isinstance(c, r.ReduceLROnPlateau)]
+        self.keeper = Keeper(recipe.keeps) if recipe.keeps else None
+        images = len(trainer.labels["train"])
+        self.rows = chosen(recipe.rows, images)
+        watched = recipe.held_out and (recipe.callbacks or recipe.keeps)
+        # What the submission showed to its callbacks, where those were training images.
+        self.held_out = chosen(recipe.held_out, images) if watched else None
+        self.steps = recipe.steps_per_epoch or math.ceil(len(self.rows) / recipe.batch_size)
+        self.batches = self._endless()
+        if epochs > 0:
+            self.seed.kept = None
+
+    @property
+    def going(self) -> bool:
+        return self.done < self.epochs and not self.stopped and self.seed.ended == "finished"
+
+    def next_pass(self) -> Pass:
+        batches = [next(self.batches) for _ in range(self.steps)]
+        if self.recipe.rates_per == "epoch":
+            self._set_rate(self.done)
+            return Pass(batches, [self.seed.rate] * self.steps)
+        rates = []
+        for _ in batches:
+            self._set_rate(self.step)
+            self.step += 1
+            rates.append(self.seed.rate)
+        return Pass(batches, rates)
+
+    def _endless(self) -> Iterator[Array]:
+        """Batches of positions, pass after pass over the images, each in an order of its own."""
+        size, count = self.recipe.batch_size, len(self.rows)
+        while True:
+            order = self.seed.shuffling.permutation(count) if self.recipe.shuffle else np.arange(count)
+            for start in range(0, count, size):
+                yield self.rows[order[start : start + size]]
+
+    def _set_rate(self, index: int) -> None:
+        rate = self.recipe.learning_rates[min(index, len(self.recipe.learning_rates) - 1)]
+        if rate != self.seed.last_rate:
+            self.seed.rate = float(np.float32(rate))
+            self.seed.last_rate = rate
+
+    def result(self, trained: Outcome, tested: Outcome, seconds: float, training: float) -> r.EpochResult:
+        """The epoch that has just been trained, as it is reported."""
+        result = r.EpochResult(
+            epoch=len(self.seed.epochs) + 1,
+            learning_rate=self.seed.rate,
+            train_loss=_finite(trained.loss),
+            train_accuracy=trained.correct / trained.images,
+            validation_loss=_finite(tested.loss),
+            correct=tested.correct,
+            images=tested.images,
+            seconds=round(seconds, 3),
+            training_seconds=round(training, 3),
+        )
+        self.seed.epochs.append(result)
+        return result
+
+    def epoch_ended(self, trained: Outcome, tested: Outcome, shown: Outcome) -> None:
+        """Callbacks have their say, and so has the outcome."""
+        stop_at = self.trainer.job.stop_at
+        if not math.isfinite(trained.loss):
+            self.seed.ended = "diverged"
+        elif stop_at is not None and tested.correct >= stop_at:
+            self.seed.ended = "threshold_reached"
+        logs = {
+            "loss": trained.loss, "accuracy": trained.correct / trained.images,
+            "val_loss": shown.loss, "val_accuracy": shown.correct / shown.images,
+        }  # fmt: skip
+        learner, epoch = self.trainer.learner, self.done
+        if self.keeper is not None:
+            self.keeper.epoch_ended(epoch, logs, lambda: learner.get_weights(self.place))
+        for reducing in self.reducing:
+            self.seed.rate = reducing.epoch_ended(logs, self.seed.rate)
+        self.stopped = max([each.epoch_ended(epoch, logs) for each in self.stopping], default=False)
+        self.done += 1
+
+    def end(self, last: bool) -> None:
+        """The weights that are kept come back, unless the run is over."""
+        if self.seed.ended != "finished":
+            return
+        if self.keeper is not None and self.keeper.epoch and self.epochs > 0:
+            self.trainer.learner.set_weights(self.place, self.keeper.weights)
+            self.seed.kept = self.begun + self.keeper.epoch
+        if self.done < self.epochs and last:
+            self.seed.ended = "early_stopping"
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,38 @@
+"""Runs one of our own engines for a test, in this process or, for JAX, in one of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from grader import records as r
+from grader.train import engines
+from grader.train.epochs import Trainer
+
+
+@dataclass
+class Done:
+    """What came of a run, its final weights in Keras's order, and of the seeds beside it."""
+
+    epochs: list[Any]
+    ended: str
+    kept: int | None
+    weights: list[Any]
+    beside: tuple[Any, ...]
+
+
+def run(engine: str, job: r.TrainJob, arrays: dict[str, Any], weights: Any = None) -> Done:
+    """From the given weights, or from those that the job's seed draws."""
+    if engine == "jax":
+        from grader.train.on_jax import support
+
+        assert not support.obstacle(job)
+        support.prepare()
+    learner = engines.learner(engine, job, arrays)
+    if weights is not None:
+        learner.set_weights(0, weights)
+    events: list[Any] = []
+    first, *beside = Trainer(job, arrays, events.append, learner).run()
+    told = [e for e in events if isinstance(e, r.EpochResult)]
+    assert told == first.epochs
+    return Done(first.epochs, first.ended, first.kept, learner.get_weights(0), tuple(beside))

@@ -1,0 +1,310 @@
+"""Whole runs of our own engines: the same epochs as the Keras trainer's, and how runs end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache, partial
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+import pytest
+from run_engine import Done, run
+
+from grader import datasets
+from grader import records as r
+from grader.train.epochs import Trainer
+from grader.train.native.learner import Learner
+
+Build = Callable[..., r.ModelDescription]
+BATCH = 32
+IMAGES = 300
+LAYERS: tuple[r.Layer, ...] = (
+    r.Conv2D(name="a", filters=6, kernel_size=(3, 3), strides=(2, 2), activation="relu"),
+    r.BatchNormalization(name="b", momentum=0.8),
+    r.MaxPooling2D(name="c"),
+    r.Conv2D(name="d", filters=10, kernel_size=(6, 6), kernel_regularizer=r.L1L2(l2=1e-3)),
+    r.Flatten(name="e"),
+    r.ActivationLayer(name="f", activation="softmax"),
+)
+
+
+@pytest.fixture(scope="module")
+def arrays() -> dict[str, Any]:
+    return _arrays()
+
+
+@cache
+def _arrays() -> dict[str, Any]:
+    data = datasets.load(datasets.MNIST)
+    return {
+        "x_train": data.x_train[:IMAGES],
+        "y_train": data.y_train[:IMAGES],
+        "x_test": data.x_test[:200],
+        "y_test": data.y_test[:200],
+    }
+
+
+@pytest.fixture
+def job(network: Build) -> Callable[..., r.TrainJob]:
+    """A job with one recipe of three epochs, with changes to it; or with several recipes."""
+
+    def build(*recipes: dict[str, Any], dropout: bool = False, **changes: Any) -> r.TrainJob:
+        usual = {
+            "optimizer": r.Adam(), "learning_rates": (0.003,), "epochs": 3, "batch_size": BATCH,
+            "shuffle": False,
+        }  # fmt: skip
+        made = tuple(r.TrainingRecipe(**(usual | own)) for own in (recipes or ({},)))
+        layers = changes.pop("layers", LAYERS)
+        fields = {"seed": 5, "max_epochs": 20} | changes
+        if dropout:
+            layers = (*LAYERS[:3], r.Dropout(name="g", rate=0.2), *LAYERS[3:])
+        return r.TrainJob(network=network(*layers), training=made, dataset=datasets.MNIST, **fields)
+
+    return build
+
+
+@pytest.fixture(scope="module")
+def on_jax() -> Iterator[Callable[..., Done]]:
+    """A process in which Keras runs on JAX; in this one it runs on TensorFlow."""
+    pytest.importorskip("jax")
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        yield lambda *arguments: pool.submit(run, "jax", *arguments).result()
+
+
+@pytest.fixture(params=["native", "jax"])
+def engine(request: pytest.FixtureRequest) -> Callable[..., Done]:
+    """Runs a job with given weights, or its seed's, by one of the engines."""
+    if request.param == "native":
+        return partial(run, "native")
+    return request.getfixturevalue("on_jax")
+
+
+STEPS = math.ceil(IMAGES / BATCH)
+PLATEAU = {"monitor": "val_accuracy", "min_delta": 0.5}
+RUNS: dict[str, tuple[dict[str, Any], ...]] = {
+    "adam": ({},),
+    "nesterov, rates by epoch": (
+        {"optimizer": r.SGD(momentum=0.9, nesterov=True), "learning_rates": (0.05, 0.02, 0.01)},
+    ),
+    "rates by step": ({"learning_rates": tuple(0.01 / n for n in range(1, 3 * STEPS)), "rates_per": "step"},),
+    "rmsprop, sparse": ({"optimizer": r.RMSprop(), "loss": r.Loss(name="sparse_categorical_crossentropy")},),
+    "other scaling, other batch": (
+        {"scaling": r.InputScaling(scale=2 / 255, offset=-1.0), "batch_size": 100},
+    ),
+    "early stopping": ({"callbacks": (r.EarlyStopping(patience=1, **PLATEAU),), "epochs": 6},),
+    "early stopping at a baseline": (
+        {"callbacks": (r.EarlyStopping(monitor="loss", baseline=0.1, patience=2),), "epochs": 6},
+    ),
+    "early stopping from an epoch on": (
+        {"callbacks": (r.EarlyStopping(start_from_epoch=2, **PLATEAU),), "epochs": 6},
+    ),
+    "plateau": (
+        {"callbacks": (r.ReduceLROnPlateau(factor=0.5, patience=1, cooldown=1, **PLATEAU),), "epochs": 6},
+    ),
+    "plateau to a least rate": (
+        {"callbacks": (r.ReduceLROnPlateau(patience=1, min_lr=0.001, **PLATEAU),), "epochs": 5},
+    ),
+    "a part of the split": ({"rows": ((0, 50), (100, 250)), "batch_size": 40},),
+    "callbacks on what was held out": (
+        {
+            "rows": ((0, 250),),
+            "held_out": ((250, 300),),
+            "epochs": 6,
+            "callbacks": (r.EarlyStopping(patience=1, **PLATEAU),),
+        },
+    ),
+    "epochs of few steps": ({"steps_per_epoch": 4, "epochs": 5},),
+    "epochs of many steps": ({"steps_per_epoch": 13, "epochs": 2},),
+    "stopping at a value": (
+        {"callbacks": (r.StopAt(monitor="accuracy", value=0.2, side="above"),), "epochs": 6},
+    ),
+    "stopping below a value": (
+        {"callbacks": (r.StopAt(monitor="loss", value=2.0, side="below"),), "epochs": 6},
+    ),
+    "the best weights": (
+        {"keeps": r.Kept(monitor="loss", mode="min"), "learning_rates": (0.003, 0.0, 0.0), "epochs": 3},
+    ),
+    "the weights of an epoch": ({"keeps": r.Kept(epoch=2)}, {"continues": True, "epochs": 1}),
+    "going on": ({}, {"continues": True, "epochs": 2}),
+    "compiled again": ({}, {"epochs": 2, "batch_size": 50, "optimizer": r.Adagrad()}),
+}
+
+
+# What the native engine leaves to others.
+MORE: dict[str, tuple[dict[str, Any], ...]] = {
+    "class weights": ({"class_weights": (1.0, 5.0, 0.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0, 3.0)},),
+    "sample weights": ({"rows": ((20, 220),), "sample_weights": tuple(n / 100 for n in range(200))},),
+    "frozen, then not": ({"frozen": ("a", "b"), "epochs": 2}, {"epochs": 1}),
+    "pixels each scaled": (
+        {"scaling": r.InputScaling(pixel_scale=(0.004,) * 784, pixel_offset=(0.5,) * 392 + (0.0,) * 392)},
+    ),
+    "binary cross-entropy": ({"loss": r.Loss(name="binary_crossentropy")},),
+    "squares": ({"loss": r.Loss(name="mean_squared_error")},),
+    "two losses": ({}, {"loss": r.Loss(name="mean_squared_error"), "epochs": 2}),
+    "old Nadam, clipped": ({"optimizer": r.Nadam(schedule_decay=0.004, clipnorm=0.5)},),
+    "decay of weights": ({"optimizer": r.Adam(weight_decay=0.01, amsgrad=True)},),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_epoch_is_the_keras_trainers(
+    name: str, engine: Callable[..., Done], job: Callable[..., r.TrainJob], arrays: dict[str, Any]
+) -> None:
+    """From the same weights, without shuffling: losses to 1 %, rates, counts to 2 images, and the end."""
+    _same_as_keras(job(*RUNS[name]), engine, arrays)
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_jax_trains_what_the_native_engine_does_not(
+    name: str, on_jax: Callable[..., Done], job: Callable[..., r.TrainJob], arrays: dict[str, Any]
+) -> None:
+    """The same comparison, for recipes that only Keras's own layers and losses know."""
+    _same_as_keras(job(*MORE[name]), on_jax, arrays)
+
+
+OTHER_LAYERS: tuple[r.Layer, ...] = (
+    r.ZeroPadding2D(name="a", padding=((1, 1), (1, 1))),
+    r.Conv2D(name="b", filters=6, kernel_size=(3, 3), strides=(2, 2), padding="same", use_bias=False),
+    r.BatchNormalization(name="c"),
+    r.LeakyReLU(name="d"),
+    r.DepthwiseConv2D(name="e", kernel_size=(3, 3), padding="same", activation="elu"),
+    r.Merge(name="f", type="Add", inbound=("d", "e")),
+    r.SeparableConv2D(name="g", filters=8, kernel_size=(3, 3), inbound=("f",), activation="silu"),
+    r.AveragePooling2D(name="h", pool_size=(3, 3), strides=(2, 2), padding="same"),
+    r.Conv2D(name="i", filters=10, kernel_size=(1, 1), dilation_rate=(1, 1)),
+    r.GlobalAveragePooling2D(name="j"),
+    r.LayerNormalization(name="k"),
+    r.Dense(name="l", units=10, activation="sigmoid"),
+)
+
+
+def test_jax_trains_other_layers_as_tensorflow_does(
+    on_jax: Callable[..., Done], job: Callable[..., r.TrainJob], arrays: dict[str, Any]
+) -> None:
+    """A network of the layers that the other comparisons lack, under a binary cross-entropy."""
+    recipe = {"loss": r.Loss(name="binary_crossentropy"), "optimizer": r.SGD(momentum=0.9)}
+    _same_as_keras(job(recipe, layers=OTHER_LAYERS), on_jax, arrays)
+
+
+def _same_as_keras(job: r.TrainJob, engine: Callable[..., Done], arrays: dict[str, Any]) -> None:
+    weights, wanted = _by_keras(job.model_dump_json())
+    done = engine(job, arrays, weights)
+    assert (done.ended, done.kept) == (wanted.ended, wanted.kept)
+    assert [e.epoch for e in done.epochs] == [e.epoch for e in wanted.epochs]
+    assert [e.learning_rate for e in done.epochs] == pytest.approx([e.learning_rate for e in wanted.epochs])
+    for mine, other in zip(done.epochs, wanted.epochs, strict=True):
+        assert mine.train_loss == pytest.approx(other.train_loss, rel=0.01)
+        assert mine.validation_loss == pytest.approx(other.validation_loss, rel=0.01)
+        assert mine.train_accuracy == pytest.approx(other.train_accuracy, abs=2.1 / IMAGES)
+        assert abs(mine.correct - other.correct) <= 2
+    for a, b in zip(done.weights, wanted.weights, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0.02, atol=0.01)
+
+
+@cache
+def _by_keras(job: str) -> tuple[list[Any], Done]:
+    """The weights that the Keras trainer began with, and what came of them."""
+    from grader.train import loop
+
+    events: list[Any] = []
+    trainer = loop.Trainer(r.TrainJob.model_validate_json(job), _arrays(), events.append)
+    weights = trainer.model.get_weights()
+    ended = trainer.run()
+    epochs = [e for e in events if isinstance(e, r.EpochResult)]
+    return weights, Done(epochs, ended, trainer.kept, trainer.model.get_weights(), ())
+
+
+def test_the_same_seed_gives_the_same_run(
+    engine: Callable[..., Done], job: Callable[..., r.TrainJob], arrays: dict[str, Any]
+) -> None:
+    """Every count and loss again, bit by bit; another seed shuffles and starts otherwise."""
+    first, again, other = (_numbers(engine(job({"shuffle": True}, seed=s), arrays).epochs) for s in (5, 5, 6))
+    assert first == again
+    assert first != other
+
+
+def _numbers(epochs: Any) -> list[tuple[Any, ...]]:
+    return [(e.correct, e.train_loss, e.validation_loss) for e in epochs]
+
+
+SHUFFLED = {"shuffle": True, "epochs": 4, "batch_size": 64}
+TOGETHER: dict[str, tuple[tuple[dict[str, Any], ...], dict[str, Any]]] = {
+    "plain": ((SHUFFLED,), {}),
+    "each ends at its time": (
+        (SHUFFLED | {"callbacks": (r.StopAt(monitor="loss", value=1.5, side="below"),)}, {"continues": True}),
+        {},
+    ),
+    "each stops at the threshold": ((SHUFFLED,), {"stop_at": 60}),
+    "each keeps its best": ((SHUFFLED | {"keeps": r.Kept()}, {"epochs": 1, "continues": True}), {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TOGETHER)
+def test_seeds_in_one_program_come_out_as_each_alone(
+    name: str, on_jax: Callable[..., Done], job: Callable[..., r.TrainJob], arrays: dict[str, Any]
+) -> None:
+    """Three seeds with Dropout, on JAX: losses, counts, ends and kept epochs to rounding, seed by seed."""
+    recipes, changes = TOGETHER[name]
+    seeds = (5, 6, 7)
+    made = job(*recipes, dropout=True, seed=5, **changes)
+    alone = [on_jax(made.model_copy(update={"seed": seed}), arrays) for seed in seeds]
+    first = on_jax(made.model_copy(update={"beside": (6, 7)}), arrays)
+    assert [beside.seed for beside in first.beside] == [6, 7]
+    for one, together in zip(alone, (first, *first.beside), strict=True):
+        assert (one.ended, one.kept) == (together.ended, together.kept)
+        assert [e.train_loss for e in one.epochs] == pytest.approx(
+            [e.train_loss for e in together.epochs], rel=1e-2
+        )
+        assert all(abs(a.correct - b.correct) <= 2 for a, b in zip(one.epochs, together.epochs, strict=True))
+
+
+def test_every_epoch_trains_on_every_image_in_a_new_order(
+    job: Callable[..., r.TrainJob], arrays: dict[str, Any]
+) -> None:
+    """300 images in ten steps, the last one of 12; two epochs differ in their order."""
+    made = job({"shuffle": True, "epochs": 2})
+    learner = Learner(made, arrays)
+    seen: list[Any] = []
+    step = learner.network.step
+
+    def watched(images: Any, labels: Any, chosen: Any, optimizer: Any) -> Any:
+        seen.append(chosen)
+        return step(images, labels, chosen, optimizer)
+
+    learner.network.step = watched  # type: ignore[method-assign]
+    Trainer(made, arrays, lambda event: None, learner).run()
+    assert [len(chosen) for chosen in seen] == [*[32] * 9, 12] * 2
+    one, two = np.concatenate(seen[:10]), np.concatenate(seen[10:])
+    assert sorted(one) == sorted(two) == list(range(IMAGES))
+    assert (one != two).any()
+
+
+def test_a_loss_that_is_no_number_ends_the_run(
+    engine: Callable[..., Done], job: Callable[..., r.TrainJob], arrays: dict[str, Any]
+) -> None:
+    """A learning rate of 10^30 diverges; the run says so and stops within the epoch."""
+    done = engine(job({"optimizer": r.SGD(), "learning_rates": (1e30,)}), arrays)
+    assert done.ended == "diverged"
+    assert len(done.epochs) == 1
+    assert done.epochs[0].train_loss is None
+
+
+def test_a_run_stops_at_the_threshold(
+    engine: Callable[..., Done], job: Callable[..., r.TrainJob], arrays: dict[str, Any]
+) -> None:
+    """As soon as enough images are correct, nothing more is trained."""
+    done = engine(job(stop_at=1), arrays)
+    assert done.ended == "threshold_reached"
+    assert len(done.epochs) == 1
+
+
+def test_epochs_are_cut_at_the_limit(
+    engine: Callable[..., Done], job: Callable[..., r.TrainJob], arrays: dict[str, Any]
+) -> None:
+    """A longer recipe ends after the rubric's epochs, across fits."""
+    done = engine(job({}, {}, max_epochs=4), arrays)
+    assert [e.epoch for e in done.epochs] == [1, 2, 3, 4]
+    assert done.ended == "finished"
