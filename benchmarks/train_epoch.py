@@ -1,19 +1,25 @@
-"""Training steps of the native engine and of Keras's `fit`, interleaved in one run, as ratios.
+"""Training steps of every engine and of Keras's `fit`, interleaved in one run, as ratios.
 
-    python benchmarks/train_epoch.py [--steps 40] [--repeats 5] [--network submission-3]
+    python benchmarks/train_epoch.py [--steps 40] [--repeats 5] [--network submission-3] [--engine native]
 
-For each network: the shortest time of a step of each engine, and what the step would take at the speed at
-which a large matrix product runs here. Beside time on the clock stands time of the processor, all threads
-together: on a machine that is busy otherwise, only that can be compared.
+Engines: `fit` is Keras's on TensorFlow, which the others are compared with, `fit-jax` Keras's on JAX;
+`native` and `jax` are grader's own. Each has a process of its own and trains in turn, one epoch of so many
+steps at a time; the shortest counts. Told are milliseconds per step on the clock and of the processor, all
+threads together (on a machine that is busy otherwise, only that can be compared), seconds until the first
+epoch is done, from the start of the process, and its largest memory. The limit is what a step would take at
+the speed at which a large matrix product runs here.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import resource
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -22,10 +28,11 @@ import numpy as np
 
 from grader import datasets, shapes
 from grader import records as r
-from grader.train import cache
+from grader.train import engines
 
 BATCH = 128
-Array = Any
+ENGINES = ("fit", "fit-jax", "native", "jax")
+Epoch = Callable[[], None]
 
 
 def main() -> None:
@@ -35,37 +42,72 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--network", choices=NETWORKS, action="append")
+    parser.add_argument("--engine", choices=ENGINES, action="append")
+    parser.add_argument("--seeds", type=int, default=1, help="in one program of the engine jax")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    cache.prepare()
-    data = datasets.load(datasets.MNIST)
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, batches of {BATCH}; milliseconds per step")
-    engines = f"{'Keras':>8} {'native':>8} {'ratio':>6}"
-    print(f"{'network':14} {engines} | {engines} | limit")
-    print(f"{'':14} {'on the clock':^24} | {'of the processor':^24} |")
+    if given.worker:
+        _work(given.engine[0], given.network[0], given.steps, given.seeds)
+        return
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, batches of {BATCH}")
+    print("network         engine     ms/step   fit/it |  cpu ms   fit/it |  limit | first epoch | memory")
     for name in given.network or NETWORKS:
-        _report(name, network(*NETWORKS[name]), data, given.steps, given.repeats)
-    print(f"at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB, both engines together")
+        _compare(name, given.engine or ENGINES, given.steps, given.repeats, given.seeds)
 
 
-def _report(name: str, network: r.ModelDescription, data: Any, steps: int, repeats: int) -> None:
-    recipe = r.TrainingRecipe(
-        optimizer=r.Adam(), learning_rates=(0.003,), epochs=1, batch_size=BATCH, shuffle=False
-    )
-    images, labels = data.x_train[: steps * BATCH], data.y_train[: steps * BATCH]
-    run = [_keras(network, recipe, images, labels), _native(network, recipe, images, labels)]
-    wall, cpu, limit = [[np.inf] * 2 for _ in range(2)] + [[np.inf]]
+def _compare(name: str, names: Iterable[str], steps: int, repeats: int, seeds: int) -> None:
+    workers = {engine: Worker(engine, name, steps, seeds) for engine in names}
+    floating = min(_product() for _ in range(3))
     for _ in range(repeats):
-        limit[0] = min(limit[0], _product())
-        for n, once in enumerate(run):
-            begun, used = time.perf_counter(), time.process_time()
-            once()
-            wall[n] = min(wall[n], (time.perf_counter() - begun) / steps * 1e3)
-            cpu[n] = min(cpu[n], (time.process_time() - used) / steps * 1e3)
+        for worker in workers.values():
+            worker.epoch()
+        floating = min(floating, _product())
     # Forth, and back to inputs and to weights: three times the multiplications, two operations each.
-    multiplications = sum(layer.multiplications for layer in shapes.analyse(network).layers)
-    least = 6 * multiplications * BATCH * limit[0] * 1e3
-    columns = " | ".join(f"{k:8.2f} {n:8.2f} {k / n:6.1f}" for k, n in (wall, cpu))
-    print(f"{name:14} {columns} | {least:5.2f}", flush=True)
+    described = shapes.analyse(network(*NETWORKS[name])).layers
+    limit = 6 * sum(layer.multiplications for layer in described) * BATCH * floating * 1e3
+    base = workers.get("fit")
+    for engine, worker in workers.items():
+        wall, cpu = worker.wall / steps * 1e3, worker.cpu / steps * 1e3
+        ratios = (base.wall / worker.wall, base.cpu / worker.cpu) if base else (0.0, 0.0)
+        memory = worker.close()
+        print(
+            f"{name:15} {engine:8} {wall:9.2f} {ratios[0]:8.2f} | {cpu:7.1f} {ratios[1]:8.2f} | {limit:6.2f} "
+            f"| {worker.start:9.1f} s | {memory / 1e3:4.0f} MB",
+            flush=True,
+        )
+
+
+class Worker:
+    """A process in which one engine has one network ready."""
+
+    def __init__(self, engine: str, name: str, steps: int, seeds: int) -> None:
+        command = [sys.executable, __file__, "--worker", "--engine", engine, "--network", name]
+        command += ["--steps", str(steps), "--seeds", str(seeds)]
+        begun = time.perf_counter()
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._read()
+        self.start = time.perf_counter() - begun
+        self.wall = self.cpu = np.inf
+
+    def epoch(self) -> None:
+        told = self._tell("epoch")
+        self.wall, self.cpu = min(self.wall, told["wall"]), min(self.cpu, told["cpu"])
+
+    def close(self) -> float:
+        """Kilobytes that it has had at most."""
+        memory = self._tell("close")["memory"]
+        self._process.wait()
+        return memory
+
+    def _tell(self, word: str) -> dict[str, float]:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{word}\n")
+        self._process.stdin.flush()
+        return self._read()
+
+    def _read(self) -> dict[str, float]:
+        assert self._process.stdout is not None
+        return json.loads(self._process.stdout.readline())
 
 
 def _product(size: int = 1024) -> float:
@@ -76,42 +118,74 @@ def _product(size: int = 1024) -> float:
     return (time.perf_counter() - begun) / (2 * size**3)
 
 
-def _native(network: r.ModelDescription, recipe: r.TrainingRecipe, images: Array, labels: Array) -> Any:
-    from grader.train.native.network import Network
-    from grader.train.native.optimizers import Optimizer
-    from grader.train.native.team import Team
+# --- in a worker --------------------------------------------------------------------------------
 
-    made = Network(network, recipe, 1, Team())
-    optimizer = Optimizer(recipe.optimizer, 0.003, made.plan.variables, made.plan.parameters)
-    rows, classes = images.reshape(len(images), -1).copy(), labels.astype(np.int64)
+
+def _work(engine: str, name: str, steps: int, seeds: int) -> None:
+    epoch = _ready(engine, network(*NETWORKS[name]), steps, seeds)
+    epoch()
+    print("{}", flush=True)
+    for line in sys.stdin:
+        if line.strip() == "close":
+            print(json.dumps({"memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}), flush=True)
+            return
+        begun, used = time.perf_counter(), time.process_time()
+        epoch()
+        told = {"wall": time.perf_counter() - begun, "cpu": time.process_time() - used}
+        print(json.dumps(told), flush=True)
+
+
+def _ready(engine: str, described: r.ModelDescription, steps: int, seeds: int) -> Epoch:
+    recipe = r.TrainingRecipe(
+        optimizer=r.Adam(), learning_rates=(0.003,), epochs=1, batch_size=BATCH, shuffle=False
+    )
+    job = r.TrainJob(
+        network=described, training=(recipe,), dataset=datasets.MNIST, seed=1, max_epochs=1,
+        beside=tuple(range(2, 1 + seeds)) if engine == "jax" else (),
+    )  # fmt: skip
+    data = datasets.load(job.dataset)
+    count = steps * BATCH
+    arrays = {
+        "x_train": data.x_train[:count], "y_train": data.y_train[:count],
+        "x_test": data.x_test[:BATCH], "y_test": data.y_test[:BATCH],
+    }  # fmt: skip
+    if engine == "fit-jax":
+        os.environ["KERAS_BACKEND"] = "jax"
+    return _fit(job, arrays) if engine.startswith("fit") else _own(engine, job, arrays, steps)
+
+
+def _own(engine: str, job: r.TrainJob, arrays: dict[str, Any], steps: int) -> Epoch:
+    from grader.train.epochs import Pass
+
+    engines.ENVIRONMENTS[engine]()  # sets up the process
+    learner = engines.learner(engine, job, arrays)
+    learner.begin(job.training[0], fresh=True)
+    order = np.arange(steps * BATCH)
+    own = Pass(list(order.reshape(steps, BATCH)), [0.003] * steps)
 
     def epoch() -> None:
-        for start in range(0, len(rows), BATCH):
-            made.step(rows, classes, np.arange(start, start + BATCH), optimizer)
+        learner.train([own] * (1 + len(job.beside)), lambda batches, so_far: None)
 
-    epoch()
     return epoch
 
 
-def _keras(
-    network: r.ModelDescription, recipe: r.TrainingRecipe, images: Array, labels: Array
-) -> Callable[[], None]:
+def _fit(job: r.TrainJob, arrays: dict[str, Any]) -> Epoch:
     from grader.train import build, feeding
 
-    model = build.model(network)
+    (recipe,) = job.training
+    model = build.model(job.network)
     model.compile(
         optimizer=build.optimizer(recipe),
         loss=build.loss(recipe.loss),
         metrics=[build.accuracy(recipe.loss)],
-        jit_compile=False,
+        jit_compile="auto" if os.environ.get("KERAS_BACKEND") == "jax" else False,
     )
-    x = feeding.inputs(images, recipe, model.input_shape[1:])
-    y = feeding.targets(labels, recipe.loss, 10)
+    x = feeding.inputs(arrays["x_train"], recipe, model.input_shape[1:])
+    y = feeding.targets(arrays["y_train"], recipe.loss, 10)
 
     def epoch() -> None:
         model.fit(x, y, batch_size=BATCH, epochs=1, verbose=0, shuffle=False)
 
-    epoch()
     return epoch
 
 

@@ -343,7 +343,7 @@ def test_seeds_that_were_trained_together_are_not_trained_again(
     batch, engine = class_of(2, 3), Engine(run)
     policy = batch.grading.rubric.training.model_copy(update={"seeds_at_once": 3})
     changed = batch.grading.rubric.model_copy(update={"training": policy})
-    batch.grading = replace(batch.grading, loaded=replace(batch.grading.loaded, rubric=changed))
+    batch.grading = replace(batch.grading, loaded=batch.grading.loaded.model_copy(update={"rubric": changed}))
     batch.retrain(batch.structure(), engine)
     assert [number for number, _ in engine.made] == [1, 1]
     grades = [e.grade for e in batch.store.results().entries]

@@ -135,16 +135,19 @@ def gather(  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def correlate(typing, outs, ins, dy, d0, dstep, x, x0, xstep, count, sums, s0, apart):  # type: ignore[no-untyped-def]
-    """``sums[s0 + i * apart + 16 o] += x[x0 + n * xstep + 16 i] * dy[d0 + n * dstep + 16 o]``.
+def correlate(  # type: ignore[no-untyped-def]
+    typing, outs, ins, dy, d0, dline, dstep, x, x0, xline, xstep, lines, count, sums, s0, apart
+):
+    """``sums[s0 + i * apart + 16 o] += x[x0 + at(l, n) + 16 i] * dy[d0 + at(l, n) + 16 o]``.
 
-    For every i < ``ins`` and o < ``outs``, summed over n < ``count``.
+    For every i < ``ins`` and o < ``outs``, summed over l < ``lines`` and n < ``count``; ``at`` is
+    ``l * line + n * step`` with the steps of each.
     """
-    given = (outs, ins, dy, d0, dstep, x, x0, xstep, count, sums, s0, apart)
+    given = (outs, ins, dy, d0, dline, dstep, x, x0, xline, xstep, lines, count, sums, s0, apart)
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        outs, ins, dy, d0, dstep, x, x0, xstep, count, sums, s0, apart = arguments
-        dy, x, sums = (_data(context, builder, signature.args[n], arguments[n]) for n in (2, 5, 9))
+        outs, ins, dy, d0, dline, dstep, x, x0, xline, xstep, lines, count, sums, s0, apart = arguments
+        dy, x, sums = (_data(context, builder, signature.args[n], arguments[n]) for n in (2, 6, 12))
 
         def block(number: int) -> None:
             rows, columns = range(number // 100), range(number % 100)
@@ -156,15 +159,18 @@ def correlate(typing, outs, ins, dy, d0, dstep, x, x0, xstep, count, sums, s0, a
                     at[i, o] = builder.add(start, _number(LANES * o))
                     held[i, o] = cgutils.alloca_once(builder, _VECTOR)
                     builder.store(_load(builder, sums, at[i, o]), held[i, o])
-            with cgutils.for_range(builder, count) as loop:
-                wanted = builder.add(d0, builder.mul(loop.index, dstep))
-                source = builder.add(x0, builder.mul(loop.index, xstep))
-                slopes = [_load(builder, dy, builder.add(wanted, _number(LANES * o))) for o in columns]
-                for i in rows:
-                    vector = _load(builder, x, builder.add(source, _number(LANES * i)))
-                    for o in columns:
-                        total = _fma(builder, vector, slopes[o], builder.load(held[i, o]))
-                        builder.store(total, held[i, o])
+            with cgutils.for_range(builder, lines) as line:
+                d1 = builder.add(d0, builder.mul(line.index, dline))
+                x1 = builder.add(x0, builder.mul(line.index, xline))
+                with cgutils.for_range(builder, count) as loop:
+                    wanted = builder.add(d1, builder.mul(loop.index, dstep))
+                    source = builder.add(x1, builder.mul(loop.index, xstep))
+                    slopes = [_load(builder, dy, builder.add(wanted, _number(LANES * o))) for o in columns]
+                    for i in rows:
+                        vector = _load(builder, x, builder.add(source, _number(LANES * i)))
+                        for o in columns:
+                            total = _fma(builder, vector, slopes[o], builder.load(held[i, o]))
+                            builder.store(total, held[i, o])
             for key, index in at.items():
                 _store(builder, builder.load(held[key]), sums, index)
 

@@ -61,3 +61,13 @@ def call(typing, address, target, row, real):  # type: ignore[no-untyped-def]
         return context.get_dummy_value()
 
     return types.void(address, *kinds), generate
+
+
+@intrinsic
+def either(typing, condition, yes, no):  # type: ignore[no-untyped-def]
+    """One of two numbers that are both there: ``yes if condition else no`` may become a jump."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return builder.select(*arguments)
+
+    return yes(types.boolean, yes, yes), generate

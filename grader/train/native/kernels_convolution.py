@@ -86,15 +86,17 @@ def _slopes_of_block(
             along = kx * row[f.DILATION_COLUMNS] - row[f.PAD_COLUMNS]
             left, right = _range(width, row[f.COLUMNS], row[f.STRIDE_COLUMNS], along)
             weight = ((ky * row[f.KERNEL_COLUMNS] + kx) * ins + i) * outs + o
-            for y in range(max(top, first), min(bottom, last)):
-                pixel = (y * row[f.STRIDE_ROWS] + down) * width + left * row[f.STRIDE_COLUMNS] + along
-                correlate(
-                    out_size, in_size,
-                    tile.values, row[f.DST] + ((y * row[f.COLUMNS] + left) * outs + o) * LANES, outs * LANES,
-                    tile.values, row[f.SRC] + (pixel * ins + i) * LANES,
-                    row[f.STRIDE_COLUMNS] * ins * LANES, right - left,
-                    tile.scratch, weight * LANES, outs * LANES,
-                )  # fmt: skip
+            y = max(top, first)
+            pixel = (y * row[f.STRIDE_ROWS] + down) * width + left * row[f.STRIDE_COLUMNS] + along
+            correlate(
+                out_size, in_size,
+                tile.values, row[f.DST] + ((y * row[f.COLUMNS] + left) * outs + o) * LANES,
+                row[f.COLUMNS] * outs * LANES, outs * LANES,
+                tile.values, row[f.SRC] + (pixel * ins + i) * LANES,
+                row[f.STRIDE_ROWS] * width * ins * LANES, row[f.STRIDE_COLUMNS] * ins * LANES,
+                max(0, min(bottom, last) - y), right - left,
+                tile.scratch, weight * LANES, outs * LANES,
+            )  # fmt: skip
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc"})

@@ -11,7 +11,7 @@ from numba.extending import intrinsic
 
 from grader.train.native import fields as f
 from grader.train.native.blocks import LANES
-from grader.train.native.compiled import compiled, inlined
+from grader.train.native.compiled import compiled, either, inlined
 from grader.train.native.fields import Array
 from grader.train.native.random import bits, threshold
 from grader.train.native.tile import Tile
@@ -205,4 +205,4 @@ def relu_back(tile: Tile, row: Array, real: Array) -> None:
     y = tile.values[row[f.SRC] : row[f.SRC] + row[f.SIZE]]
     g = tile.values[row[f.DST] : row[f.DST] + row[f.SIZE]]
     for n in range(y.size):
-        g[n] = g[n] if y[n] > 0 else np.float32(0.0)
+        g[n] = either(y[n] > 0, g[n], np.float32(0.0))

@@ -9,7 +9,7 @@ import numpy as np
 
 from grader.train.native import fields as f
 from grader.train.native.blocks import LANES
-from grader.train.native.compiled import compiled, inlined
+from grader.train.native.compiled import compiled, either, inlined
 from grader.train.native.fields import Array
 from grader.train.native.kernels_convolution import add_lanes
 from grader.train.native.tile import Tile
@@ -61,7 +61,7 @@ def max_pool_back(tile: Tile, row: Array, real: Array) -> None:
                 source = tile.values[start : start + width]
                 slopes = tile.values[start + row[f.SHIFT] : start + row[f.SHIFT] + width]
                 for n in range(width):
-                    taken = rest[n] if source[n] == out[n] else np.float32(0.0)
+                    taken = either(source[n] == out[n], rest[n], np.float32(0.0))
                     slopes[n] += taken
                     rest[n] -= taken
 
