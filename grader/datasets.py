@@ -11,7 +11,8 @@ import hashlib
 import io
 import zipfile
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,29 +37,52 @@ _MAX_BYTES = 4_000_000_000
 
 @dataclass(frozen=True)
 class Dataset:
-    """Verified arrays. Images have shape (n, rows, columns, channels)."""
+    """Verified arrays, each unpacked when it is first asked for.
+
+    Images have shape (n, rows, columns, channels).
+    """
 
     spec: DatasetSpec
-    x_train: npt.NDArray[np.uint8]
-    y_train: npt.NDArray[np.int64]
-    x_test: npt.NDArray[np.uint8]
-    y_test: npt.NDArray[np.int64]
+    raw: bytes
+
+    @cached_property
+    def x_train(self) -> npt.NDArray[np.uint8]:
+        return self._images("x_train")
+
+    @cached_property
+    def y_train(self) -> npt.NDArray[np.int64]:
+        return self._array("y_train")
+
+    @cached_property
+    def x_test(self) -> npt.NDArray[np.uint8]:
+        return self._images("x_test")
+
+    @cached_property
+    def y_test(self) -> npt.NDArray[np.int64]:
+        return self._array("y_test")
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        rows, columns, channels = self.x_train.shape[1:]
+        rows, columns, channels = self.x_test.shape[1:]
         return rows, columns, channels
 
     @property
     def classes(self) -> int:
         return int(max(self.y_train.max(), self.y_test.max())) + 1
 
+    def _images(self, name: str) -> npt.NDArray[np.uint8]:
+        images = self._array(name)
+        return images[..., None] if images.ndim == 3 else images
+
+    def _array(self, name: str) -> npt.NDArray[Any]:
+        with zipfile.ZipFile(io.BytesIO(self.raw)) as archive:
+            return npy.read(archive.read(f"{name}.npy"))
+
 
 def load(spec: DatasetSpec) -> Dataset:
     """Read and verify. Raises `InstructorError` for a rubric's file, `BrokenError` for our own."""
-    ours = spec.path == MNIST.path or spec.sha256 == MNIST.sha256
-    fault = BrokenError if ours else InstructorError
     path = Path(spec.path)
+    fault = BrokenError if spec.path == MNIST.path or _is_ours(spec) else InstructorError
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -70,20 +94,25 @@ def load(spec: DatasetSpec) -> Dataset:
             f"the data set {spec.name!r} in {path} has SHA-256 {digest}, not {spec.sha256}",
             "If this is the file you mean, put that digest into the rubric's [dataset].",
         )
-    arrays = _read_arrays(raw, spec, fault)
-    _check(arrays, spec, fault)
-    if arrays["x_train"].ndim == 3:
-        arrays |= {name: arrays[name][..., None] for name in ("x_train", "x_test")}
-    return Dataset(spec, **arrays)
+    dataset = Dataset(spec, raw)
+    if not _is_ours(spec):  # of ours the digest says it all
+        _check(dataset)
+    return dataset
 
 
-def _read_arrays(raw: bytes, spec: DatasetSpec, fault: Any) -> dict[str, npt.NDArray[Any]]:
+def _is_ours(spec: DatasetSpec) -> bool:
+    return spec.sha256 == MNIST.sha256
+
+
+def _check(dataset: Dataset) -> None:
+    """Raise `InstructorError` for an npz that is no data set."""
+    name = dataset.spec.name
     try:
-        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-            size = sum(archive.getinfo(f"{name}.npy").file_size for name in _NAMES)
-            if size > _MAX_BYTES:
-                raise ValueError(f"it would take {size:,} bytes of memory")
-            return {name: npy.read(archive.read(f"{name}.npy")) for name in _NAMES}
+        with zipfile.ZipFile(io.BytesIO(dataset.raw)) as archive:
+            size = sum(archive.getinfo(f"{array}.npy").file_size for array in _NAMES)
+        if size > _MAX_BYTES:
+            raise ValueError(f"it would take {size:,} bytes of memory")
+        arrays = {array: dataset._array(array) for array in _NAMES}
     except (
         ValueError,
         KeyError,
@@ -94,38 +123,36 @@ def _read_arrays(raw: bytes, spec: DatasetSpec, fault: Any) -> dict[str, npt.NDA
         RuntimeError,
         zipfile.BadZipFile,
     ) as error:
-        raise fault(
-            f"the data set {spec.name!r} is not an npz of {', '.join(_NAMES)}: {error}",
+        raise InstructorError(
+            f"the data set {name!r} is not an npz of {', '.join(_NAMES)}: {error}",
             "Write it with numpy.savez_compressed.",
         ) from None
-
-
-def _check(arrays: dict[str, npt.NDArray[Any]], spec: DatasetSpec, fault: Any) -> None:
     for split in ("train", "test"):
         x, y = arrays[f"x_{split}"], arrays[f"y_{split}"]
         if x.dtype != np.uint8 or x.ndim not in (3, 4) or not len(x):
-            raise fault(
-                f"the data set {spec.name!r}: x_{split} must be uint8 images "
+            raise InstructorError(
+                f"the data set {name!r}: x_{split} must be uint8 images "
                 f"(n, rows, columns[, channels]), not {x.dtype} {x.shape}"
             )
         if y.dtype.kind not in "iu" or y.shape != (len(x),) or int(y.min()) < 0:
-            raise fault(
-                f"the data set {spec.name!r}: y_{split} must be {len(x)} class numbers, "
-                f"not {y.dtype} {y.shape}"
+            raise InstructorError(
+                f"the data set {name!r}: y_{split} must be {len(x)} class numbers, not {y.dtype} {y.shape}"
             )
     if arrays["x_train"].shape[1:] != arrays["x_test"].shape[1:]:
-        raise fault(f"the data set {spec.name!r}: training and test images differ in shape")
+        raise InstructorError(f"the data set {name!r}: training and test images differ in shape")
 
 
-def write_blinded(dataset: Dataset, path: Path) -> None:
+def write_blinded(dataset: Dataset, path: Path, x_test: npt.NDArray[np.uint8] | None = None) -> None:
     """What a student's code may see: all images, training labels, and test labels permuted.
+
+    ``x_test`` are the test images in another order, if they are to be.
 
     The permutation is drawn anew each time from the system's entropy, so nobody can undo it; it
     leaves each class as frequent as it is.
     """
     permuted = np.random.default_rng().permutation(dataset.y_test)
     squeeze = dataset.image_shape[2] == 1
-    x_train, x_test = dataset.x_train, dataset.x_test
+    x_train, x_test = dataset.x_train, dataset.x_test if x_test is None else x_test
     if squeeze:  # keras.datasets.mnist has no axis for channels
         x_train, x_test = x_train[..., 0], x_test[..., 0]
     y_train = dataset.y_train.astype(np.uint8 if dataset.classes <= 256 else np.int64)
@@ -138,5 +165,5 @@ def write_shuffled(dataset: Dataset, path: Path) -> npt.NDArray[np.int64]:
     Entry i of the result is the place in the test split of the i-th image written.
     """
     order = np.random.default_rng().permutation(len(dataset.x_test))
-    write_blinded(replace(dataset, x_test=dataset.x_test[order]), path)
+    write_blinded(dataset, path, dataset.x_test[order])
     return order

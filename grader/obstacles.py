@@ -88,13 +88,13 @@ def _too_large(analysis: Analysis, recipe: Recipe, policy: r.TrainingPolicy) -> 
 
 def _misfits(fit: r.TrainingRecipe, inputs: Sequence[int], dataset: Dataset) -> Iterator[str]:
     """What one fit says of images and steps must fit the data set and the network."""
-    count, shape = len(dataset.x_train), images.shape_of(dataset.image_shape, fit.geometry)
+    count, shape = len(dataset.y_train), images.shape_of(dataset.image_shape, fit.geometry)
     values = math.prod(shape)
     if fit.geometry.channels > 1 and dataset.image_shape[2] != 1:
         yield "it repeats the channels of images that have several"
     if values != math.prod(inputs):
         yield f"its images are prepared to {shape}, which is not what its network takes"
-    if values * (count + len(dataset.x_test)) > INPUT_VALUES:
+    if values * (count + len(dataset.y_test)) > INPUT_VALUES:
         yield f"its images, prepared to {shape}, take more memory than is given to retraining"
     if any(
         len(values_) not in (0, values) for values_ in (fit.scaling.pixel_scale, fit.scaling.pixel_offset)
