@@ -231,6 +231,7 @@ NETWORKS: dict[str, tuple[r.Layer, ...]] = {
     ),
     "wide": (_conv(32), _conv(64), _POOL, r.Dropout(name="x", rate=0.25), _FLAT, _dense(128), _OUT),
     "dense": (_FLAT, _dense(512), r.Dropout(name="x", rate=0.2), _dense(512), _OUT),
+    "dense, large": (_FLAT, _dense(1024), _dense(640), _OUT),
     "separable": (
         _conv(16), _separable(32), r.BatchNormalization(name="x"), _POOL, _separable(64),
         r.GlobalAveragePooling2D(name="x"), _OUT,

@@ -25,6 +25,8 @@ Emit = Callable[[r.TrainEvent], None]
 Array = npt.NDArray[Any]
 
 EVALUATION_BATCH = 1_000
+# In one go on a GPU, which would wait for Python between them; but not if rates change from step to step.
+STEPS_ON_GPU = 32
 
 
 class Trainer:
@@ -51,7 +53,7 @@ class Trainer:
         return self.ended
 
     def _fit(self, recipe: r.TrainingRecipe, epochs: int) -> None:
-        on_gpu = bool(tf.config.list_physical_devices("GPU"))
+        on_gpu = _has_gpu()
         if not (recipe.continues and self.compiled and self.compiled.loss == recipe.loss):
             self.compiled = recipe
             build.freeze(self.model, self.job.network, recipe.frozen)
@@ -60,6 +62,7 @@ class Trainer:
                 loss=build.loss(recipe.loss),
                 metrics=[build.accuracy(recipe.loss)],
                 jit_compile="auto" if on_gpu else False,  # XLA is twice as slow on a CPU
+                steps_per_execution=_steps_at_once(self.job),
             )
         feed = Feed(recipe, self.arrays, self.model.input_shape[1:], self.model.output_shape[-1])
         callbacks = [_Rates(self, recipe), _Watch(self, recipe, feed.steps)]
@@ -78,6 +81,15 @@ class Trainer:
         stopped_early = self.done - offset < epochs and self.ended == "finished"
         if stopped_early and recipe is self.job.training[-1]:
             self.ended = "early_stopping"
+
+
+def _has_gpu() -> bool:
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def _steps_at_once(job: r.TrainJob) -> int:
+    by_epoch = all(recipe.rates_per == "epoch" for recipe in job.training)
+    return STEPS_ON_GPU if _has_gpu() and by_epoch else 1
 
 
 class _Rates(keras.callbacks.Callback):  # type: ignore[misc]

@@ -12,7 +12,7 @@ from keras import layers as kl
 
 from grader import datasets
 from grader import records as r
-from grader.train import build
+from grader.train import build, loop
 from grader.train.loop import Trainer
 
 STEPS = 6
@@ -190,6 +190,28 @@ def test_the_same_seed_gives_the_same_run() -> None:
 
     assert numbers(first) == numbers(second)
     assert numbers(first) != numbers(other)
+
+
+def test_several_steps_at_once_are_the_same_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU: ten steps in fours, the last ones fewer and of a smaller batch; losses to rounding."""
+    recipe = {"learning_rates": (0.003, 0.001, 0.0003)}
+    one, _, _ = _run(_job(recipe=recipe))
+    monkeypatch.setattr("grader.train.loop._steps_at_once", lambda job: 4)
+    four, _, trainer = _run(_job(recipe=recipe))
+    assert trainer.model.steps_per_execution == 4
+    assert [e.train_loss for e in four] == pytest.approx([e.train_loss for e in one], rel=1e-4)
+    assert [e.learning_rate for e in four] == [e.learning_rate for e in one]
+    assert int(trainer.model.optimizer.iterations) == 30
+
+
+def test_rates_of_every_step_want_single_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU takes many steps at once where the rate stays for an epoch, in all fits."""
+    monkeypatch.setattr("grader.train.loop._has_gpu", lambda: True)
+    by_step = {"rates_per": "step"}
+    assert loop._steps_at_once(_job()) == loop.STEPS_ON_GPU
+    assert loop._steps_at_once(_job(recipe=by_step)) == 1
+    fits = (*_job().training, *_job(recipe=by_step).training)
+    assert loop._steps_at_once(_job(training=fits)) == 1
 
 
 def test_the_last_partial_batch_is_trained() -> None:

@@ -68,7 +68,8 @@ def weighted(
     )
     dense = only_pixel and rows.dilation == columns.dilation == 1
     plan.scratch = max(plan.scratch, (outs if dense else max(size, outs)) * LANES)
-    plan.turns.append((kernel, rows.kernel * columns.kernel, x.channels, outs))
+    if x.slope >= 0:  # the way back to the input multiplies with the transposed weights
+        plan.turns.append((kernel, rows.kernel * columns.kernel, x.channels, outs))
 
     def back() -> None:
         if floor and not y.floored:

@@ -19,6 +19,9 @@ from grader.train.native.plan import Plan, bytes_needed, memory
 from grader.train.native.team import Team
 
 MOST_BYTES = 1_000_000_000  # of one network's arrays; more is left to Keras
+# Weights of dense layers. Each tile reads them all, and a matrix product for the whole batch is faster where
+# they do not fit into the cache.
+MOST_DENSE = 1_500_000
 _EVALUATED = 8  # tiles at a time, if a batch has not more
 
 
@@ -48,6 +51,8 @@ def planned(network: r.ModelDescription, recipe: r.TrainingRecipe) -> Plan:
         plan.emit(f.DENSE_SLOPES, product, when="training")
     if not plan.parameters:
         raise NotCovered("a network without weights")
+    if sum(product[f.SIZE] for product in plan.products) > MOST_DENSE:
+        raise NotCovered(f"dense layers of more than {MOST_DENSE:,} weights, with which Keras is faster")
     if bytes_needed(plan, _tiles(recipe)) > MOST_BYTES:
         raise NotCovered("a batch too large for the memory set aside")
     return plan

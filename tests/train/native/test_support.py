@@ -45,6 +45,8 @@ def test_the_usual_is_covered(job: Callable[..., r.TrainJob]) -> None:
         ((CONV.model_copy(update={"activation": "softmax"}), *HEAD), "a softmax before the last layer"),
         ((r.Flatten(name="f"), r.ActivationLayer(name="a", activation="softmax")), "without weights"),
         ((CONV, r.Dense(name="d", units=10, activation="softmax")), "no vector"),
+        ((HEAD[0], r.Dense(name="e", units=2_000), r.Dense(name="d", units=10, activation="softmax")),
+         "more than 1,500,000 weights"),
     ],
 )  # fmt: skip
 def test_what_a_network_has_that_is_not_covered(
