@@ -189,6 +189,43 @@ def test_jax_trains_other_layers_as_tensorflow_does(
     _same_as_keras(job(recipe, layers=OTHER_LAYERS), on_jax, arrays)
 
 
+RANDOM_LAYERS: tuple[r.Layer, ...] = (
+    r.Resizing(name="a", height=20, width=22),
+    r.RandomFlip(name="b", mode="horizontal"),
+    r.RandomRotation(name="c", factor=(-0.1, 0.1)),
+    r.RandomTranslation(name="d", height_factor=(-0.1, 0.1), width_factor=(-0.1, 0.1)),
+    r.RandomZoom(name="e", height_factor=(-0.1, 0.1)),
+    r.RandomContrast(name="f", factor=(0.1, 0.1)),
+    r.RandomBrightness(name="g", factor=(-0.1, 0.1), value_range=(0.0, 1.0)),
+    r.CenterCrop(name="h", height=16, width=16),
+    r.Normalization(name="i", mean=(0.1,), variance=(0.1,)),
+    r.GaussianNoise(name="j", stddev=0.1),
+    r.Conv2DTranspose(name="k", filters=4, kernel_size=(3, 3), strides=(2, 2)),
+    r.PReLU(name="l"),
+    r.SpatialDropout2D(name="m", rate=0.1),
+    r.Cropping2D(name="n", cropping=((3, 3), (2, 3))),
+    r.UpSampling2D(name="o"),
+    r.MaxPooling2D(name="p", pool_size=(4, 4)),
+    r.GaussianDropout(name="q", rate=0.1),
+    r.AlphaDropout(name="r", rate=0.1),
+    r.Flatten(name="s"),
+    r.Dense(name="t", units=10, activation="softmax"),
+)
+
+
+def test_jax_trains_every_kind_of_layer(
+    on_jax: Callable[..., Done], job: Callable[..., r.TrainJob], arrays: dict[str, Any]
+) -> None:
+    """What draws random numbers, and what the other comparisons lack: by itself, and two seeds at once."""
+    made = job({"epochs": 4}, layers=RANDOM_LAYERS)
+    alone = on_jax(made, arrays)
+    both = on_jax(made.model_copy(update={"beside": (6,)}), arrays)
+    losses = [e.train_loss for e in alone.epochs]
+    assert losses[-1] < losses[0]
+    assert losses == pytest.approx([e.train_loss for e in both.epochs], rel=0.02)
+    assert losses != pytest.approx([e.train_loss for e in both.beside[0].epochs], rel=0.001)
+
+
 def _same_as_keras(job: r.TrainJob, engine: Callable[..., Done], arrays: dict[str, Any]) -> None:
     weights, wanted = _by_keras(job.model_dump_json())
     done = engine(job, arrays, weights)

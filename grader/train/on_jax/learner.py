@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
@@ -36,7 +37,7 @@ class Learner:
 
     def _fresh(self, seed: int) -> list[Any]:
         """The variables of the network as a seed draws them."""
-        keras.utils.set_random_seed(seed)
+        _set_random_seed(seed)
         self.model = build.model(self.network)
         return [variable.value for variable in self.model.variables]
 
@@ -152,6 +153,16 @@ class Learner:
 
     def close(self) -> None:
         """Nothing to be given back."""
+
+
+def _set_random_seed(seed: int) -> None:
+    """Keras's, which would load TensorFlow only to seed that too."""
+    absent = sys.modules.setdefault("tensorflow", None) is None  # type: ignore[arg-type]
+    try:
+        keras.utils.set_random_seed(seed)
+    finally:
+        if absent:
+            del sys.modules["tensorflow"]
 
 
 def _chosen(goes: Any, new: Any, old: Any) -> Any:

@@ -55,8 +55,6 @@ def prepare() -> None:
     import jax
 
     os.environ["KERAS_BACKEND"] = "jax"
-    # Keras would load TensorFlow only to seed its random numbers.
-    sys.modules.setdefault("tensorflow", None)  # type: ignore[arg-type]
     jax.config.update("jax_default_matmul_precision", "highest")  # no TF32: what it computes is the same
     folder = cache.folder("programs")
     if folder is not None:
