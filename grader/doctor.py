@@ -104,7 +104,7 @@ def _limits() -> Finding:
 
 
 def _device() -> Finding:
-    """Ask a training child, as every attempt will: TensorFlow is not imported here."""
+    """Ask a training child, as every attempt will: nothing of it is imported here."""
     lines: list[bytes] = []
     with tempfile.TemporaryDirectory(prefix="grader-") as home:
         command = [sys.executable, "-I", "-m", "grader.train", "--environment"]
@@ -115,7 +115,9 @@ def _device() -> Finding:
     found = Environment.model_validate_json(lines[-1])
     tools = ", ".join(f"{name} {version}" for name, version in found.versions.items() if name != "grader")
     return Finding(
-        subject="retraining", state="works", detail=f"{found.device}, {found.threads} threads; {tools}"
+        subject="retraining",
+        state="works",
+        detail=f"{found.engine} engine, {found.device}, {found.threads} threads; {tools}",
     )
 
 

@@ -1,7 +1,8 @@
 """The training child: ``python -m grader.train``, one `TrainJob` on standard input.
 
 Events go out as lines of JSON (`grader.records.TrainEvent`): the environment first, then batches
-and epochs, and at last how the run ended. With ``--environment`` that is all there is, and no job.
+and epochs, and at last how the run ended. With ``--environment`` there is no job, and the environment of an
+ordinary one is all there is.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def main() -> None:
         events.flush()
 
     if sys.argv[1:] == ["--environment"]:
-        emit(engines.keras_environment())
+        emit(engines.usual())
         return
     job = r.TrainJob.model_validate_json(sys.stdin.buffer.read())
     data = datasets.load(job.dataset)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from grader import __version__
+from grader import __version__, datasets
 from grader import records as r
 
 if TYPE_CHECKING:
@@ -67,6 +67,22 @@ def choose(job: r.TrainJob) -> tuple[Name, str]:
             return "keras", f"this machine has a GPU, but {reason}"
     reason = native_obstacle(job)
     return ("keras", reason) if reason else ("native", "")
+
+
+def usual() -> r.Environment:
+    """Sets up this process for what trains an ordinary network on this machine."""
+    layers = (
+        r.InputLayer(name="a", shape=(28, 28, 1)),
+        r.Conv2D(name="b", inbound=("a",), filters=10, kernel_size=(28, 28)),
+        r.Flatten(name="c", inbound=("b",)),
+        r.ActivationLayer(name="d", inbound=("c",), activation="softmax"),
+    )
+    recipe = r.TrainingRecipe(optimizer=r.Adam(), learning_rates=(0.001,), epochs=1)
+    engine, note = choose(r.TrainJob(
+        network=r.ModelDescription(inputs=("a",), layers=layers, outputs=("d",)), training=(recipe,),
+        dataset=datasets.MNIST, seed=1, max_epochs=1,
+    ))  # fmt: skip
+    return ENVIRONMENTS[engine](note)
 
 
 def _together(job: r.TrainJob) -> str:
