@@ -20,7 +20,7 @@ from grader import records as r
 from grader.replaying import Replay, Replaying
 from grader.retraining import Training, Watcher
 
-TRAINER = 1  # counted up whenever `grader.train` would come to other numbers
+TRAINER = 2  # counted up whenever `grader.train` would come to other numbers
 LIBRARIES = ("tensorflow", "keras", "numba", "numpy", "jax")  # what the engines compute with, if installed
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from grader import records as r
 from grader.train.callbacks import EarlyStopping, Keeper, ReduceOnPlateau, StopAt
-from grader.train.rows import chosen
+from grader.train.rows import batches, chosen, shuffling, steps
 
 Array = npt.NDArray[Any]
 Emit = Callable[[r.TrainEvent], None]
@@ -67,7 +67,6 @@ class Seed:
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
-        self.shuffling = np.random.Generator(np.random.PCG64([seed, 1]))
         self.epochs: list[r.EpochResult] = []
         self.ended: r.Ended = "finished"
         self.kept: int | None = None  # the epoch whose weights the network has, if not the last one
@@ -86,13 +85,13 @@ class Trainer:
     def run(self) -> list[Seed]:
         compiled: r.TrainingRecipe | None = None
         try:
-            for recipe in self.job.training:
+            for number, recipe in enumerate(self.job.training):
                 if all(self._left(seed) < 1 for seed in self.seeds):
                     break
                 fresh = not (recipe.continues and compiled and compiled.loss == recipe.loss)
                 compiled = recipe if fresh else compiled
                 self.learner.begin(recipe, fresh)
-                self._fit(recipe, fresh)
+                self._fit(number, recipe, fresh)
         finally:
             self.learner.close()
         return self.seeds
@@ -100,11 +99,14 @@ class Trainer:
     def _left(self, seed: Seed) -> int:
         return self.job.max_epochs - len(seed.epochs) if seed.ended == "finished" else 0
 
-    def _fit(self, recipe: r.TrainingRecipe, fresh: bool) -> None:
+    def _fit(self, number: int, recipe: r.TrainingRecipe, fresh: bool) -> None:
         if fresh:
             for seed in self.seeds:
                 seed.last_rate = None
-        fits = [_Fit(self, n, recipe, min(recipe.epochs, self._left(s))) for n, s in enumerate(self.seeds)]
+        fits = [
+            _Fit(self, place, number, min(recipe.epochs, self._left(seed)))
+            for place, seed in enumerate(self.seeds)
+        ]
         while any(fit.going for fit in fits):
             self._epoch(fits)
         for fit in fits:
@@ -149,9 +151,11 @@ class Trainer:
 class _Fit:
     """One recipe being trained with one seed."""
 
-    def __init__(self, trainer: Trainer, place: int, recipe: r.TrainingRecipe, epochs: int) -> None:
-        self.trainer, self.place, self.recipe, self.epochs = trainer, place, recipe, epochs
-        self.seed = trainer.seeds[place]
+    def __init__(self, trainer: Trainer, place: int, number: int, epochs: int) -> None:
+        """The fit of this number of the job, with the seed at this place of it."""
+        self.trainer, self.place, self.epochs = trainer, place, epochs
+        self.seed, self.recipe = trainer.seeds[place], trainer.job.training[number]
+        recipe = self.recipe
         self.begun, self.done, self.step, self.stopped = len(self.seed.epochs), 0, 0, False
         self.stopping: list[EarlyStopping | StopAt] = [
             EarlyStopping(c) for c in recipe.callbacks if isinstance(c, r.EarlyStopping)
@@ -164,8 +168,9 @@ class _Fit:
         watched = recipe.held_out and (recipe.callbacks or recipe.keeps)
         # What the submission showed to its callbacks, where those were training images.
         self.held_out = chosen(recipe.held_out, images) if watched else None
-        self.steps = recipe.steps_per_epoch or math.ceil(len(self.rows) / recipe.batch_size)
-        self.batches = self._endless()
+        self.steps = steps(recipe, images)
+        order = shuffling(self.seed.seed, number)
+        self.batches = batches(len(self.rows), recipe.batch_size, recipe.shuffle, order)
         if epochs > 0:
             self.seed.kept = None
 
@@ -174,24 +179,16 @@ class _Fit:
         return self.done < self.epochs and not self.stopped and self.seed.ended == "finished"
 
     def next_pass(self) -> Pass:
-        batches = [next(self.batches) for _ in range(self.steps)]
+        given = [self.rows[next(self.batches)] for _ in range(self.steps)]
         if self.recipe.rates_per == "epoch":
             self._set_rate(self.done)
-            return Pass(batches, [self.seed.rate] * self.steps)
+            return Pass(given, [self.seed.rate] * self.steps)
         rates = []
-        for _ in batches:
+        for _ in given:
             self._set_rate(self.step)
             self.step += 1
             rates.append(self.seed.rate)
-        return Pass(batches, rates)
-
-    def _endless(self) -> Iterator[Array]:
-        """Batches of positions, pass after pass over the images, each in an order of its own."""
-        size, count = self.recipe.batch_size, len(self.rows)
-        while True:
-            order = self.seed.shuffling.permutation(count) if self.recipe.shuffle else np.arange(count)
-            for start in range(0, count, size):
-                yield self.rows[order[start : start + size]]
+        return Pass(given, rates)
 
     def _set_rate(self, index: int) -> None:
         rate = self.recipe.learning_rates[min(index, len(self.recipe.learning_rates) - 1)]

@@ -4,7 +4,6 @@ augmented them.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy.typing as npt
 
 from grader import images
 from grader import records as r
-from grader.train.rows import chosen
+from grader.train.rows import batches, chosen, steps
 
 Array = npt.NDArray[Any]
 
@@ -32,42 +31,55 @@ def targets(labels: Array, loss: r.Loss, classes: int) -> Array:
 
 
 class Feed:
-    """The arguments of one `fit` of Keras."""
+    """The arguments of one `fit` of Keras: batches in an order of ours, without end.
+
+    Where the seed of TensorFlow is set, Keras's own shuffling draws the same order in every epoch.
+    """
 
     def __init__(
-        self, recipe: r.TrainingRecipe, arrays: dict[str, Array], shape: tuple[int, ...], classes: int
+        self,
+        recipe: r.TrainingRecipe,
+        arrays: dict[str, Array],
+        shape: tuple[int, ...],
+        classes: int,
+        shuffling: np.random.Generator,
     ) -> None:
         rows = chosen(recipe.rows, len(arrays["x_train"]))
         labels = arrays["y_train"][rows]
-        self.recipe = recipe
+        self.recipe, self.shuffling = recipe, shuffling
         self.x = inputs(arrays["x_train"][rows], recipe, shape)
         self.y = targets(labels, recipe.loss, classes)
         self.weights = weights(recipe, labels)
-        self.steps = recipe.steps_per_epoch or math.ceil(len(self.x) / recipe.batch_size)
+        self.steps = steps(recipe, len(arrays["x_train"]))
 
     def arguments(self) -> dict[str, Any]:
-        """Arrays, or an endless generator of batches where an epoch is no plain pass over them."""
-        recipe = self.recipe
-        if recipe.augmentation is None and recipe.steps_per_epoch is None:
-            return {
-                "x": self.x, "y": self.y, "sample_weight": self.weights, "batch_size": recipe.batch_size,
-                "shuffle": recipe.shuffle,
-            }  # fmt: skip
-        return {"x": self.batches(), "steps_per_epoch": self.steps, "shuffle": False}
+        """An endless data set; with augmentation, which is made image by image, an endless generator."""
+        endless = self.dataset() if self.recipe.augmentation is None else self.changed()
+        return {"x": endless, "steps_per_epoch": self.steps, "shuffle": False}
 
-    def batches(self) -> Iterator[tuple[Array, ...]]:
-        """Pass after pass over the images, each in an order of its own; the last batch of a pass may be
-        smaller. Draws from NumPy's global generator, as Keras's own augmentation does.
-        """
-        size, count = self.recipe.batch_size, len(self.x)
+    def dataset(self) -> Any:
+        """Batches picked by TensorFlow, so that none is copied twice."""
+        import tensorflow as tf
+
+        arrays = tuple(map(tf.constant, self._arrays()))
+        order = tf.data.Dataset.from_generator(
+            self.positions, output_signature=tf.TensorSpec((None,), tf.int64)
+        )
+        return order.map(lambda rows: tuple(tf.gather(array, rows) for array in arrays)).prefetch(2)
+
+    def changed(self) -> Iterator[tuple[Array, ...]]:
+        """Draws from NumPy's global generator, as Keras's augmentation does."""
         change = _changer(self.recipe.augmentation, self.x.shape[1:])
-        while True:
-            order = np.random.permutation(count) if self.recipe.shuffle else np.arange(count)
-            for start in range(0, count, size):
-                part = order[start : start + size]
-                x = self.x[part] if change is None else np.stack([change(image) for image in self.x[part]])
-                batch = (x, self.y[part])
-                yield batch if self.weights is None else (*batch, self.weights[part])
+        for rows in self.positions():
+            _, *others = self._arrays()
+            yield (np.stack([change(image) for image in self.x[rows]]), *(x[rows] for x in others))
+
+    def positions(self) -> Iterator[Array]:
+        """Batch after batch; see `grader.train.rows`."""
+        return batches(len(self.x), self.recipe.batch_size, self.recipe.shuffle, self.shuffling)
+
+    def _arrays(self) -> tuple[Array, ...]:
+        return (self.x, self.y) if self.weights is None else (self.x, self.y, self.weights)
 
 
 def weights(recipe: r.TrainingRecipe, labels: Array) -> Array | None:
@@ -85,8 +97,7 @@ def weights(recipe: r.TrainingRecipe, labels: Array) -> Array | None:
 
 def _changer(augmentation: r.Augmentation | None, shape: tuple[int, ...]) -> Any:
     """One image -> the same image changed at random, by Keras's own ImageDataGenerator."""
-    if augmentation is None:
-        return None
+    assert augmentation is not None
     if len(shape) != 3:
         raise ValueError(f"images of shape {shape} cannot be moved")
     generator = keras.src.legacy.preprocessing.image.ImageDataGenerator(**augmentation.model_dump())

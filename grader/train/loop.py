@@ -19,13 +19,13 @@ import tensorflow as tf
 from grader import records as r
 from grader.train import build, reacting
 from grader.train.feeding import Feed, inputs, targets
-from grader.train.rows import chosen
+from grader.train.rows import chosen, shuffling, steps
 
 Emit = Callable[[r.TrainEvent], None]
 Array = npt.NDArray[Any]
 
 EVALUATION_BATCH = 1_000
-# In one go on a GPU, which would wait for Python between them; but not if rates change from step to step.
+# At most in one go on a GPU, which would wait for Python in between; not where rates change by step.
 STEPS_ON_GPU = 32
 
 
@@ -49,10 +49,10 @@ class Trainer:
             epochs = min(recipe.epochs, self.job.max_epochs - self.done)
             if epochs < 1 or self.ended != "finished":
                 break
-            self._fit(recipe, epochs)
+            self._fit(number, recipe, epochs)
         return self.ended
 
-    def _fit(self, recipe: r.TrainingRecipe, epochs: int) -> None:
+    def _fit(self, number: int, recipe: r.TrainingRecipe, epochs: int) -> None:
         on_gpu = _has_gpu()
         if not (recipe.continues and self.compiled and self.compiled.loss == recipe.loss):
             self.compiled = recipe
@@ -62,9 +62,10 @@ class Trainer:
                 loss=build.loss(recipe.loss),
                 metrics=[build.accuracy(recipe.loss)],
                 jit_compile="auto" if on_gpu else False,  # XLA is twice as slow on a CPU
-                steps_per_execution=_steps_at_once(self.job),
+                steps_per_execution=_steps_at_once(self.job, len(self.arrays["y_train"])),
             )
-        feed = Feed(recipe, self.arrays, self.model.input_shape[1:], self.model.output_shape[-1])
+        order = shuffling(self.job.seed, number)
+        feed = Feed(recipe, self.arrays, self.model.input_shape[1:], self.model.output_shape[-1], order)
         callbacks = [_Rates(self, recipe), _Watch(self, recipe, feed.steps)]
         callbacks += map(reacting.callback, recipe.callbacks)
         keeper = reacting.Keeper(recipe.keeps) if recipe.keeps else None
@@ -87,9 +88,12 @@ def _has_gpu() -> bool:
     return bool(tf.config.list_physical_devices("GPU"))
 
 
-def _steps_at_once(job: r.TrainJob) -> int:
-    by_epoch = all(recipe.rates_per == "epoch" for recipe in job.training)
-    return STEPS_ON_GPU if _has_gpu() and by_epoch else 1
+def _steps_at_once(job: r.TrainJob, images: int) -> int:
+    """A number that divides the steps of every epoch: Keras would go on into the next one."""
+    if not _has_gpu() or any(recipe.rates_per == "step" for recipe in job.training):
+        return 1
+    common = math.gcd(*(steps(recipe, images) for recipe in job.training))
+    return max(n for n in range(1, STEPS_ON_GPU + 1) if common % n == 0)
 
 
 class _Rates(keras.callbacks.Callback):  # type: ignore[misc]

@@ -1,7 +1,8 @@
-"""Which images of the training split a recipe names."""
+"""Which images of the training split a recipe names, and in which order they are trained on."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -23,3 +24,27 @@ def chosen(rows: r.Rows, images: int) -> npt.NDArray[Any]:
     if len(found) > images:
         raise ValueError(f"the recipe names {len(found):,} rows of {images:,} images")
     return found
+
+
+def steps(recipe: r.TrainingRecipe, images: int) -> int:
+    """Batches in an epoch of a recipe, of a training split of so many images."""
+    rows = sum(last - first for first, last in recipe.rows) or images
+    return recipe.steps_per_epoch or -(-rows // recipe.batch_size)
+
+
+def shuffling(seed: int, fit: int) -> np.random.Generator:
+    """What draws the order of the images in a job's fit of this number (from 0), in every engine."""
+    return np.random.Generator(np.random.PCG64([seed, 1, fit]))
+
+
+def batches(
+    images: int, size: int, shuffle: bool, random: np.random.Generator
+) -> Iterator[npt.NDArray[np.int64]]:
+    """Batches of positions without end: pass after pass, each in an order of its own if they are shuffled.
+
+    The last batch of a pass may be smaller.
+    """
+    while True:
+        order = random.permutation(images) if shuffle else np.arange(images)
+        for start in range(0, images, size):
+            yield order[start : start + size]

@@ -128,6 +128,11 @@ RUNS: dict[str, tuple[dict[str, Any], ...]] = {
         {"keeps": r.Kept(monitor="loss", mode="min"), "learning_rates": (0.003, 0.0, 0.0), "epochs": 3},
     ),
     "the weights of an epoch": ({"keeps": r.Kept(epoch=2)}, {"continues": True, "epochs": 1}),
+    "in a new order": ({"shuffle": True},),
+    "each fit in orders of its own": (
+        {"shuffle": True, "epochs": 2},
+        {"continues": True, "shuffle": True, "epochs": 2, "batch_size": 50},
+    ),
     "going on": ({}, {"continues": True, "epochs": 2}),
     "compiled again": ({}, {"epochs": 2, "batch_size": 50, "optimizer": r.Adagrad()}),
 }

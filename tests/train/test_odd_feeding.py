@@ -10,7 +10,7 @@ import pytest
 
 from grader import datasets
 from grader import records as r
-from grader.train import feeding
+from grader.train import feeding, rows
 from grader.train.loop import Trainer
 
 
@@ -112,8 +112,10 @@ def test_augmentation_changes_images_and_is_reproducible(arrays: dict[str, Any])
 def test_augmented_batches_hold_every_image_once(arrays: dict[str, Any]) -> None:
     """Labels stay with their images, and only the images change."""
     change = r.Augmentation(horizontal_flip=True)
-    feed = feeding.Feed(_fit(augmentation=change, shuffle=True), arrays, (28, 28, 1), 10)
-    batches = feed.batches()
+    feed = feeding.Feed(
+        _fit(augmentation=change, shuffle=True), arrays, (28, 28, 1), 10, rows.shuffling(1, 0)
+    )
+    batches = feed.changed()
     pass_over = [next(batches) for _ in range(6)]
     images = np.concatenate([b[0] for b in pass_over])
     labels = np.concatenate([b[1] for b in pass_over])

@@ -193,25 +193,27 @@ def test_the_same_seed_gives_the_same_run() -> None:
 
 
 def test_several_steps_at_once_are_the_same_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a GPU: ten steps in fours, the last ones fewer and of a smaller batch; losses to rounding."""
+    """As on a GPU: ten steps in fives, the last one of a smaller batch; losses to rounding."""
     recipe = {"learning_rates": (0.003, 0.001, 0.0003)}
     one, _, _ = _run(_job(recipe=recipe))
-    monkeypatch.setattr("grader.train.loop._steps_at_once", lambda job: 4)
-    four, _, trainer = _run(_job(recipe=recipe))
-    assert trainer.model.steps_per_execution == 4
-    assert [e.train_loss for e in four] == pytest.approx([e.train_loss for e in one], rel=1e-4)
-    assert [e.learning_rate for e in four] == [e.learning_rate for e in one]
+    monkeypatch.setattr("grader.train.loop._steps_at_once", lambda job, images: 5)
+    five, _, trainer = _run(_job(recipe=recipe))
+    assert trainer.model.steps_per_execution == 5
+    assert [e.train_loss for e in five] == pytest.approx([e.train_loss for e in one], rel=1e-4)
+    assert [e.learning_rate for e in five] == [e.learning_rate for e in one]
     assert int(trainer.model.optimizer.iterations) == 30
 
 
-def test_rates_of_every_step_want_single_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A GPU takes many steps at once where the rate stays for an epoch, in all fits."""
+def test_steps_at_once_are_parts_of_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU a divisor of the steps of all fits; one where rates change from step to step."""
     monkeypatch.setattr("grader.train.loop._has_gpu", lambda: True)
     by_step = {"rates_per": "step"}
-    assert loop._steps_at_once(_job()) == loop.STEPS_ON_GPU
-    assert loop._steps_at_once(_job(recipe=by_step)) == 1
-    fits = (*_job().training, *_job(recipe=by_step).training)
-    assert loop._steps_at_once(_job(training=fits)) == 1
+    assert loop._steps_at_once(_job(), 60_000) == 25  # of 1,875
+    assert loop._steps_at_once(_job(recipe={"rows": ((0, 400),)}), 60_000) == 13
+    assert loop._steps_at_once(_job(recipe=by_step), 60_000) == 1
+    fits = (*_job().training, *_job(recipe={"steps_per_epoch": 40}).training)
+    assert loop._steps_at_once(_job(training=fits), 60_000) == 5
+    assert loop._steps_at_once(_job(training=(*fits, *_job(recipe=by_step).training)), 60_000) == 1
 
 
 def test_the_last_partial_batch_is_trained() -> None:
