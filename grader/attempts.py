@@ -130,8 +130,11 @@ def usable(made: Made, job: r.TrainJob) -> r.TrainingRun | None:
     """What training for ``job`` would have come to, by a run that may have gone further; None if it did not.
 
     Training is the same from epoch to epoch whatever ends it, so that a run is cut where this job
-    would have ended.
+    would have ended; but not where a fit's end brings other weights back.
     """
+    as_asked = (made.max_epochs, made.stop_at) == (job.max_epochs, job.stop_at)
+    if not as_asked and any(fit.keeps for fit in job.training):
+        return None
     epochs = made.run.epochs[: job.max_epochs]
     for count, epoch in enumerate(epochs, 1):
         if job.stop_at is not None and epoch.correct >= job.stop_at:

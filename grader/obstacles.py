@@ -6,17 +6,29 @@ Everything is computed from the description before anything is allocated, for a 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from grader import images
 from grader import records as r
 from grader.datasets import Dataset
 from grader.errors import StudentError
 from grader.shapes import Analysis
+from grader.train.rows import chosen
 
 BATCH_ACTIVATIONS = 1_500_000_000  # values of one batch in memory: 6 GB in float32
 INPUT_VALUES = 800_000_000  # of all prepared images together: 3 GB
-PASSES = 50  # over the training split, in what a submission calls one epoch
+PASSES = 3  # over the training split, in what a submission calls one epoch
+MOST_CHANNELS = 4  # of an image
+MOST_CONSTANTS = 10  # numbers in layers that are not learned, of one kind
+PREPARING = (
+    r.Rescaling, r.Resizing, r.CenterCrop, r.Cropping2D, r.ZeroPadding2D, r.Reshape, r.RandomFlip,
+    r.RandomRotation, r.RandomTranslation, r.RandomZoom, r.RandomContrast, r.RandomBrightness,
+    r.Normalization,
+)  # fmt: skip
 
 Recipe = Sequence[r.TrainingRecipe]
 
@@ -68,10 +80,38 @@ def _reasons(
         yield f"cannot be retrained from its description: {named}"
     if told := [reason for fit in recipe for reason in fit.unsupported]:
         yield f"cannot be retrained as handed in: {'; '.join(dict.fromkeys(told))}"
+    yield from _brings_numbers(network)
     yield from _too_large(analysis, recipe, policy)
     inputs = analysis.of(network.inputs[0]).output or ()
     for fit in recipe:
         yield from _misfits(fit, inputs, dataset)
+
+
+def _brings_numbers(network: r.ModelDescription) -> Iterator[str]:
+    """Layers can hold numbers that are no parameters: enough of them are a trained network."""
+    layers = {layer.name: layer for layer in network.layers}
+    statistics = [layer for layer in network.layers if isinstance(layer, r.Normalization)]
+    if len(statistics) > 1:
+        yield "it has several Normalization layers"
+    for layer in statistics:
+        if max(len(layer.mean), len(layer.variance)) > MOST_CHANNELS or not _prepares(layer, layers):
+            yield f"{layer.name} (Normalization) holds numbers that are no statistics of an image's channels"
+    rescaled = sum(isinstance(layer, r.Rescaling) for layer in network.layers)
+    constants = {
+        value.value
+        for layer in network.layers
+        for value in (getattr(layer, field) for field in type(layer).model_fields)
+        if isinstance(value, r.Constant)
+    }
+    if max(rescaled, len(constants)) > MOST_CONSTANTS:
+        yield f"its layers hold more than {MOST_CONSTANTS} numbers that it did not learn"
+
+
+def _prepares(layer: r.Layer, layers: Mapping[str, r.Layer]) -> bool:
+    """Whether a layer has only the input and other preparation of images before it."""
+    if isinstance(layer, r.InputLayer):
+        return True
+    return isinstance(layer, PREPARING) and all(_prepares(layers[name], layers) for name in layer.inbound)
 
 
 def _too_large(analysis: Analysis, recipe: Recipe, policy: r.TrainingPolicy) -> Iterator[str]:
@@ -100,8 +140,12 @@ def _misfits(fit: r.TrainingRecipe, inputs: Sequence[int], dataset: Dataset) -> 
         len(values_) not in (0, values) for values_ in (fit.scaling.pixel_scale, fit.scaling.pixel_offset)
     ):
         yield "its scaling by pixel does not fit its images"
-    if bool(fit.scaling.pixel_scale) != bool(fit.scaling.pixel_offset):
+    elif bool(fit.scaling.pixel_scale) != bool(fit.scaling.pixel_offset):
         yield "its scaling by pixel lacks a half"
+    elif fit.scaling.pixel_scale and not (
+        fit.geometry == r.Geometry() and _in_order(fit.rows, count) and _standardises(fit, dataset)
+    ):
+        yield "its scaling by pixel is no standardization by the training images"
     if fit.augmentation is not None and len(inputs) != 3:
         yield "its network takes no images that an ImageDataGenerator could change"
     if (fit.steps_per_epoch or 0) * fit.batch_size > PASSES * count:
@@ -112,6 +156,35 @@ def _misfits(fit: r.TrainingRecipe, inputs: Sequence[int], dataset: Dataset) -> 
     trained = sum(last - first for first, last in fit.rows) or count
     if len(fit.sample_weights) not in (0, trained):
         yield f"{len(fit.sample_weights):,} sample weights do not fit {trained:,} images"
+
+
+def _standardises(fit: r.TrainingRecipe, dataset: Dataset) -> bool:
+    """Whether a scaling by pixel takes off each pixel's mean, divides by its deviation, or both.
+
+    Both may be of the images trained on, of the training split, or of all; a number may be added that is the
+    same for all pixels.
+    """
+    scale = np.asarray(fit.scaling.pixel_scale).reshape(dataset.image_shape)
+    offset = np.asarray(fit.scaling.pixel_offset).reshape(dataset.image_shape)
+    rows = chosen(fit.rows, len(dataset.y_train))
+    used = dataset.x_train[rows]
+    for some in ([used], [dataset.x_train], [dataset.x_train, dataset.x_test]):
+        count = sum(map(len, some))
+        mean = sum(x.sum(axis=0, dtype=np.float64) for x in some) / count
+        squares = sum(np.einsum("n...,n...->...", x.astype(np.float32), x, dtype=np.float64) for x in some)
+        deviation = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
+        varies = deviation > 1  # of 255; where a pixel hardly does, its scale may be anything
+        factor = (scale * deviation)[varies]
+        alike = np.ptp(scale[varies]) <= 1e-3 * np.abs(scale[varies]).max() if varies.any() else True
+        divided = np.ptp(factor) <= 0.05 * np.abs(factor).max() if varies.any() else True
+        centred = any(_alike(offset + off * scale) for off in (mean, 0.0))
+        if centred and (alike or divided):
+            return True
+    return False
+
+
+def _alike(numbers: npt.NDArray[Any]) -> bool:
+    return bool(np.ptp(numbers) <= 0.01 + 0.01 * np.abs(numbers).max())
 
 
 def _in_order(rows: r.Rows, count: int) -> bool:

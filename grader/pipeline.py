@@ -314,7 +314,8 @@ def _graded(
             *_notes(examined.description, recipe, source, grading),
         ),
     )  # fmt: skip
-    doubtful = examined.description.incomplete or (candidate.replay and subject.network.unsupported)
+    # A replay's word is the submission's own: a person looks at it before it counts.
+    doubtful = examined.description.incomplete or candidate.replay is not None
     return grade.model_copy(update={"needs_review": True}) if doubtful else grade
 
 

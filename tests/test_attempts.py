@@ -59,3 +59,18 @@ def test_a_run_that_ended_by_itself_says_so(
     reached = attempts.usable(diverged, job.model_copy(update={"stop_at": 9_100}))
     assert reached is not None
     assert reached.ended == "diverged"
+
+
+def test_a_run_that_kept_weights_is_not_cut(
+    run: Callable[..., r.TrainingRun], network: Any, recipe: Any
+) -> None:
+    """Which epoch's weights come back at a fit's end depends on where it ends."""
+    spec = r.DatasetSpec(name="mnist", path="/x", sha256="0" * 64)
+    fits = (recipe(keeps=r.Kept()),)
+    flat = network(r.Flatten(name="f", inbound=()))
+    job = r.TrainJob(network=flat, training=fits, dataset=spec, seed=1, max_epochs=3)
+    whole = run([9_000, 9_100, 9_050]).model_copy(update={"kept": 2})
+    made = attempts.Made(run=whole, max_epochs=3)
+    assert attempts.usable(made, job) == whole
+    assert attempts.usable(made, job.model_copy(update={"max_epochs": 2})) is None
+    assert attempts.usable(made.model_copy(update={"max_epochs": 20, "stop_at": 9_100}), job) is None

@@ -32,12 +32,14 @@ def prepare(home: Path | None = None) -> Path | None:
 def folder(name: str, home: Path | None = None) -> Path | None:
     """The user's own folder of this name, made where it is not there yet; None where that cannot be."""
     try:
-        place = (home or _home()) / ".cache" / "grader" / name
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = place.stat()
+        ours = (home or _home()) / ".cache" / "grader"
+        place = ours / name
+        for made in (ours.parent, ours, place):
+            made.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private = all(_private(x.stat()) for x in (ours, place))
     except (OSError, KeyError, RuntimeError):
         return None
-    return place if os.access(place, os.W_OK) and _private(found) else None
+    return place if os.access(place, os.W_OK) and private else None
 
 
 def _home() -> Path:

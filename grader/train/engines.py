@@ -99,7 +99,10 @@ def native_obstacle(job: r.TrainJob) -> str:
         from grader.train.native.support import obstacle
     except ImportError as error:  # a processor that Numba has no wheels for
         return f"the native engine cannot be loaded: {error}"
-    reason = obstacle(job)
+    try:
+        reason = obstacle(job)
+    except MemoryError:
+        reason = "a network that takes so much memory to plan"
     return f"the native engine does not cover {reason}" if reason else ""
 
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from grader.train.covered import NotCovered
+
+MOST_TAPS = 1_000_000  # in one table
 Taps = tuple[tuple[int, int], ...]  # (element of the kernel along one axis, distance from the base)
 Taken = list[tuple[int, Taps]]  # for each element: its base, its taps
 
@@ -74,6 +77,8 @@ def table(
     head = [base for base, _ in rows] + [base for base, _ in columns]
     head += [row_classes.index(taps) * len(column_classes) for _, taps in rows]
     head += [column_classes.index(taps) for _, taps in columns]
+    if sum(map(len, row_classes)) * sum(map(len, column_classes)) > MOST_TAPS:
+        raise NotCovered("a window of so many elements")
     start = len(head) + 2 * len(row_classes) * len(column_classes)
     spans: list[int] = []
     taps: list[int] = []

@@ -32,7 +32,8 @@ def _drawn(initializer: Any, shape: tuple[int, ...], random: np.random.Generator
         case r.TruncatedNormal():
             return initializer.mean + initializer.stddev * _truncated(shape, random)
         case r.RandomUniform():
-            return random.uniform(initializer.minval, initializer.maxval, shape)
+            low, high = sorted((initializer.minval, initializer.maxval))  # Keras takes them in any order
+            return random.uniform(low, high, shape)
         case r.Orthogonal():
             return _orthogonal(initializer.gain, shape, random)
         case r.VarianceScaling():

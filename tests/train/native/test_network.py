@@ -126,6 +126,7 @@ def test_a_loss_that_is_no_number_is_seen(network: Build) -> None:
         (r.RandomNormal(mean=0.5, stddev=0.1), 0.5, 0.1, 0.6),
         (r.TruncatedNormal(stddev=0.1), 0.0, 0.08796, 0.2),
         (r.RandomUniform(minval=0.0, maxval=1.0), 0.5, np.sqrt(1 / 12), 0.5),
+        (r.RandomUniform(minval=1.0, maxval=0.0), 0.5, np.sqrt(1 / 12), 0.5),
         (r.Orthogonal(gain=2.0), 0.0, 2 * np.sqrt(1 / 80), 2.0),
     ],
     ids=lambda x: getattr(x, "type", ""),
