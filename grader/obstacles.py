@@ -17,7 +17,6 @@ from grader import records as r
 from grader.datasets import Dataset
 from grader.errors import StudentError
 from grader.shapes import Analysis
-from grader.train.rows import chosen
 
 BATCH_ACTIVATIONS = 1_500_000_000  # values of one batch in memory: 6 GB in float32
 INPUT_VALUES = 800_000_000  # of all prepared images together: 3 GB
@@ -166,8 +165,8 @@ def _standardises(fit: r.TrainingRecipe, dataset: Dataset) -> bool:
     """
     scale = np.asarray(fit.scaling.pixel_scale).reshape(dataset.image_shape)
     offset = np.asarray(fit.scaling.pixel_offset).reshape(dataset.image_shape)
-    rows = chosen(fit.rows, len(dataset.y_train))
-    used = dataset.x_train[rows]
+    parts = [dataset.x_train[first:last] for first, last in fit.rows]
+    used = np.concatenate(parts) if parts else dataset.x_train
     for some in ([used], [dataset.x_train], [dataset.x_train, dataset.x_test]):
         count = sum(map(len, some))
         mean = sum(x.sum(axis=0, dtype=np.float64) for x in some) / count
