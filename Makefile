@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 .PHONY: demo test slow fuzz bench lint lock schema compatibility examples screenshots docs image clean
 
 demo: $(INSTALLED)
-	@echo "Grading submission 3 by retraining it: 5 to 20 minutes on a CPU, less on a GPU."
+	@echo "Grading submission 3 by retraining it: 2 to 5 minutes on a CPU."
 	$(BIN)/grader check submissions/3-bn-dropout-schedule --rubric rubrics/assignment4.toml
 
 test: $(INSTALLED)
