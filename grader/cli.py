@@ -207,15 +207,22 @@ def describe(
 
 
 @app.command()
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    as_json: AsJson = False,
+    measure: Annotated[
+        bool,
+        typer.Option("--measure", help="Train with every engine, for minutes, so that the fastest is taken."),
+    ] = False,
+) -> None:
     """Say what this machine can do: isolation, fork server, device, data. Each is tried.
 
     Exit code 0: ready for strangers' code. 3: something a class needs does not work; the remedy is shown.
     """
-    from grader import doctor
+    from grader import doctor, measuring
     from grader.report.doctor import as_text
 
-    findings = tuple(doctor.examine())
+    taken = tuple(measuring.measure()) if measure else ()
+    findings = (*doctor.examine(), *taken)
     shown = (
         json.dumps([f.model_dump() for f in findings], indent=2) if as_json else as_text(findings, _screen())
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import Protocol
 from pydantic import TypeAdapter
 
 from grader.errors import BrokenError
+from grader.isolation.interface import MACHINE_RESERVE
 from grader.records import (
     BatchEvent,
     EndEvent,
@@ -25,10 +25,13 @@ from grader.records import (
 from grader.sandbox import Ended, Limits, Spawned, environment, run
 
 # The size of a network and of its batches is limited before (`pipeline`); this is for what nobody thought of.
-LIMITS = Limits(
-    seconds=12 * 3600.0, memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 8 // 10
-)
-_STOPPED = {"time": "took too long", "memory": "took too much memory", "flood": "said too much"}
+# Several train at a time, so what counts is what the machine has left.
+LIMITS = Limits(seconds=12 * 3600.0, reserve=MACHINE_RESERVE)
+_STOPPED = {
+    "time": "took too long",
+    "machine": "was stopped, as the machine ran out of memory (with --jobs 1 less runs beside it)",
+    "flood": "said too much",
+}
 _EVENT: TypeAdapter[TrainEvent] = TypeAdapter(TrainEvent)
 
 
@@ -115,6 +118,7 @@ class Training:
         match event:
             case Environment():
                 self.environment = event
+                self.epochs = []  # it may begin anew in another one
             case BatchEvent():
                 self.watcher.batch(event)
             case EpochResult():

@@ -21,6 +21,7 @@ from typing import IO, Literal, Protocol, cast
 from grader import tree
 
 _CHUNK = 1 << 16
+_KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # by itself, or as a box reports it
 _LOOK_EVERY = 0.1  # seconds between two looks at memory and processes
 
 Stopped = Literal["", "time", "memory", "processes", "files", "machine", "flood"]
@@ -167,6 +168,7 @@ class _Pump:
         self.partial = b""
         self.log = b""
         self.flooded = False
+        self.killed_for_memory = tree.killed_for_memory()
 
     def run(self) -> Ended:
         with selectors.PollSelector() as selector:  # epoll has a limit that all programs of a user share
@@ -209,7 +211,7 @@ class _Pump:
     def _excess(self) -> Stopped:
         """The limit that the whole tree of processes exceeds, if it does."""
         limits = self.limits
-        if limits.reserve and tree.available() < limits.reserve:
+        if limits.reserve and tree.exhausted(limits.reserve):
             return "machine"
         if self.child.pid is None or (limits.memory is None and limits.processes is None):
             return ""
@@ -251,4 +253,8 @@ class _Pump:
         return bool(chunk)
 
     def _ended(self, stopped: Stopped) -> Ended:
-        return Ended(self.child.kill(), stopped, self.log.decode("utf-8", "replace"))
+        returncode = self.child.kill()
+        # The system was faster than the looks at what is left of the memory.
+        if not stopped and returncode in _KILLED and tree.killed_for_memory() > self.killed_for_memory:
+            stopped = "machine"
+        return Ended(returncode, stopped, self.log.decode("utf-8", "replace"))

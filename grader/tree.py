@@ -17,6 +17,7 @@ from pathlib import Path
 _MEMORY = re.compile(r"^(?:RssAnon|RssShmem|VmSwap|VmPTE):\s+(\d+) kB", re.MULTILINE)
 _TABLES = re.compile(r"^VmPTE:\s+(\d+) kB", re.MULTILINE)
 _AVAILABLE = re.compile(r"^MemAvailable:\s+(\d+) kB", re.MULTILINE)
+_OOM_KILLS = re.compile(r"^oom_kill (\d+)", re.MULTILINE)
 _SHARE = re.compile(r"^(?:Pss_Anon|Pss_Shmem|SwapPss):\s+(\d+) kB", re.MULTILINE)
 
 
@@ -73,12 +74,68 @@ def _shares(processes: list[int], otherwise: int) -> int:
 
 
 def available() -> int:
-    """Bytes that programs may still take on this machine; without limit where that is not told."""
+    """Bytes that programs may still take on this machine, or in this container; without limit if not told."""
     try:
         found = _AVAILABLE.search(Path("/proc/meminfo").read_text())
     except OSError:
         found = None
-    return int(found[1]) * 1024 if found else sys.maxsize
+    machine = int(found[1]) * 1024 if found else sys.maxsize
+    return min([machine, *(group.left for group in groups())])
+
+
+def exhausted(reserve: int) -> bool:
+    """Whether no more than ``reserve`` bytes are left; of a small container, a sixteenth of its limit."""
+    return available() < min([reserve, *(group.limit // 16 for group in groups())])
+
+
+def killed_for_memory() -> int:
+    """How many processes this system has ended so far because memory ran out; 0 where it does not count."""
+    try:
+        found = _OOM_KILLS.search(Path("/proc/vmstat").read_text())
+    except OSError:
+        found = None
+    return int(found[1]) if found else 0
+
+
+@dataclass(frozen=True)
+class Group:
+    """A control group of this process: the bytes that all of it may take, and what is left of them."""
+
+    limit: int
+    left: int
+
+
+def groups(system: Path = Path("/sys/fs/cgroup"), told: Path = Path("/proc/self/cgroup")) -> Iterator[Group]:
+    """The control groups that limit the memory of this process, of either version of Linux's.
+
+    https://docs.kernel.org/admin-guide/cgroup-v2.html
+    https://docs.kernel.org/admin-guide/cgroup-v1/memory.html
+    """
+    try:
+        lines = told.read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            yield from _limiting(system, path, ("memory.max", "memory.current", ""))
+        elif "memory" in controllers.split(","):
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_")
+            yield from _limiting(system / "memory", path, names)
+
+
+def _limiting(root: Path, path: str, names: tuple[str, str, str]) -> Iterator[Group]:
+    """From the group at ``path`` upwards; in a container the path may be one of the host's, and not there."""
+    limit, usage, prefix = names
+    parts = Path(path).parts[1:]
+    for count in range(len(parts), -1, -1):
+        folder = root.joinpath(*parts[:count])
+        with suppress(OSError, ValueError):  # "max"
+            most, taken = int((folder / limit).read_text()), int((folder / usage).read_text())
+            kept = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+            # Files that were read are kept in memory while there is room.
+            files = sum(int(kept.get(f"{prefix}{name}_file", 0)) for name in ("active", "inactive"))
+            yield Group(most, most - taken + files)
 
 
 def files(root: int, home: str) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from grader import sandbox
+from grader import sandbox, tree
 from grader.sandbox import Ended, Limits, Spawned
 
 Run = Callable[..., tuple[Ended, list[bytes]]]
@@ -51,6 +51,17 @@ def test_a_crash_is_told_by_its_signal(child: Run) -> None:
     ended, lines = child("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
     assert ended.returncode == -signal.SIGSEGV
     assert lines == []
+
+
+def test_a_child_that_the_system_ended_for_memory_is_not_to_blame(
+    child: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system counts whom it ends for memory; a child that ends itself by that signal is not one."""
+    source = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    assert child(source)[0].stopped == ""
+    counts = iter((4, 5))
+    monkeypatch.setattr(tree, "killed_for_memory", lambda: next(counts))
+    assert child(source)[0].stopped == "machine"
 
 
 def test_an_endless_child_is_stopped_even_if_it_ignores_signals(child: Run) -> None:

@@ -19,9 +19,7 @@ from grader.engines import gpus
 from grader.engines.interface import Settings
 from grader.retraining import Runs, Watcher
 
-MEMORY = (
-    3_000_000_000  # bytes of main memory that one child is reckoned to take, TensorFlow and data included
-)
+MEMORY = 2_000_000_000  # bytes of main memory that one child is reckoned to take, TensorFlow included
 MOST_PER_GPU = 8  # more only take turns
 GPU_SPARE = 1_500_000_000  # bytes left free on a GPU
 LOOK_AFTER = 45.0  # seconds until a child has taken what it will take on its GPU

@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
-from grader import __version__, datasets
+from grader import __version__, datasets, measured
 from grader import records as r
+from grader.measured import EngineName
 
 if TYPE_CHECKING:
     from grader.train.epochs import Learner
 
-Name = Literal["native", "jax", "keras"]
 Emit = Callable[[r.TrainEvent], None]
-_GPU_DEVICES = ("nvidia[0-9]*", "dxg", "kfd")
 
 
 def run(job: r.TrainJob, arrays: dict[str, Any], emit: Emit) -> r.EndEvent:
@@ -31,9 +29,21 @@ def run(job: r.TrainJob, arrays: dict[str, Any], emit: Emit) -> r.EndEvent:
 
         trainer = KerasTrainer(job, arrays, emit)
         return r.EndEvent(ended=trainer.run(), kept=trainer.kept)
-    if engine == "native":
-        job = job.model_copy(update={"beside": ()})
     emit(ENVIRONMENTS[engine](note))
+    alone = job.model_copy(update={"beside": ()})
+    if engine == "native" or not job.beside:
+        return _train(engine, alone, arrays, emit)
+    try:
+        return _train(engine, job, arrays, emit)
+    except RuntimeError as error:  # XLA's
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+    emit(ENVIRONMENTS[engine](f"{1 + len(job.beside)} seeds in one program took too much memory"))
+    return _train(engine, alone, arrays, emit)
+
+
+def _train(engine: str, job: r.TrainJob, arrays: dict[str, Any], emit: Emit) -> r.EndEvent:
+    """Train in one of our own engines."""
     from grader.train.epochs import Trainer  # without Keras
 
     first, *beside = Trainer(job, arrays, emit, learner(engine, job, arrays)).run()
@@ -52,21 +62,31 @@ def learner(engine: str, job: r.TrainJob, arrays: dict[str, Any]) -> Learner:
     return Native(job, arrays)
 
 
-def choose(job: r.TrainJob) -> tuple[Name, str]:
+def choose(job: r.TrainJob) -> tuple[EngineName, str]:
     """The engine that trains a job in this process, and what is to be said about the choice."""
     if job.engine == "keras":
         return "keras", "the rubric asks for Keras"
-    if job.engine == "jax":
-        reason = jax_obstacle(job)
-        return ("keras", reason) if reason else ("jax", _together(job))
-    if job.engine == "auto" and _shows_gpu():
-        reason = jax_obstacle(job) or ("" if _jax_sees_gpu() else "JAX sees no GPU")
+    refused: list[str] = []
+    for engine, reason in _in_turn(job):
         if not reason:
-            return "jax", _together(job)
-        if _tensorflow_sees_gpu():
-            return "keras", f"this machine has a GPU, but {reason}"
-    reason = native_obstacle(job)
-    return ("keras", reason) if reason else ("native", "")
+            return engine, "; ".join([*refused, *_told(engine, job)])
+        refused.append(reason)
+    raise AssertionError("Keras trains every job")
+
+
+def _in_turn(job: r.TrainJob) -> Iterator[tuple[EngineName, str]]:
+    """The engines for a job, the best first, each with the reason why it does not train it."""
+    fastest = measured.order() if job.engine == "auto" else ()
+    if job.engine != "auto":
+        yield job.engine, OBSTACLES[job.engine](job)
+    elif fastest:
+        yield from ((engine, OBSTACLES[engine](job)) for engine in fastest)
+    else:
+        if measured.shows_gpu():
+            yield "jax", jax_obstacle(job) or ("" if _jax_sees_gpu() else "JAX sees no GPU")
+            yield "keras", "" if _tensorflow_sees_gpu() else "TensorFlow sees no GPU"
+        yield "native", native_obstacle(job)
+    yield "keras", ""
 
 
 def usual() -> r.Environment:
@@ -85,14 +105,16 @@ def usual() -> r.Environment:
     return ENVIRONMENTS[engine](note)
 
 
-def _together(job: r.TrainJob) -> str:
-    seeds = ", ".join(map(str, (job.seed, *job.beside)))
-    return f"seeds {seeds} in one program" if job.beside else ""
+def _told(engine: EngineName, job: r.TrainJob) -> Iterator[str]:
+    if engine == "jax" and job.beside:
+        yield f"seeds {', '.join(map(str, (job.seed, *job.beside)))} in one program"
+    if job.engine == "auto" and measured.order()[:1] == (engine,):
+        yield "measured as the fastest on this machine"
 
 
 def native_obstacle(job: r.TrainJob) -> str:
     """Why the native engine does not train this job; empty if it does."""
-    from grader.train import cache
+    from grader.train.native import cache
 
     cache.prepare()
     try:
@@ -113,11 +135,9 @@ def jax_obstacle(job: r.TrainJob) -> str:
     return support.obstacle(job)
 
 
-def _shows_gpu() -> bool:
-    """Whether the system shows a device of one that is not forbidden; no library is asked."""
-    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
-        return False
-    return any(next(Path("/dev").glob(name), None) for name in _GPU_DEVICES)
+def keras_obstacle(job: r.TrainJob) -> str:
+    """Keras trains every job."""
+    return ""
 
 
 def _jax_sees_gpu() -> bool:
@@ -204,3 +224,4 @@ def _cpu() -> str:
 
 
 ENVIRONMENTS = {"native": native_environment, "jax": jax_environment, "keras": keras_environment}
+OBSTACLES = {"native": native_obstacle, "jax": jax_obstacle, "keras": keras_obstacle}

@@ -44,7 +44,7 @@ def test_cores_are_divided() -> None:
 def test_as_many_as_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not one more than a core each, and one at least."""
     monkeypatch.setattr(local, "_cores", lambda: list(range(8)))
-    monkeypatch.setattr(tree, "available", lambda: 7 * 10**9)
+    monkeypatch.setattr(tree, "available", lambda: 5 * 10**9)
     assert len(local._on_cores(None)) == 2
     monkeypatch.setattr(tree, "available", lambda: 10**9)
     assert [len(slot.cores) for slot in local._on_cores(None)] == [0]

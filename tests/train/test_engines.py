@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from grader import datasets
+from grader import datasets, measured
 from grader import records as r
 from grader.attempts import Attempt
 from grader.progress import Quiet
 from grader.retraining import Training
-from grader.train import cache, engines
+from grader.train import engines
+from grader.train.native import cache
 
 Build = Callable[..., r.ModelDescription]
 HEAD = (r.Flatten(name="f"), r.Dense(name="d", units=10, activation="softmax"))
@@ -31,6 +34,11 @@ def job(network: Build, recipe: Callable[..., r.TrainingRecipe]) -> Callable[...
         return r.TrainJob(dataset=datasets.MNIST, **(given | changes))
 
     return build
+
+
+@pytest.fixture(autouse=True)
+def _unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measured, "order", lambda: ())
 
 
 @pytest.fixture
@@ -52,7 +60,7 @@ def test_a_gpu_is_taken_by_whoever_can_use_it(
     job: Callable[..., r.TrainJob], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With "auto" JAX, then TensorFlow, then the processor; by name another one."""
-    monkeypatch.setattr(engines, "_shows_gpu", lambda: True)
+    monkeypatch.setattr(measured, "shows_gpu", lambda: True)
     monkeypatch.setattr(engines, "jax_obstacle", lambda job: "")
     monkeypatch.setattr(engines, "_jax_sees_gpu", lambda: True)
     assert engines.choose(job()) == ("jax", "")
@@ -60,9 +68,51 @@ def test_a_gpu_is_taken_by_whoever_can_use_it(
     assert engines.choose(job(engine="native")) == ("native", "")
     monkeypatch.setattr(engines, "_jax_sees_gpu", lambda: False)
     monkeypatch.setattr(engines, "_tensorflow_sees_gpu", lambda: True)
-    assert engines.choose(job()) == ("keras", "this machine has a GPU, but JAX sees no GPU")
+    assert engines.choose(job()) == ("keras", "JAX sees no GPU")
     monkeypatch.setattr(engines, "_tensorflow_sees_gpu", lambda: False)
-    assert engines.choose(job()) == ("native", "")
+    assert engines.choose(job()) == ("native", "JAX sees no GPU; TensorFlow sees no GPU")
+
+
+def test_what_was_measured_on_this_machine_goes_first(
+    job: Callable[..., r.TrainJob], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fastest that covers the job; what the rubric names stays."""
+    fastest = "measured as the fastest on this machine"
+    monkeypatch.setattr(measured, "order", lambda: ("keras", "native"))
+    assert engines.choose(job()) == ("keras", fastest)
+    assert engines.choose(job(engine="native")) == ("native", "")
+    monkeypatch.setattr(measured, "order", lambda: ("native", "keras"))
+    assert engines.choose(job()) == ("native", fastest)
+    noise = r.GaussianNoise(name="g", stddev=0.1)
+    uncovered = "the native engine does not cover the layer GaussianNoise"
+    assert engines.choose(job(noise)) == ("keras", uncovered)
+
+
+def test_seeds_that_do_not_fit_in_memory_together_are_trained_alone(
+    job: Callable[..., r.TrainJob], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """XLA's error for a device whose memory is full; any other one is not hidden."""
+    native, said = engines.learner, ["RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes."]
+
+    def learner(engine: str, job: r.TrainJob, arrays: dict[str, Any]) -> Any:
+        if job.beside:
+            raise RuntimeError(said[0])
+        return native("native", job, arrays)
+
+    monkeypatch.setattr(engines, "choose", lambda job: ("jax", "seeds 1, 2 in one program"))
+    monkeypatch.setattr(engines, "learner", learner)
+    # The one of JAX would have Keras run on JAX in this process, for all tests to come.
+    monkeypatch.setitem(engines.ENVIRONMENTS, "jax", engines.native_environment)
+    events: list[r.TrainEvent] = []
+    data = datasets.load(datasets.MNIST)
+    arrays = {name: getattr(data, name) for name in ("x_train", "y_train", "x_test", "y_test")}
+    end = engines.run(job(beside=(2,)), arrays, events.append)
+    assert (end.ended, end.beside) == ("finished", ())
+    notes = [event.engine_note for event in events if isinstance(event, r.Environment)]
+    assert notes == ["seeds 1, 2 in one program", "2 seeds in one program took too much memory"]
+    said[0] = "INTERNAL: something else"
+    with pytest.raises(RuntimeError, match="INTERNAL"):
+        engines.run(job(beside=(2,)), arrays, events.append)
 
 
 def test_what_jax_does_not_train_goes_to_keras(
@@ -98,7 +148,7 @@ def _child(job: r.TrainJob, home: Path) -> list[dict[str, Any]]:
 
 def test_the_native_child_trains_without_tensorflow(job: Callable[..., r.TrainJob], tmp_path: Path) -> None:
     """An epoch of MNIST on a softmax regression; the environment names the engine and its versions."""
-    start, *_, epoch, end, last = _child(job(), tmp_path)
+    start, *_, epoch, end, last = _child(job(engine="native"), tmp_path)
     assert (start["engine"], start["engine_note"]) == ("native", "")
     assert "numba" in start["versions"]
     assert epoch["correct"] > 7_000
@@ -151,3 +201,19 @@ def test_without_a_place_for_it_there_is_no_cache(tmp_path: Path, monkeypatch: p
     monkeypatch.delenv("NUMBA_CACHE_DIR")
     (tmp_path / "home").touch()
     assert cache.prepare(tmp_path / "home") is None
+
+
+def test_kernels_of_old_versions_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A month after anything was added to them; the current ones and younger ones stay."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "")  # so that it is put back
+    for name, days in (("kernels-old", 31), ("kernels-young", 29), ("programs", 31)):
+        folder = tmp_path / ".cache" / "grader" / name
+        folder.mkdir(parents=True, mode=0o700)
+        (folder / "file").touch()
+        os.utime(folder, (time.time() - days * 86_400,) * 2)
+    (tmp_path / ".cache" / "grader").chmod(0o700)
+    monkeypatch.delenv("NUMBA_CACHE_DIR")
+    current = cache.prepare(tmp_path)
+    assert current is not None
+    found = {folder.name for folder in current.parent.iterdir()}
+    assert found == {current.name, "kernels-young", "programs"}

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 
+from grader import cache
 from grader import records as r
-from grader.train import cache, callbacks
+from grader.train import callbacks
 from grader.train.covered import NotCovered, refuse_unknown
 
+_KEPT = 1 << 30  # bytes of compiled programs; those that were used last stay
 _FLAG = "--xla_gpu_deterministic_ops=true"
 _RECIPE = {
     "optimizer", "loss", "batch_size", "epochs", "shuffle", "learning_rates", "rates_per", "callbacks",
@@ -59,6 +61,7 @@ def prepare() -> None:
     folder = cache.folder("programs")
     if folder is not None:
         jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_compilation_cache_max_size", _KEPT)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
