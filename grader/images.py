@@ -23,13 +23,6 @@ def prepared(images: Array, scaling: InputScaling, geometry: Geometry) -> Array:
     return scaled(shaped(images, geometry), scaling)
 
 
-def shape_of(shape: tuple[int, ...], geometry: Geometry) -> tuple[int, int, int]:
-    """(rows, columns, channels) of images of ``shape`` once they are shaped."""
-    rows, columns = geometry.resized or shape[:2]
-    (top, bottom), (left, right) = geometry.padding
-    return rows + top + bottom, columns + left + right, shape[2] * geometry.channels
-
-
 # --- geometry -----------------------------------------------------------------------------------
 
 

@@ -7,12 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from grader import images
 from grader import records as r
 from grader.datasets import Dataset
 from grader.errors import StudentError
@@ -38,7 +33,7 @@ def check_fit(network: r.ModelDescription, analysis: Analysis, recipe: Recipe, d
     Raises `StudentError`.
     """
     inputs = analysis.of(network.inputs[0]).output or ()
-    prepared = images.shape_of(dataset.image_shape, recipe[-1].geometry)
+    prepared = recipe[-1].geometry.shape_of(dataset.image_shape)
     if len(network.inputs) > 1 or math.prod(inputs) != math.prod(prepared):
         given = " and ".join(str(analysis.of(name).output) for name in network.inputs)
         raise StudentError(
@@ -127,13 +122,13 @@ def _too_large(analysis: Analysis, recipe: Recipe, policy: r.TrainingPolicy) -> 
 
 def _misfits(fit: r.TrainingRecipe, inputs: Sequence[int], dataset: Dataset) -> Iterator[str]:
     """What one fit says of images and steps must fit the data set and the network."""
-    count, shape = len(dataset.y_train), images.shape_of(dataset.image_shape, fit.geometry)
+    count, shape = dataset.sizes.train, fit.geometry.shape_of(dataset.image_shape)
     values = math.prod(shape)
     if fit.geometry.channels > 1 and dataset.image_shape[2] != 1:
         yield "it repeats the channels of images that have several"
     if values != math.prod(inputs):
         yield f"its images are prepared to {shape}, which is not what its network takes"
-    if values * (count + len(dataset.y_test)) > INPUT_VALUES:
+    if values * (count + dataset.sizes.test) > INPUT_VALUES:
         yield f"its images, prepared to {shape}, take more memory than is given to retraining"
     if any(
         len(values_) not in (0, values) for values_ in (fit.scaling.pixel_scale, fit.scaling.pixel_offset)
@@ -142,7 +137,7 @@ def _misfits(fit: r.TrainingRecipe, inputs: Sequence[int], dataset: Dataset) -> 
     elif bool(fit.scaling.pixel_scale) != bool(fit.scaling.pixel_offset):
         yield "its scaling by pixel lacks a half"
     elif fit.scaling.pixel_scale and not (
-        fit.geometry == r.Geometry() and _in_order(fit.rows, count) and _standardises(fit, dataset)
+        fit.geometry == r.Geometry() and _in_order(fit.rows, count) and _standardised(fit, dataset)
     ):
         yield "its scaling by pixel is no standardization by the training images"
     if fit.augmentation is not None and len(inputs) != 3:
@@ -157,33 +152,10 @@ def _misfits(fit: r.TrainingRecipe, inputs: Sequence[int], dataset: Dataset) -> 
         yield f"{len(fit.sample_weights):,} sample weights do not fit {trained:,} images"
 
 
-def _standardises(fit: r.TrainingRecipe, dataset: Dataset) -> bool:
-    """Whether a scaling by pixel takes off each pixel's mean, divides by its deviation, or both.
+def _standardised(fit: r.TrainingRecipe, dataset: Dataset) -> bool:
+    from grader.standardised import standardises  # with NumPy, which few submissions make necessary
 
-    Both may be of the images trained on, of the training split, or of all; a number may be added that is the
-    same for all pixels.
-    """
-    scale = np.asarray(fit.scaling.pixel_scale).reshape(dataset.image_shape)
-    offset = np.asarray(fit.scaling.pixel_offset).reshape(dataset.image_shape)
-    parts = [dataset.x_train[first:last] for first, last in fit.rows]
-    used = np.concatenate(parts) if parts else dataset.x_train
-    for some in ([used], [dataset.x_train], [dataset.x_train, dataset.x_test]):
-        count = sum(map(len, some))
-        mean = sum(x.sum(axis=0, dtype=np.float64) for x in some) / count
-        squares = sum(np.einsum("n...,n...->...", x.astype(np.float32), x, dtype=np.float64) for x in some)
-        deviation = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
-        varies = deviation > 1  # of 255; where a pixel hardly does, its scale may be anything
-        factor = (scale * deviation)[varies]
-        alike = np.ptp(scale[varies]) <= 1e-3 * np.abs(scale[varies]).max() if varies.any() else True
-        divided = np.ptp(factor) <= 0.05 * np.abs(factor).max() if varies.any() else True
-        centred = any(_alike(offset + off * scale) for off in (mean, 0.0))
-        if centred and (alike or divided):
-            return True
-    return False
-
-
-def _alike(numbers: npt.NDArray[Any]) -> bool:
-    return bool(np.ptp(numbers) <= 0.01 + 0.01 * np.abs(numbers).max())
+    return standardises(fit, dataset)
 
 
 def _in_order(rows: r.Rows, count: int) -> bool:

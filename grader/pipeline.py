@@ -381,7 +381,7 @@ def _target(grading: Grading) -> r.Target | None:
     if not grading.retrain:
         return None
     criterion = next((c for c in grading.rubric.criterion if isinstance(c, ValidationAccuracy)), None)
-    images = len(grading.dataset.y_test)
+    images = grading.dataset.sizes.test
     needed = criterion.needed(images) if criterion else None
     return r.Target(correct=needed, images=images, epochs=grading.rubric.training.epochs)
 
@@ -392,7 +392,7 @@ def _stop_at(criterion: ValidationAccuracy | None, grading: Grading) -> int | No
     others = [c for c in grading.rubric.criterion if c.kind in MEASURED and c is not criterion]
     if criterion is None or others or policy.metric != "best_epoch" or not policy.stop_when_settled:
         return None
-    return criterion.needed(len(grading.dataset.y_test))
+    return criterion.needed(grading.dataset.sizes.test)
 
 
 def _broken(verdict: r.Verdict) -> r.Verdict:

@@ -17,11 +17,9 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
-from grader import __version__, datasets, npy, strict
+from grader import __version__, datasets, strict
 from grader.asking import LINE_BYTES, Asker, ReplayWish
 from grader.errors import BrokenError, Unsupported
 from grader.load import load
@@ -39,6 +37,10 @@ from grader.records import (
 from grader.retraining import Runs, Stopped, Watcher
 from grader.sandbox import Child
 from grader.sandbox import Ended as ChildEnded
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,8 @@ class Replaying:
 
     def _count(self, predictions: str) -> int:
         """Correct images of one hand-in. Raises `Unsupported` for anything but a class for each."""
+        from grader import npy
+
         try:
             classes = npy.read(base64.b64decode(predictions, validate=True))
         except (ValueError, binascii.Error) as error:

@@ -116,3 +116,10 @@ def test_a_data_set_of_something_else_is_the_instructors_error(
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     with pytest.raises(InstructorError, match=message):
         datasets.load(DatasetSpec(name="own", path=str(file), sha256=digest))
+
+
+def test_the_sizes_of_our_own_data_set_are_those_of_its_arrays() -> None:
+    """They are known beforehand, so that nothing is unpacked for them; another file's are looked at."""
+    ours = datasets.load(datasets.MNIST)
+    other = datasets.Dataset(datasets.MNIST.model_copy(update={"sha256": ""}), ours.raw)
+    assert ours.sizes == other.sizes

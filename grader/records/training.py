@@ -188,6 +188,12 @@ class Geometry(Record):
     padded_with: Factor = 0.0
     channels: Annotated[int, Field(ge=1, le=4)] = 1
 
+    def shape_of(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """(rows, columns, channels) of images of ``shape`` once this was done to them."""
+        rows, columns = self.resized or shape[:2]
+        (top, bottom), (left, right) = self.padding
+        return rows + top + bottom, columns + left + right, shape[2] * self.channels
+
 
 Range = Annotated[float, Field(ge=-1e4, le=1e4)]
 Shift = Annotated[int, Field(ge=-1_000, le=1_000)] | Range
