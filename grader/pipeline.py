@@ -243,7 +243,8 @@ def recipe_of(model: r.DescribedModel, rubric: Rubric) -> tuple[tuple[r.Training
 
 
 def _candidate(model: r.DescribedModel, program: r.Program, replay: Replay, grading: Grading) -> Candidate:
-    replayed = _is_replayed(model, program, grading)
+    replayable = _is_replayable(model, program, grading.rubric)
+    replayed = replayable and grading.retrain
     analysis = shapes.analyse(model.network, reported=replayed)
     recipe, source = recipe_of(model, grading.rubric)
     if not model.network.unsupported and not any(fit.unsupported for fit in recipe):
@@ -255,19 +256,30 @@ def _candidate(model: r.DescribedModel, program: r.Program, replay: Replay, grad
         own_recipe=source == "submission",
         cells=program.cells,
         policy=grading.rubric.training,
-        obstacle=obstacles.obstacle(model.network, analysis, recipe, grading.dataset, grading.rubric.training)
-        if grading.retrain
-        else "not retrained: --no-retrain",
+        obstacle=obstacles.obstacle(
+            model.network, analysis, recipe, grading.dataset, grading.rubric.training
+        ),
     )
+    if not grading.retrain:
+        subject = replace(subject, obstacle=_not_retrained(subject.obstacle, replayable))
     wanted = (replayed or not subject.obstacle) and _asked_for(subject, grading)
     if not wanted:
         return Candidate(model, source, subject)
     return Candidate(model, source, subject, _job(subject, grading), replay if replayed else None)
 
 
-def _is_replayed(model: r.DescribedModel, program: r.Program, grading: Grading) -> bool:
+def _not_retrained(obstacle: str, replayable: bool) -> str:
+    """Who checks without retraining should know what retraining would come to."""
+    said = "not retrained: --no-retrain"
+    if not obstacle:
+        return said
+    would = "be replayed by its own code" if replayable else "be left to a person"
+    return f"{said}. It would {would}: {obstacle}"
+
+
+def _is_replayable(model: r.DescribedModel, program: r.Program, rubric: Rubric) -> bool:
     """Whether this model cannot be retrained from its description, but by its own code."""
-    if not grading.retrain or grading.rubric.training.replay == "forbidden" or program.model_file:
+    if rubric.training.replay == "forbidden" or program.model_file:
         return False
     own_training = any(fit.unsupported for fit in model.training)
     pretrained = any(fit.pretrained for fit in model.training)

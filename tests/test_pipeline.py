@@ -155,12 +155,22 @@ def test_needs_that_fail_save_the_retraining(grade: GradeIt) -> None:
     assert "needs 'parameters'" in result.verdicts[1].message
 
 
+OWN_LAYER = SCRIPT.replace("layers.Flatten(),", "Own(), layers.Flatten(),").replace(
+    "model = ", "class Own(layers.Layer):\n    def call(self, x):\n        return x\nmodel = "
+)
+
+
+@pytest.mark.parametrize(("replay", "would"), [("allowed", "replayed"), ("forbidden", "left to a person")])
+def test_without_retraining_it_is_told_what_it_would_meet(grade: GradeIt, replay: str, would: str) -> None:
+    """Who checks without retraining learns that the network could not be retrained from its description."""
+    result = grade(OWN_LAYER, retrain=False, policy=f'replay = "{replay}"')
+    assert f"not retrained: --no-retrain. It would be {would}" in result.verdicts[1].message
+    assert "Own" in result.verdicts[1].message
+
+
 def test_what_cannot_be_described_goes_to_a_person(grade: GradeIt) -> None:
     """A custom layer under a rubric without replay is no zero: the rest is graded, a person is asked."""
-    own = SCRIPT.replace("layers.Flatten(),", "Own(), layers.Flatten(),").replace(
-        "model = ", "class Own(layers.Layer):\n    def call(self, x):\n        return x\nmodel = "
-    )
-    result = grade(own, policy='replay = "forbidden"')
+    result = grade(OWN_LAYER, policy='replay = "forbidden"')
     assert (result.status, result.needs_review) == ("needs_person", True)
     assert "Own" in result.verdicts[1].message
 
