@@ -110,6 +110,8 @@ class Asker:
                 answers[:] = [line]
 
             child = self._start(task)
+            if task.data is not None:
+                self._prepare(child)
             ended = run(child, job.model_dump_json().encode(), self._limits(seconds), keep_last)
         if ended.stopped == "time" and loaded.program.model_file is not None:
             raise StudentError(
@@ -161,14 +163,25 @@ class Asker:
         if model is not None:
             _copy_model(Path(model), inputs)
             readable(inputs)
-        return Task("grader.describe", inputs, None if model is not None else self._blinded(), home)
+            return Task("grader.describe", inputs, None, home)
+        return Task("grader.describe.code", inputs, self._data, home)
+
+    def _prepare(self, child: Child) -> None:
+        """Write the data set, if nobody has, while the child imports TensorFlow and waits for its job."""
+        try:
+            self._blinded()
+        except BaseException:
+            child.kill()
+            raise
 
     def _blinded(self) -> Path:
         """The folder with the data set that children see, written when it is first needed."""
         file = self._data / Path(self.dataset.spec.path).name
         with self._lock:
             if not file.exists():
-                write_blinded(self.dataset, file)
+                unfinished = self._data.with_name(file.name)  # a full disk must not leave half of it
+                write_blinded(self.dataset, unfinished)
+                unfinished.rename(file)
                 readable(self._data)
         return self._data
 

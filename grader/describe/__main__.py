@@ -22,18 +22,23 @@ from grader.describe import compiled, configuration, confine, graph, saved, with
 from grader.errors import GraderError, StudentError, Unsupported
 
 
-def main() -> None:
+def main(of_code: bool = False) -> None:
     user = int(sys.argv[1]) if len(sys.argv) > 1 else None
     if user is not None:
         confine.enter(user)
-    serve()
+    serve(of_code)
 
 
-def serve() -> NoReturn:
-    """Do the job on standard input. Where this runs has been decided by then."""
+def serve(of_code: bool = False) -> NoReturn:
+    """Do the job on standard input. Where this runs has been decided by then.
+
+    A job ``of_code`` will need TensorFlow: it is imported while whoever asks still prepares the data set.
+    """
     without_threads()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # prints of the submission, and of TensorFlow, go with the errors
+    if of_code:
+        from grader.describe import program  # noqa: F401
     job = r.DescribeJob.model_validate_json(sys.stdin.buffer.read())
     confine.limit(job.seconds)
     lay_out(job)

@@ -26,6 +26,11 @@ from grader.describe import confine, namespaces, seccomp, without_threads
 HOME, INPUTS, SPOOL = "/box", "/input", "/spool"
 SIZE, FILES = 512 << 20, 20_000
 READY = b"ready"
+_SERVES = {
+    "grader.describe": child.serve,
+    "grader.describe.code": child.serve,
+    "grader.describe.confine": confine.report,
+}
 _SET_DUMPABLE, _DIE_WITH_PARENT = 4, 1
 
 
@@ -100,7 +105,7 @@ def _become(request: dict[str, str], standard: list[int]) -> NoReturn:
         os.setsid()
         namespaces.furnish(f"{SPOOL}/{request['inputs']}", INPUTS, SPOOL, HOME, SIZE, FILES)
         confine.enter(int(request["user"]))
-        {"grader.describe": child.serve, "grader.describe.confine": confine.report}[request["module"]]()
+        _SERVES[request["module"]]()
     except BaseException as error:
         os.write(2, f"{type(error).__name__}: {error}\n".encode())
     os._exit(1)
