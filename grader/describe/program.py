@@ -64,6 +64,7 @@ class Session:
 
     def run(self) -> None:
         sys.path.insert(0, os.getcwd())
+        sys.argv = [os.path.basename(self.job.program.name)]
         leftover.supply(self.job.program.cells, self.namespace, self.note)
         for failure in notebook.run(self.job.program.cells, self.namespace, self._enter, self.note):
             if failure is not None and len(self.failures) < 100:

@@ -104,7 +104,7 @@ _ACCUMULATING = ("use_ema", "gradient_accumulation_steps", "loss_scale_factor")
 def _optimizer(fit: Fit) -> r.Optimizer:
     optimizer = fit.model.optimizer
     name = type(optimizer).__name__
-    settings = dict(optimizer.get_config())
+    settings = _settings(optimizer)
     if name == "AdamW":
         name = "Adam"  # Keras's Adam with weight_decay is AdamW
     if name not in _OPTIMIZERS or not type(optimizer).__module__.startswith("keras."):
@@ -117,6 +117,13 @@ def _optimizer(fit: Fit) -> r.Optimizer:
     if name == "Nadam":
         settings["schedule_decay"] = getattr(optimizer, "grader_schedule_decay", 1.0)
     return record(**{k: v for k, v in settings.items() if k in record.model_fields})
+
+
+def _settings(optimizer: Any) -> dict[str, Any]:
+    try:
+        return dict(optimizer.get_config())
+    except NotImplementedError:  # a schedule of the submission's own, which is sampled anyway
+        return {name: value for name, value in vars(optimizer).items() if not name.startswith("_")}
 
 
 def _loss(fit: Fit) -> r.Loss:

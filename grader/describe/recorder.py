@@ -207,8 +207,7 @@ ORIGINAL: dict[str, Any] = {}
 def install(recorder: Recorder) -> None:
     """Replace the methods of `keras.Model`. Call once per process."""
     base = keras.Model
-    ORIGINAL["compile"] = base.compile
-    base.compile = compile_method(recorder)
+    install_compile(recorder)
     base.fit = _fit(recorder, FIT)
     base.fit_generator = _fit(recorder, FIT_GENERATOR)
     base.predict = base.predict_proba = base.predict_on_batch = base.predict_generator = _predict
@@ -220,8 +219,11 @@ def install(recorder: Recorder) -> None:
     _notice_own_loops(recorder)
 
 
-def compile_method(recorder: Recorder) -> Callable[..., None]:
-    """`Model.compile` by which a recorder takes notice."""
+def install_compile(recorder: Recorder) -> None:
+    """A `Model.compile` by which a recorder takes notice.
+
+    It goes where Keras defines its own: a model that overrides it is not compiled when it is loaded.
+    """
 
     def compile(
         self: Any,
@@ -233,7 +235,9 @@ def compile_method(recorder: Recorder) -> Callable[..., None]:
     ) -> None:
         recorder.compile(self, optimizer, loss, metrics=metrics, **kwargs)
 
-    return compile
+    owner = next(cls for cls in keras.Model.__mro__ if "compile" in vars(cls))
+    ORIGINAL["compile"] = owner.compile
+    owner.compile = compile
 
 
 def _fit(recorder: Recorder, order: tuple[str, ...]) -> Callable[..., Any]:

@@ -22,7 +22,7 @@ from grader.describe.callbacks import kept
 from grader.describe.loops import Loop, leading
 from grader.describe.notebook import Ends
 from grader.describe.recognise import Recognised, class_numbers
-from grader.describe.recorder import ORIGINAL, Recorder, after_functions, compile_method
+from grader.describe.recorder import ORIGINAL, Recorder, after_functions, install_compile
 
 Array = npt.NDArray[Any]
 PREDICTION_BATCH = 500
@@ -201,9 +201,9 @@ class _HandIn(keras.callbacks.Callback):  # type: ignore[misc]
 def install(replayer: Replayer) -> None:
     """Keras with its old names, its training watched; instead of `recorder.install`, once per process."""
     base = keras.Model
-    for name in ("compile", "fit", "predict", "evaluate"):
+    for name in ("fit", "predict", "evaluate"):
         ORIGINAL[name] = getattr(base, name)
-    base.compile = compile_method(replayer)
+    install_compile(replayer)
     base.fit, base.fit_generator = _fit(replayer, FIT), _fit(replayer, FIT_GENERATOR)
     base.predict_proba = base.predict_generator = ORIGINAL["predict"]
     base.predict_classes = lambda self, x, *a, **k: class_numbers(ORIGINAL["predict"](self, x, verbose=0))
