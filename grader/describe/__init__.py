@@ -27,4 +27,4 @@ def without_threads() -> None:
     Keras imports pandas, and pandas pyarrow where it is installed. A process with threads cannot be forked
     (`grader.describe.server`); a cold start does without it as well, so that both read alike.
     """
-    sys.meta_path[:] = [_Finder() if finder is PathFinder else finder for finder in sys.meta_path]  # type: ignore[misc]
+    sys.meta_path[:] = [_Finder() if finder is PathFinder else finder for finder in sys.meta_path]

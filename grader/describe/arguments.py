@@ -18,6 +18,7 @@ import tensorflow as tf
 from grader import records as r
 from grader.describe import augmenting, recipe, weighing
 from grader.describe.recognise import Recognised
+from grader.describe.standins import Inert, shows_only
 
 
 @dataclass
@@ -73,6 +74,9 @@ class FitArguments:
         self.given = {OLD_NAMES.get(name, name): value for name, value in given.items()}
         self.unsupported: list[str] = []
         self.generator: Any = None
+        for name, value in self.given.items():
+            if isinstance(value, Inert):
+                self.unsupported.append(f"its {name} come from {value!r}")
 
     def read(self, tracked: Tracked) -> recipe.Fit:
         given, model = self.given, self.model
@@ -98,7 +102,7 @@ class FitArguments:
             batch_size=batch_size,
             epochs=max(1, int(given.get("epochs") or 1) - initial),
             steps_per_epoch=passes or math.ceil(self._retrained_on(train) / batch_size),
-            callbacks=list(_flat(given.get("callbacks"))),
+            callbacks=self._callbacks(),
             shuffle=bool(given.get("shuffle", True)),
             train=train,
             validation=validation,
@@ -114,6 +118,7 @@ class FitArguments:
             sample_weights=sample_weights,
             augmentation=augmentation,
             pretrained=tracked.weights_from,
+            memory=self.recorder.memory,
         )
 
     def _arrays(self) -> tuple[Any, Any, int | None]:
@@ -129,6 +134,13 @@ class FitArguments:
         if y is None and hasattr(x, "__next__"):
             self.unsupported.append("training data come from a generator of the submission's own")
         return x, y, None
+
+    def _callbacks(self) -> list[Any]:
+        """Without those of libraries that are not here; one that may change training is told."""
+        found = list(_flat(self.given.get("callbacks")))
+        absent = [c for c in found if isinstance(c, Inert)]
+        self.unsupported += [f"a callback is {c!r}" for c in absent if not shows_only(c)]
+        return [c for c in found if not isinstance(c, Inert)]
 
     def _passes(self, images: int, batch_size: int) -> int | None:
         """The steps of an epoch where they are not one pass over the images."""

@@ -4,12 +4,16 @@ what they do can be found out by playing them through.
 
 from __future__ import annotations
 
+import copy
 import dis
 import math
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+import numpy as np
 
 from grader import records as r
 
@@ -49,23 +53,35 @@ def acts_within_epochs(callback: Any) -> bool:
     """Whether it is a callback of the student's own with something to do at each batch."""
     hooks = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
     base = keras.callbacks.Callback
-    return bool(custom([callback])) and any(
-        getattr(type(callback), hook, None) is not getattr(base, hook) for hook in hooks
+    return bool(custom([callback])) and any(  # a LambdaCallback has its hooks itself
+        hook in vars(callback) or getattr(type(callback), hook, None) is not getattr(base, hook)
+        for hook in hooks
     )
+
+
+def sets_rates_by_schedule(callback: Any) -> bool:
+    """Whether it is Keras's LearningRateScheduler, or acts at the start of an epoch as that does."""
+    usual = keras.callbacks.LearningRateScheduler
+    return isinstance(callback, usual) and type(callback).on_epoch_begin is usual.on_epoch_begin
 
 
 def records(fit: Any) -> Iterator[r.Callback]:
     """One record for each callback that changes the course of training; the rest is listed or inert."""
+    scheduled = any(isinstance(c, keras.callbacks.LearningRateScheduler) for c in fit.callbacks)
+    if scheduled and any(type(c).__name__ == "ReduceLROnPlateau" for c in fit.callbacks):
+        fit.unsupported.append("ReduceLROnPlateau together with a learning-rate schedule")
     for callback in fit.callbacks:
         name = type(callback).__name__
         record = {"EarlyStopping": r.EarlyStopping, "ReduceLROnPlateau": r.ReduceLROnPlateau}.get(name)
         if record is not None and not custom([callback]):
             yield from _reacting(fit, callback, record)
-        elif name not in _INERT and not acts_on_rate_only(callback):
+        elif custom([callback]) and (id(callback) in fit.reacting or not acts_on_rate_only(callback)):
             if (stop := _stops_at(callback, fit)) is not None:
                 yield stop
             else:
                 fit.unsupported.append(f"the callback {name} of the submission is not retrained")
+        elif not custom([callback]) and name not in _INERT:
+            fit.unsupported.append(f"the callback {name} is not retrained")
 
 
 # --- Keras's own --------------------------------------------------------------------------------
@@ -100,17 +116,17 @@ def kept(callback: Any) -> r.Kept | None:
 
 # --- the student's own --------------------------------------------------------------------------
 
-# What changes a model or its training: attributes that are set, and functions that are named.
-_SET = {"stop_training", "lr", "learning_rate", "trainable", "weights"}
-_CALLED = {"set_weights", "load_weights", "set_value", "assign", "setattr"}
+# What changes more than the rate: attributes that are set, and functions that are named.
+_SET = {"stop_training", "trainable", "weights"}
+_CALLED = {"set_weights", "load_weights", "setattr"}
 _BLIND = ("on_epoch_end", "on_train_end", "on_test_end", "on_batch_end", "on_train_batch_end")
 
 
 def acts_on_rate_only(callback: Any) -> bool:
     """Whether a callback of the student's own has no effect but on the sampled learning rates.
 
-    Its hooks were played through without training, so rates set at the start of an epoch or batch
-    are known. A hook at an end sees measured values, which are not: it may not touch the model.
+    Its hooks are played through without training, so rates that it sets whatever is measured are known
+    (`reacting` tries that). A hook at an end sees measured values: it may not touch the model.
     """
     return not any(_effects(getattr(callback, hook, None)) for hook in _BLIND)
 
@@ -169,6 +185,113 @@ def _stops(callback: Any, monitor: str, value: float, fit: Any) -> bool:
     stopped = bool(fit.model.stop_training)
     fit.model.stop_training = False
     return stopped
+
+
+# --- trying them ---------------------------------------------------------------------------------
+
+_TRIED = 30  # epochs; patience is seldom longer
+
+
+def reacting(fit: Any) -> set[int]:
+    """The student's own callbacks that do more than set the same rates whatever is measured.
+
+    They are tried with three courses of measurements: better, worse, and good without an end.
+    """
+    courses = (
+        [(0.5 + 0.5 * n / _TRIED, 2.0 * 0.8**n) for n in range(_TRIED)],  # accuracy, loss
+        [(0.5 - 0.5 * n / _TRIED, 2.0 * 1.2**n) for n in range(_TRIED)],
+        [(0.999, 0.001)] * _TRIED,
+    )
+    found = set()
+    for callback in custom(fit.callbacks):
+        done = [_course(callback, fit, measured) for measured in courses]
+        if any(other.more for other in done) or len({repr(other.rates) for other in done}) > 1:
+            found.add(id(callback))
+    return found
+
+
+@dataclass
+class _Course:
+    """What a callback did: the learning rates, and whether there was more than that."""
+
+    rates: list[float] = field(default_factory=list)
+    more: bool = False
+
+
+def _course(callback: Any, fit: Any, measured: list[tuple[float, float]]) -> _Course:
+    """What a copy of a callback does over epochs with these measurements."""
+    tried, done, before = _copy(callback), _Course(), _State(fit)
+    try:
+        with fit.memory.undone(fit.model) as touched:
+            tried.set_model(fit.model)
+            tried.on_train_begin({})
+            for epoch, (accuracy, loss) in enumerate(measured[: max(1, fit.epochs)]):
+                logs = {name: accuracy if "acc" in name else loss for name in LOG_NAMES}
+                tried.on_epoch_begin(epoch, {})
+                for batch in range(2):
+                    tried.on_train_batch_begin(batch, {})
+                    tried.on_train_batch_end(batch, dict(logs))
+                tried.on_epoch_end(epoch, dict(logs))
+                done.rates.append(before.rate_now())
+                if fit.model.stop_training:
+                    break
+            done.more = bool(touched())
+    except Exception:  # a callback of the student's may raise anything; sampling says so
+        done.rates.append(math.nan)
+    done.more |= before.put_back()
+    return done
+
+
+class _State:
+    """What a callback may change of a model and its optimizer, to be looked at and put back."""
+
+    _SETTINGS = ("momentum", "beta_1", "beta_2", "rho", "weight_decay", "clipnorm", "clipvalue")
+
+    def __init__(self, fit: Any) -> None:
+        self.model, self.optimizer = fit.model, fit.model.optimizer
+        self.rate = self.optimizer._learning_rate
+        scheduled = isinstance(self.rate, keras.optimizers.schedules.LearningRateSchedule)
+        self.value = None if scheduled else self.rate_now()
+        self.settings = {name: getattr(self.optimizer, name, None) for name in self._SETTINGS}
+        self.weights = [np.array(weight) for weight in self.model.weights]
+        self.trainable = [layer.trainable for layer in self.model.layers]
+        self.model.stop_training = False
+
+    def rate_now(self) -> float:
+        if isinstance(self.optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule):
+            return 0.0
+        return float(np.asarray(self.optimizer.learning_rate))
+
+    def put_back(self) -> bool:
+        """Whether anything but the learning rate was changed."""
+        changed = bool(self.model.stop_training)
+        for name, value in self.settings.items():
+            if getattr(self.optimizer, name, None) is not value:
+                changed = True
+                setattr(self.optimizer, name, value)
+        for weight, value in zip(self.model.weights, self.weights, strict=True):
+            if not np.array_equal(np.array(weight), value, equal_nan=True):
+                changed = True
+                weight.assign(value)
+        for layer, value in zip(self.model.layers, self.trainable, strict=True):
+            if layer.trainable is not value:
+                changed, layer.trainable = True, value
+        self.model.stop_training = False
+        if self.optimizer._learning_rate is not self.rate:
+            self.optimizer._learning_rate = self.rate
+        if self.value is not None:
+            self.rate.assign(self.value)
+        return changed
+
+
+def _copy(callback: Any) -> Any:
+    """With lists, numbers and the like of its own, and the same model and functions."""
+    made = copy.copy(callback)
+    for name, value in vars(callback).items():
+        if isinstance(value, list | dict | set | np.ndarray):
+            with suppress(Exception):  # of what cannot be copied
+                setattr(made, name, copy.deepcopy(value))
+    return made
 
 
 def play(callbacks: list[Any], hook: str, fit: Any, *args: Any) -> None:

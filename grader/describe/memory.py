@@ -9,7 +9,8 @@ be repeated.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,10 +55,25 @@ class Memory:
         self.files: dict[str, Moment] = {}
         self.arrays: list[tuple[Any, Moment]] = []
         self.checkpoints: list[Checkpoint] = []
+        self.uses = 0  # of anything below
+
+    @contextmanager
+    def undone(self, model: Any) -> Iterator[Callable[[], int]]:
+        """Whatever is saved and loaded here leaves no trace. Gives a count of how often that was."""
+        tracked = self.recorder.of(model)
+        kept = dict(self.files), list(self.arrays), list(self.checkpoints)
+        training, source = list(tracked.training), tracked.weights_from
+        begun = self.uses
+        try:
+            yield lambda: self.uses - begun
+        finally:
+            self.files, self.arrays, self.checkpoints = kept
+            tracked.training[:], tracked.weights_from = training, source
 
     # --- what is remembered ---------------------------------------------------------------------
 
     def moment(self, model: Any, weights: list[Any] | None = None, whole: bool = False) -> Moment:
+        self.uses += 1
         tracked = self.recorder.of(model)
         kinds = tuple(type(layer).__name__ for layer in model.layers)
         return Moment(tuple(tracked.training), kinds, tracked.weights_from, weights, model if whole else None)
@@ -119,6 +135,7 @@ class Memory:
                 memory.recorder.note(f"save({str(filepath)!r}) skipped: {error}"[:300])
 
         def load_weights(self: Any, filepath: Any, *args: Any, **kwargs: Any) -> None:
+            memory.uses += 1
             how = f"load_weights({str(filepath)!r})"[:200]
             if (moment := memory.saved_as(str(filepath))) is not None:
                 memory.take_over(self, moment, how)
@@ -144,6 +161,7 @@ class Memory:
             return weights
 
         def set_weights(self: Any, weights: Any) -> None:
+            memory.uses += 1
             put(self, weights)
             moment = next((m for kept, m in memory.arrays if kept is weights), None)
             if moment is not None:

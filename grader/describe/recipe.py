@@ -17,6 +17,7 @@ import numpy as np
 from grader import records as r
 from grader.describe import callbacks, losses
 from grader.describe.recognise import Recognised
+from grader.describe.standins import Inert
 
 MAX_STEPS = r.MAX_SAMPLES
 MAX_EPOCHS = 10_000  # no rubric trains longer
@@ -49,6 +50,8 @@ class Fit:
     augmentation: r.Augmentation | None = None
     keeps: r.Kept | None = None
     pretrained: str = ""
+    memory: Any = None  # `grader.describe.memory`
+    reacting: set[int] = field(default_factory=set)  # callbacks, by identity
 
     def said(self, what: str, read: Callable[[Fit], Any]) -> Any:
         """What ``read`` makes of the fit, or None and a reason where a record cannot say it."""
@@ -62,6 +65,8 @@ class Fit:
 
 def recipe(fit: Fit) -> r.TrainingRecipe:
     """Never raises for a setting it cannot say: that is listed in ``unsupported``."""
+    if fit.memory is not None:
+        fit.reacting = callbacks.reacting(fit)
     rates, per = _sample_rates(fit)
     reacting = tuple(callbacks.records(fit))
     if per == "step" and any(c.type == "ReduceLROnPlateau" for c in reacting):
@@ -154,6 +159,7 @@ def _sample_rates(fit: Fit) -> tuple[tuple[float, ...], Any]:
     step = int(getattr(optimizer, "grader_steps", 0))
     callbacks.play(fit.callbacks, "on_train_begin", fit, {})
     for epoch in range(fit.initial_epoch, fit.initial_epoch + min(fit.epochs, MAX_EPOCHS)):
+        fit.model.stop_training = False
         rate = _begin_epoch(fit, epoch)
         for batch in range(steps if per_step else 1):
             if by_step:
@@ -188,13 +194,15 @@ def _begin_epoch(fit: Fit, epoch: int) -> float:
     optimizer = fit.model.optimizer
     given: float | None = None
     for callback in fit.callbacks:
-        if isinstance(callback, keras.callbacks.LearningRateScheduler):
+        if callbacks.sets_rates_by_schedule(callback):
             given = _scheduled(fit, callback, epoch)
         else:
             before = None if _schedule_of(optimizer) else _rate(optimizer)
             callbacks.play([callback], "on_epoch_begin", fit, epoch, {})
             if before is not None and _rate(optimizer) != before:
                 given = None
+            if fit.model.stop_training:
+                fit.unsupported.append(f"{type(callback).__name__} ends training as an epoch begins")
     if given is not None:
         return given
     return 0.0 if _schedule_of(optimizer) else _exact(_rate(optimizer))
@@ -213,6 +221,8 @@ def _scheduled(fit: Fit, callback: Any, epoch: int) -> float | None:
             value = callback.schedule(epoch, _rate(optimizer))
         except TypeError:
             value = callback.schedule(epoch)
+        if isinstance(value, Inert):
+            raise TypeError(f"it gives {value!r}")
         value = float(value)
         optimizer.learning_rate = value
     except Exception as error:

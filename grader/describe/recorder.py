@@ -22,6 +22,7 @@ from grader.describe.arguments import FIT, FIT_GENERATOR, FitArguments, Tracked,
 from grader.describe.memory import Memory
 from grader.describe.notebook import CellEnds
 from grader.describe.recognise import RawData, Recognised, class_numbers
+from grader.describe.unmeasured import Decisions
 
 NAN = float("nan")
 LOOP_SECONDS = 10.0
@@ -38,6 +39,15 @@ class Recorder:
         self.on_fit: Callable[[], None] = lambda: None
         self.loop_since = 0.0
         self._fits = 0
+        self.decisions = Decisions(self._decided_on)
+
+    def _decided_on(self, reason: str) -> None:
+        """Whether training went on after the last fit is not known."""
+        fitted = [t for t in self.tracked if t.training]
+        if fitted:
+            last = max(fitted, key=lambda t: t.fit_order).training
+            told = tuple(dict.fromkeys((*last[-1].unsupported, reason)))
+            last[-1] = last[-1].model_copy(update={"unsupported": told})
 
     def of(self, model: Any) -> Tracked:
         for known in self.tracked:
@@ -104,13 +114,36 @@ class Recorder:
             fit.unsupported.append(f"it shares layers with {others}, trained before")
         if tracked.loss_weights:
             fit.unsupported.append("loss_weights are not retrained")
+        if self.decisions.before_the_next:
+            fit.unsupported.append(self.decisions.before_the_next)
+        if own := _own_methods(model):
+            fit.unsupported.append(f"the model has its own {', '.join(own)}")
         tracked.training.append(phases.within(tracked, recipe.recipe(fit)))
         self.memory.fitted(tracked, fit.callbacks)
         tracked.fitted_compile = tracked.compiled
         self._fits += 1
         tracked.fit_order = self._fits
         self.on_fit()
-        return _history(model, fit)
+        return self._history(model, fit)
+
+    def _history(self, model: Any, fit: recipe.Fit) -> Any:
+        """A History of the right length and keys; its numbers are not numbers, for none were made."""
+        epochs = min(fit.epochs, 10_000)
+        history = keras.callbacks.History()
+        history.set_model(model)
+        names = ("loss", "acc", "accuracy", "val_loss", "val_acc", "val_accuracy")
+        history.history = {name: self.decisions.numbers(epochs) for name in names}
+        history.history |= {name: [NAN] * epochs for name in ("lr", "learning_rate")}
+        history.epoch = list(range(epochs))
+        history.params = {"epochs": fit.epochs, "steps": fit.steps_per_epoch, "batch_size": fit.batch_size}
+        model.history = history
+        return history
+
+    def evaluate(self, model: Any, *args: Any, **kwargs: Any) -> Any:
+        """A loss and an accuracy that are not numbers."""
+        if kwargs.get("return_dict"):
+            return {name: self.decisions.number() for name in ("loss", "accuracy", "acc")}
+        return [self.decisions.number(), self.decisions.number()]
 
     def _trained_before(self, tracked: Tracked) -> str:
         """The other models that have trained some of its weights already."""
@@ -151,6 +184,15 @@ class Recorder:
             raise CellEnds
 
 
+_OVERRIDDEN = ("call", "train_step", "compute_loss", "compute_metrics", "make_train_function")
+
+
+def _own_methods(model: Any) -> list[str]:
+    """What a submission's class or model does in its own way, of what Keras calls in training."""
+    own = [cls for cls in type(model).__mro__ if not cls.__module__.startswith(("keras.", "grader."))]
+    return [name for name in _OVERRIDDEN if any(name in vars(x) for x in (model, *own))]
+
+
 def models_of(variables: Any) -> list[Any]:
     """The models that hold some of these variables, wherever they are; none that is a part of another."""
     ids = {id(v) for v in variables}
@@ -175,28 +217,10 @@ def _optimizer_named(name: str) -> Any:
 # --- results that were not trained --------------------------------------------------------------
 
 
-def _history(model: Any, fit: recipe.Fit) -> Any:
-    """A History of the right length and keys; its numbers are not numbers, for none were made."""
-    history = keras.callbacks.History()
-    history.set_model(model)
-    names = ("loss", "acc", "accuracy", "val_loss", "val_acc", "val_accuracy", "lr", "learning_rate")
-    history.history = {name: [NAN] * min(fit.epochs, 10_000) for name in names}
-    history.epoch = list(range(min(fit.epochs, 10_000)))
-    history.params = {"epochs": fit.epochs, "steps": fit.steps_per_epoch, "batch_size": fit.batch_size}
-    model.history = history
-    return history
-
-
 def _predict(model: Any, x: Any = None, *args: Any, **kwargs: Any) -> Any:
     count = len(x) if hasattr(x, "__len__") else int(kwargs.get("steps") or 1)
     shape = tuple(n or 1 for n in (getattr(model, "output_shape", None) or (None, 1))[1:])
     return np.full((count, *shape), 1.0 / math.prod(shape), np.float32)
-
-
-def _evaluate(model: Any, *args: Any, **kwargs: Any) -> Any:
-    if kwargs.get("return_dict"):
-        return {"loss": NAN, "accuracy": NAN, "acc": NAN}
-    return [NAN, NAN]
 
 
 # --- patching -----------------------------------------------------------------------------------
@@ -212,7 +236,8 @@ def install(recorder: Recorder) -> None:
     base.fit_generator = _fit(recorder, FIT_GENERATOR)
     base.predict = base.predict_proba = base.predict_on_batch = base.predict_generator = _predict
     base.predict_classes = lambda self, x, *a, **k: class_numbers(_predict(self, x))
-    base.evaluate = base.test_on_batch = base.evaluate_generator = _evaluate
+    base.evaluate = lambda self, *a, **k: recorder.evaluate(self, *a, **k)
+    base.test_on_batch = base.evaluate_generator = base.evaluate
     base.metrics_names = property(lambda self: ["loss", "acc"])
     base.train_on_batch = _untold(recorder, "train_on_batch")
     recorder.memory.install(base)

@@ -23,9 +23,14 @@ ALWAYS = {
     "requests", "gdown", "torchvision", "keras.wrappers", "tensorflow.keras.wrappers",
 }  # fmt: skip
 
+_SHOWING = ("plot", "progress", "tqdm", "log", "board", "live", "display", "neptune", "mlflow", "comet")
+
 
 class Inert:
-    """Accepts any attribute, call, item, operator and `with`; unpacks into as many as asked."""
+    """Accepts any attribute, call, item, operator and `with`; unpacks into as many as asked.
+
+    What a submission sets on it, as on `wandb.config`, it gets back, as an attribute or an item.
+    """
 
     def __init__(self, name: str = "stand-in") -> None:
         object.__setattr__(self, "_inert_name", name)
@@ -33,22 +38,27 @@ class Inert:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
-        return Inert(f"{self._inert_name}.{name}")
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        pass
+        made = Inert(f"{self._inert_name}.{name}")
+        object.__setattr__(self, name, made)
+        return made
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         # tqdm(iterable) and decorators pass their argument through.
         if self._inert_name.startswith("tqdm") and args:
-            return args[0]
+            return range(*args) if self._inert_name.endswith("trange") else args[0]
+        if self._inert_name == "wandb.init" and isinstance(kwargs.get("config"), dict):
+            sys.modules["wandb"].config.update(kwargs["config"])
+            return sys.modules["wandb"]
+        if self._inert_name.endswith("config.update") and args and isinstance(args[0], dict):
+            vars(sys.modules["wandb"].config).update(args[0])
         return Inert(f"{self._inert_name}()")
 
     def __getitem__(self, key: Any) -> Any:
-        return Inert(f"{self._inert_name}[…]")
+        return getattr(self, key) if isinstance(key, str) else Inert(f"{self._inert_name}[…]")
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        pass
+        if isinstance(key, str):
+            setattr(self, key, value)
 
     def __iter__(self) -> Iterator[Any]:
         return iter([Inert(f"{self._inert_name}[…]") for _ in range(_wanted())])
@@ -102,7 +112,15 @@ class InertModule(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
-        return Inert(f"{self.__name__}.{name}")
+        made = Inert(f"{self.__name__}.{name}")
+        setattr(self, name, made)
+        return made
+
+
+def shows_only(value: Inert) -> bool:
+    """Whether it stands for something that only draws, prints or logs."""
+    name = value._inert_name
+    return _under(name, ALWAYS) or any(word in name.lower() for word in _SHOWING)
 
 
 class _Loader(importlib.abc.Loader):
