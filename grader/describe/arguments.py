@@ -37,6 +37,8 @@ class Tracked:
     weights_from: str = ""  # what set its weights other than an initializer, if anything did
 
 
+MOST_IMAGES, FEWER_IMAGES, LARGE = 200_000, 80_000, 6_000  # of a data set; bytes of an image
+
 OLD_NAMES = {"nb_epoch": "epochs", "nb_val_samples": "validation_steps", "generator": "x"}
 FIT = (
     "x",
@@ -74,6 +76,7 @@ class FitArguments:
         self.given = {OLD_NAMES.get(name, name): value for name, value in given.items()}
         self.unsupported: list[str] = []
         self.generator: Any = None
+        self.endless, self.again = False, None
         for name, value in self.given.items():
             if isinstance(value, Inert):
                 self.unsupported.append(f"its {name} come from {value!r}")
@@ -89,12 +92,13 @@ class FitArguments:
         if self.generator is not None:
             augmentation, train = augmenting.read(self.generator, train, self.unsupported.append)
         self._check_labels(train, y)
+        train = self._check_again(train)
         train, validation, held_out = self._split(train)
         images = train.use.images or (len(x) if hasattr(x, "__len__") else 0)
         batch_size = int(batch_size or given.get("batch_size") or 32)  # batched data have their own
         initial = int(given.get("initial_epoch") or 0)
         class_weights, sample_weights = weighing.read(given, train, y, self.unsupported.append)
-        passes = self._passes(images, batch_size)
+        passes = self._passes(images, batch_size, train)
         return recipe.Fit(
             model=model,
             loss=tracked.loss,
@@ -125,7 +129,7 @@ class FitArguments:
         x: Any = _only(self.given.get("x"))
         y: Any = _only(self.given.get("y"))
         if isinstance(x, tf.data.Dataset):
-            return (*_of_dataset(x, self.given.get("steps_per_epoch")), _batch_of(x))
+            return self._of_dataset(x)
         if hasattr(x, "image_data_generator"):  # ImageDataGenerator.flow(...)
             self.generator = x.image_data_generator
             self.given.setdefault("sample_weight", getattr(x, "sample_weight", None))
@@ -135,6 +139,36 @@ class FitArguments:
             self.unsupported.append("training data come from a generator of the submission's own")
         return x, y, None
 
+    def _of_dataset(self, dataset: tf.data.Dataset) -> tuple[Any, Any, int | None]:
+        """One pass of a `tf.data.Dataset`, whatever part of it makes an epoch."""
+        batch, endless = _batch_of(dataset), int(dataset.cardinality()) == tf.data.INFINITE_CARDINALITY
+        self.endless = endless or bool(self.given.get("steps_per_epoch"))
+        passes = (
+            dataset.take(math.ceil(len(self.recorder.data.x_train) / (batch or 1))) if endless else dataset
+        )
+        x, y, weights, complete = _read(passes)
+        if not complete:
+            self.unsupported.append("an epoch of more images than grader looks at")
+        if weights is not None:
+            self.given["sample_weight"] = weights
+        self.again = None if endless else dataset
+        return x, y, batch
+
+    def _check_again(self, train: Recognised) -> Recognised:
+        """Images that an epoch has more than once, and those that it has anew each time."""
+        if self.endless:
+            return train.distinct()
+        if self.again is not None and train.use.split == "train" and not train.use.whole_split:
+            x, y, _, _ = _read(self.again)
+            second = self.recorder.data.recognise(x, y)
+            # The last, partial batch may be dropped, with other images in it each time.
+            if train.other_than(second) > 2 * (_batch_of(self.again) or 1):
+                self.unsupported.append("its data set draws other images in every epoch")
+            return train.with_those_of(second)
+        if train.times() is None:
+            self.unsupported.append("some images are trained on more often than others")
+        return train
+
     def _callbacks(self) -> list[Any]:
         """Without those of libraries that are not here; one that may change training is told."""
         found = list(_flat(self.given.get("callbacks")))
@@ -142,15 +176,16 @@ class FitArguments:
         self.unsupported += [f"a callback is {c!r}" for c in absent if not shows_only(c)]
         return [c for c in found if not isinstance(c, Inert)]
 
-    def _passes(self, images: int, batch_size: int) -> int | None:
+    def _passes(self, images: int, batch_size: int, train: Recognised) -> int | None:
         """The steps of an epoch where they are not one pass over the images."""
         given = self.given
         if given.get("samples_per_epoch"):
             given["steps_per_epoch"] = given["samples_per_epoch"] // batch_size
         steps = math.ceil(images / batch_size) if images else 1
         asked = max(1, math.ceil(float(given.get("steps_per_epoch") or steps)))
+        once = math.ceil(images / (train.times() or 1) / batch_size)  # what retraining has each image
         # Many leave out the last, partial batch.
-        return asked if abs(asked - steps) > 1 and images else None
+        return asked if abs(asked - once) > 1 and images else None
 
     def _retrained_on(self, train: Recognised) -> int:
         """How many images retraining will use."""
@@ -179,7 +214,7 @@ class FitArguments:
         if data is None:
             return train, r.DataUse(split="train" if part else "none"), ()
         if isinstance(data, tf.data.Dataset):
-            data = _of_dataset(data, None)
+            data = _read(data)[:2]
         x, y = (data.x, data.y) if hasattr(data, "image_data_generator") else (data, None)
         if isinstance(data, list | tuple) and data:
             x, y = data[0], data[1] if len(data) > 1 else None
@@ -238,17 +273,22 @@ def _sizes(holder: Any, name: str) -> tuple[int, ...]:
     return sizes if all(sizes) else ()
 
 
-def _of_dataset(dataset: Any, steps: int | None, limit: int = 80_000) -> tuple[Any, Any]:
-    """The images and labels of a batched `tf.data.Dataset`, one pass, at most ``limit``."""
-    images, labels, count = [], [], 0
-    for step, batch in enumerate(dataset):
-        if count >= limit or (steps and step >= steps):
-            break
-        x, y = batch[0].numpy(), batch[1].numpy()
-        images.append(x)
-        labels.append(y)
-        count += len(x)
-    return (np.concatenate(images), np.concatenate(labels)) if images else (None, None)
+def _read(dataset: Any) -> tuple[Any, Any, Any, bool]:
+    """Images, labels and weights of a batched `tf.data.Dataset`, one pass, and whether that is all."""
+    found: list[tuple[Any, ...]] = []
+    count = 0
+    for batch in dataset:
+        if count >= (MOST_IMAGES if found[:1] and found[0][0][0].nbytes < LARGE else FEWER_IMAGES):
+            return *_joined(found), False
+        found.append(tuple(part.numpy() for part in batch[:3]))
+        count += len(found[-1][0])
+    return *_joined(found), True
+
+
+def _joined(batches: list[tuple[Any, ...]]) -> tuple[Any, Any, Any]:
+    parts = [np.concatenate(part) for part in zip(*batches, strict=True)]
+    x, y, weights = (*parts, None, None, None)[:3]
+    return x, y, weights
 
 
 def _batch_of(dataset: Any) -> int | None:

@@ -42,6 +42,34 @@ class Recognised:
         lasts = rows[np.concatenate([gaps, [len(rows) - 1]])]
         return tuple((int(a), int(b) + 1) for a, b in zip(firsts, lasts, strict=True))
 
+    def distinct(self) -> Recognised:
+        """Each image once, for data that go on and on."""
+        if self.rows is None:
+            return self
+        rows = np.unique(self.rows[self.rows >= 0])
+        return replace(self, rows=rows, use=self.use.model_copy(update={"images": len(rows)}))
+
+    def other_than(self, others: Recognised) -> int:
+        """How many training images are among only one of both."""
+        ours, theirs = (x.rows if x.rows is not None else np.arange(0) for x in (self, others))
+        return len(np.setxor1d(ours, theirs))
+
+    def with_those_of(self, others: Recognised) -> Recognised:
+        """The training images that are among either."""
+        if self.rows is None or others.rows is None:
+            return self
+        new = np.setdiff1d(others.rows, self.rows)
+        return replace(self, rows=np.concatenate([self.rows, new]))
+
+    def times(self) -> int | None:
+        """How often each training image is among these; None if some are more often than others."""
+        if self.rows is None or self.use.split != "train":
+            return 1
+        counts = np.unique(self.rows, return_counts=True)[1]
+        usual = int(np.median(counts))
+        # A few images of a data set may be equal.
+        return usual if (counts != usual).sum() <= max(10, len(counts) // 1000) else None
+
     def part(self, keep: slice) -> Recognised:
         """Some of these images, as `validation_split` divides them."""
         if self.rows is None:

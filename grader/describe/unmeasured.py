@@ -61,6 +61,13 @@ class Number(float):
         self.decisions.looked_at(sys._getframe(1), False)
         return 0
 
+    def __float__(self) -> float:
+        """NumPy asks for it, in whatever function it is."""
+        asking, names = _beyond_numpy(sys._getframe(1))
+        if names & {"argmax", "argmin", "argsort"}:
+            self.decisions.looked_at(asking, False)
+        return float.__add__(self, 0.0)
+
     def __round__(self, digits: Any = None) -> Any:
         return self
 
@@ -95,20 +102,21 @@ class Results(list[Any]):
 
     decisions: Decisions
 
-    def index(self, *args: Any) -> int:
-        return self.argmax()
-
     def argmax(self, *args: Any, **kwargs: Any) -> int:
         """NumPy's functions of these names ask their argument first."""
-        frame: FrameType | None = sys._getframe(1)
-        while frame is not None and "numpy" in frame.f_code.co_filename:
-            frame = frame.f_back
-        if frame is not None and frame.f_code.co_filename == __file__:
-            frame = frame.f_back
-        self.decisions.looked_at(frame, False)
+        self.decisions.looked_at(_beyond_numpy(sys._getframe(1))[0], False)
         return 0
 
-    argmin = argmax
+    argmin = index = argmax
+
+
+def _beyond_numpy(frame: FrameType | None) -> tuple[FrameType | None, set[str]]:
+    """The frame that has called NumPy, and the functions of NumPy's that it went through."""
+    names = set()
+    while frame is not None and "numpy" in frame.f_code.co_filename:
+        names.add(frame.f_code.co_name)
+        frame = frame.f_back
+    return frame, names
 
 
 # --- what a comparison is for --------------------------------------------------------------------
