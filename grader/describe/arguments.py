@@ -34,6 +34,8 @@ class Tracked:
     fitted_compile: int = -1
     loss: Any = None
     loss_weights: bool = False
+    metrics: bool = True  # whether anything but the loss is measured
+    weights: float | None = None  # a digest of its weights as the last fit left them
     weights_from: str = ""  # what set its weights other than an initializer, if anything did
 
 
@@ -77,6 +79,7 @@ class FitArguments:
         self.unsupported: list[str] = []
         self.generator: Any = None
         self.endless, self.again = False, None
+        self.odd_validation = ""
         for name, value in self.given.items():
             if isinstance(value, Inert):
                 self.unsupported.append(f"its {name} come from {value!r}")
@@ -123,6 +126,8 @@ class FitArguments:
             augmentation=augmentation,
             pretrained=tracked.weights_from,
             memory=self.recorder.memory,
+            measures_accuracy=tracked.metrics,
+            odd_validation=self.odd_validation,
         )
 
     def _arrays(self) -> tuple[Any, Any, int | None]:
@@ -221,6 +226,10 @@ class FitArguments:
         found = self.recorder.data.recognise(x, y)
         if found.use.split == "unrecognised":  # the test split's labels are no help in finding it
             found = self.recorder.data.recognise(x)
+        if int(self.given.get("validation_freq") or 1) > 1:
+            self.odd_validation = "a validation that is not made in every epoch"
+        elif None not in (found.scaling, train.scaling) and found.scaling != train.scaling:
+            self.odd_validation = "images that were prepared otherwise than those trained on"
         return train, found.use, found.ranges if found.use.split == "train" else ()
 
 

@@ -95,6 +95,13 @@ def _reacting(fit: Any, callback: Any, record: Any) -> Iterator[r.Callback]:
     settings["min_delta"] = abs(float(callback.min_delta))
     if str(settings["monitor"]).startswith("val_") and fit.validation.split == "none":
         return
+    if "accuracy" in str(settings["monitor"]) and not fit.measures_accuracy:
+        fit.note(
+            f"{type(callback).__name__} has no effect: {callback.monitor!r} is not measured, without metrics"
+        )
+        return
+    if str(settings["monitor"]).startswith("val_") and fit.odd_validation:
+        fit.unsupported.append(f"{type(callback).__name__} watches {fit.odd_validation}")
     made = fit.said(f"{type(callback).__name__} on {callback.monitor!r}", lambda _: record(**settings))
     if made is None:
         return

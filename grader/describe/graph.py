@@ -52,10 +52,14 @@ def describe(graph: Graph, image_shape: tuple[int, ...] = ()) -> r.ModelDescript
 
     An input whose size is left open takes ``image_shape``, if that fits.
     """
+    first = any(_is_channels_first(n.config) for n in graph.nodes)
     for node in graph.nodes:
         _close_input(node, image_shape)
+        # Flatten only tells in which order it takes the same numbers.
+        if first and node.class_name != "Flatten" and node.config.get("data_format") == "channels_last":
+            node.refusal = node.refusal or "other layers are channels_first, and it is not"
     layers = [_layer(n) for n in graph.nodes]
-    if any(_is_channels_first(n.config) for n in graph.nodes):
+    if first:
         layers = list(_channels_last(layers))
     inputs = tuple(x.name for x in layers if isinstance(x, r.InputLayer))
     if len(inputs) < len(graph.inputs):
@@ -289,8 +293,11 @@ def _live_node(layer: Any, name: str, inbound: list[str]) -> Node:
             "mean": _numbers(layer.adapt_mean),
             "variance": _numbers(layer.adapt_variance),
         }
-    if _own_function(getattr(layer, "activation", None)):
-        return Node(name, kind, config, inbound, "its activation is a function of the student's own")
+    kernel = vars(layer).get("_kernel")
+    if kernel is not None and kernel.regularizer is None:
+        config["kernel_regularizer"] = None  # one that is set on a layer that is built has no effect
+    if own := [setting for setting in _FUNCTIONS if _own_function(getattr(layer, setting, None))]:
+        return Node(name, kind, config, inbound, f"its {own[0]} is a function of the student's own")
     if not _built_as_configured(kind, layer, config):
         return Node(name, kind, config, inbound, "its weights are not those of its configuration")
     return Node(name, kind, config, inbound)
@@ -311,11 +318,17 @@ def _built_as_configured(kind: str, layer: Any, config: dict[str, Any]) -> bool:
     return window and shape[-1] == config.get(size)
 
 
-def _own_function(activation: Any) -> bool:
-    """A student's function called `relu` is saved under that name, but it is not Keras's."""
-    if activation is None or hasattr(activation, "get_config"):
+_FUNCTIONS = (
+    "activation", "kernel_regularizer", "bias_regularizer", "activity_regularizer", "kernel_initializer",
+    "bias_initializer", "depthwise_initializer", "pointwise_initializer",
+)  # fmt: skip
+
+
+def _own_function(value: Any) -> bool:
+    """A student's function called `relu` or `l2` is saved under that name, but it is not Keras's."""
+    if value is None or hasattr(value, "get_config"):
         return False
-    return not str(getattr(activation, "__module__", "")).startswith("keras.")
+    return not str(getattr(value, "__module__", "")).startswith(("keras.", "grader."))
 
 
 def operation_node(kind: str, axis: Any, name: str, inbound: list[str]) -> Node:

@@ -8,14 +8,16 @@ be repeated.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 
 from grader import records as r
 from grader.describe import callbacks as known_callbacks
@@ -56,6 +58,7 @@ class Memory:
         self.arrays: list[tuple[Any, Moment]] = []
         self.checkpoints: list[Checkpoint] = []
         self.uses = 0  # of anything below
+        self.given: set[int] = set()  # weights that were set layer by layer
 
     @contextmanager
     def undone(self, model: Any) -> Iterator[Callable[[], int]]:
@@ -78,8 +81,15 @@ class Memory:
         kinds = tuple(type(layer).__name__ for layer in model.layers)
         return Moment(tuple(tracked.training), kinds, tracked.weights_from, weights, model if whole else None)
 
-    def fitted(self, tracked: Tracked, callbacks: Sequence[Any]) -> None:
-        """Remember the files that the checkpoints of a fit would have written."""
+    def fitted(self, tracked: Tracked, callbacks: Sequence[Any], before: dict[str, Moment]) -> None:
+        """Remember the files that the checkpoints of a fit would have written, and that its hooks wrote.
+
+        ``before`` are the files from before the fit.
+        """
+        tracked.weights = _digest(tracked.model)
+        for path, moment in self.files.items():
+            if before.get(path) is not moment:
+                self.files[path] = replace(moment, training=tuple(tracked.training))
         for callback in callbacks:
             if type(callback).__name__ == "ModelCheckpoint":
                 best = bool(getattr(callback, "save_best_only", False))
@@ -88,6 +98,14 @@ class Memory:
                 self.checkpoints.append(Checkpoint(_pattern(callback.grader_path), moment, kept))
 
     # --- what it is used for --------------------------------------------------------------------
+
+    def changed(self, tracked: Tracked) -> str:
+        """Whether its weights were set in a way that was not followed; why they are not known."""
+        if self.given & {id(weight) for weight in tracked.model.weights}:
+            return "weights of single layers were set by the submission"
+        if tracked.weights is not None and tracked.weights != _digest(tracked.model):
+            return "its weights were changed between two fits"
+        return ""
 
     def saved_as(self, path: str) -> Moment | None:
         """What was saved under this name, or would have been."""
@@ -101,11 +119,17 @@ class Memory:
     def take_over(self, model: Any, moment: Moment, how: str) -> None:
         """Give a model the training that stands behind some weights."""
         tracked = self.recorder.of(model)
+        self._known(tracked)
         if moment.layers != tuple(type(layer).__name__ for layer in model.layers):
             tracked.weights_from = how
             return
         tracked.training[:] = moment.training
         tracked.weights_from = moment.pretrained
+
+    def _known(self, tracked: Tracked) -> None:
+        """From here on, its weights are those of a known moment."""
+        tracked.weights = None
+        self.given -= {id(weight) for weight in tracked.model.weights}
 
     # --- in place of Keras's own ----------------------------------------------------------------
 
@@ -147,6 +171,7 @@ class Memory:
             except (OSError, ValueError) as error:
                 memory.recorder.note(f"{how} skipped: {error}"[:300])
             else:
+                memory._known(memory.recorder.of(self))
                 memory.recorder.of(self).weights_from = how
                 memory.recorder.of(self).training.clear()
 
@@ -167,9 +192,15 @@ class Memory:
             if moment is not None:
                 memory.take_over(self, moment, "set_weights")
             else:
+                memory._known(memory.recorder.of(self))
                 memory.recorder.of(self).weights_from = "set_weights"
 
+        def set_layer(self: Any, weights: Any) -> None:
+            put(self, weights)
+            memory.given |= {id(weight) for weight in self.weights}
+
         base.get_weights, base.set_weights = get_weights, set_weights
+        keras.layers.Layer.set_weights = set_layer
 
     def _install_load_model(self) -> None:
         load = keras.models.load_model
@@ -193,15 +224,30 @@ class Memory:
                 raise
             name = "the model that it was saved from" if moment is not None else "the last fitted model"
             self.recorder.note(f"{how} gives {name}: {error}"[:300])
-        if moment is not None:
-            self.take_over(model, moment, how)
-        else:
+        if moment is None:
             self.recorder.of(model).weights_from = how
+            return model
+        self.take_over(model, moment, how)
+        if moment.model is not None and model is not moment.model and getattr(model, "compiled", False):
+            self._with_its_optimizer(model, moment.model)
         return model
+
+    def _with_its_optimizer(self, model: Any, saved: Any) -> None:
+        """A model that is loaded goes on with the state of the optimizer it was saved with."""
+        tracked = self.recorder.of(model)
+        tracked.fitted_compile = tracked.compiled
+        for name in ("grader_decay", "grader_steps", "grader_schedule_decay"):
+            if hasattr(saved.optimizer, name):
+                object.__setattr__(model.optimizer, name, getattr(saved.optimizer, name))
 
     def _last_fitted(self) -> Any:
         fitted = [t for t in self.recorder.tracked if t.fit_order]
         return max(fitted, key=lambda t: t.fit_order).model if fitted else None
+
+
+def _digest(model: Any) -> float:
+    """A number that other weights would hardly give."""
+    return math.fsum(float(np.abs(np.array(w)).sum(dtype=np.float64)) for w in model.weights)
 
 
 def _pattern(template: str) -> re.Pattern[str]:

@@ -51,6 +51,8 @@ class Fit:
     keeps: r.Kept | None = None
     pretrained: str = ""
     memory: Any = None  # `grader.describe.memory`
+    measures_accuracy: bool = True
+    odd_validation: str = ""  # what is odd about the validation that callbacks watch
     reacting: set[int] = field(default_factory=set)  # callbacks, by identity
 
     def said(self, what: str, read: Callable[[Fit], Any]) -> Any:
@@ -65,6 +67,8 @@ class Fit:
 
 def recipe(fit: Fit) -> r.TrainingRecipe:
     """Never raises for a setting it cannot say: that is listed in ``unsupported``."""
+    if types := {layer.compute_dtype for layer in fit.model.layers} & {"float16", "bfloat16"}:
+        fit.note(f"trained in mixed precision ({', '.join(sorted(types))}): retraining is in float32")
     if fit.memory is not None:
         fit.reacting = callbacks.reacting(fit)
     rates, per = _sample_rates(fit)
@@ -118,6 +122,9 @@ def _optimizer(fit: Fit) -> r.Optimizer:
     for setting in _ACCUMULATING:
         if settings.get(setting):
             fit.unsupported.append(f"the optimizer's {setting} is not retrained")
+    excluded = ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern")
+    if settings.get("weight_decay") and any(getattr(optimizer, name, None) for name in excluded):
+        fit.unsupported.append("weights that are excluded from the optimizer's decay")
     record = _OPTIMIZERS[name]
     if name == "Nadam":
         settings["schedule_decay"] = getattr(optimizer, "grader_schedule_decay", 1.0)

@@ -88,6 +88,7 @@ class Recorder:
         tracked.compiled += 1
         tracked.loss = loss
         tracked.loss_weights = bool(rest.get("loss_weights"))
+        tracked.metrics = bool(rest.get("metrics") or rest.get("weighted_metrics"))
         kept = {k: v for k, v in rest.items() if k in ("metrics", "loss_weights", "weighted_metrics")}
         kept |= {"run_eagerly": True} if rest.get("run_eagerly") else {}
         if isinstance(optimizer, str):
@@ -106,7 +107,9 @@ class Recorder:
         if getattr(model, "optimizer", None) is None:
             raise RuntimeError("You must call `compile()` before calling `fit()`.")
         fit = FitArguments(self, model, arguments).read(tracked)
-        before = tracked.network
+        if reason := self.memory.changed(tracked):
+            fit.unsupported.append(reason)
+        before, saved = tracked.network, dict(self.memory.files)
         self.describe(tracked)
         if tracked.training and before is not None and tracked.network is not None:
             phases.compare(tracked, before, fit.unsupported.append)
@@ -119,7 +122,7 @@ class Recorder:
         if own := _own_methods(model):
             fit.unsupported.append(f"the model has its own {', '.join(own)}")
         tracked.training.append(phases.within(tracked, recipe.recipe(fit)))
-        self.memory.fitted(tracked, fit.callbacks)
+        self.memory.fitted(tracked, fit.callbacks, saved)
         tracked.fitted_compile = tracked.compiled
         self._fits += 1
         tracked.fit_order = self._fits
