@@ -123,6 +123,9 @@ def _rest() -> list[str]:
         ),
         "## TensorFlow", "",
         f"Inert, where the installed one lacks them: {_code('tf.' + name for name in tables.TENSORFLOW_1)}.",
+        "",
+        "Keras's, by TensorFlow 1's arguments and defaults: "
+        f"{_code('tf.train.' + name for name in tables.TENSORFLOW_1_OPTIMIZERS)}.",
         "`tf.set_random_seed` is `tf.random.set_seed`. As activations of layers, these are Keras's own:",
         f"{_code('tf.nn.' + name for name in tables.ACTIVATIONS)}.", "",
         "## Stand-ins", "",
@@ -133,7 +136,7 @@ def _rest() -> list[str]:
 
 
 def _arrows(renames: Mapping[str, str]) -> str:
-    return ", ".join(f"`{old}` → `{new}`" for old, new in renames.items())
+    return ", ".join(f"`{old}` → {f'`{new}`' if new else 'nothing'}" for old, new in renames.items())
 
 
 if __name__ == "__main__":

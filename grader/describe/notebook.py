@@ -45,10 +45,21 @@ class Shell:
             self._note(f"the magic %{name} {line} is not run by grader"[:300])
 
     def run_cell_magic(self, name: str, line: str, body: str, *args: Any, **kwargs: Any) -> Any:
-        if name in _RUN_BODY or name not in _FOREIGN:
+        if name in ("writefile", "file"):
+            self._write(line, body)
+        elif name in _RUN_BODY or name not in _FOREIGN:
             run_source(body, self.user_ns, "<cell magic>")
         else:
             self._note(f"the cell magic %%{name} is skipped: grader runs Python cells only")
+
+    def _write(self, line: str, body: str) -> None:
+        """A module that the notebook writes, to import it later."""
+        *options, path = line.split() or [""]
+        try:
+            with open(path, "a" if "-a" in options else "w", encoding="utf-8") as file:
+                file.write(body)
+        except OSError as error:
+            self._note(f"the file {path!r} is not written: {error}"[:300])
 
     def system(self, command: str, *args: Any, **kwargs: Any) -> None:
         self._note(f"shell line skipped: !{command}"[:300])
@@ -78,8 +89,6 @@ _FOREIGN = {
     "ruby",
     "svg",
     "SVG",
-    "writefile",
-    "file",
     "cmd",
     "R",
     "sql",

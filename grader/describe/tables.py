@@ -11,7 +11,8 @@ MODULES = {
     "layers": ["layers.core", "layers.convolutional", "layers.pooling", "layers.normalization",
                "layers.merge", "layers.advanced_activations", "layers.noise", "layers.local",
                "layers.embeddings", "layers.recurrent", "layers.wrappers", "engine", "engine.topology",
-               "engine.base_layer", "engine.input_layer", "legacy.layers"],
+               "engine.base_layer", "engine.input_layer", "legacy.layers", "layers.experimental",
+               "layers.experimental.preprocessing"],
     "models": ["engine.training", "engine.network", "engine.sequential"],
     "utils": ["utils.np_utils", "utils.generic_utils", "utils.vis_utils", "utils.layer_utils",
               "utils.data_utils", "utils.training_utils", "utils.all_utils"],
@@ -71,7 +72,21 @@ OPTIMIZER_ARGUMENTS = {"lr": "learning_rate"}
 CALLBACK_ARGUMENTS: dict[str, dict[str, str]] = {
     "ReduceLROnPlateau": {"epsilon": "min_delta"},
     "EarlyStopping": {},
+    "TensorBoard": dict.fromkeys(
+        ("write_grads", "batch_size", "embeddings_layer_names", "embeddings_data"), ""
+    ),
 }
+
+# Optimizers of TensorFlow 1's, `tf.train` and `tf.compat.v1.train`: Keras's class, arguments and defaults.
+TENSORFLOW_1_OPTIMIZERS: dict[str, tuple[str, dict[str, str], dict[str, float]]] = {
+    "AdamOptimizer": (
+        "Adam", {"beta1": "beta_1", "beta2": "beta_2"}, {"learning_rate": 0.001, "epsilon": 1e-8},
+    ),
+    "GradientDescentOptimizer": ("SGD", {}, {}),
+    "MomentumOptimizer": ("SGD", {"use_nesterov": "nesterov"}, {}),
+    "RMSPropOptimizer": ("RMSprop", {"decay": "rho"}, {"rho": 0.9, "epsilon": 1e-10}),
+    "AdagradOptimizer": ("Adagrad", {}, {"initial_accumulator_value": 0.1}),
+}  # fmt: skip
 
 # Functions of `tf.nn` that are activations of Keras's when a layer is given them.
 ACTIVATIONS = (

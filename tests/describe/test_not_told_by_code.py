@@ -276,3 +276,20 @@ def test_a_regularizer_that_comes_too_late_has_no_effect(notebook: Callable[...,
         "for layer in model.layers: layer.kernel_regularizer = keras.regularizers.l2(0.1)\nmodel.fit(x, Y)"
     )
     assert all(getattr(layer, "kernel_regularizer", None) is None for layer in found.models[0].network.layers)
+
+
+def test_a_module_that_the_notebook_writes_is_imported(fits: Fits) -> None:
+    (fit,) = fits(
+        "%%writefile own_net.py\nEPOCHS = 4", "import own_net\nmodel.fit(x, Y, epochs=own_net.EPOCHS)"
+    )
+    assert fit.epochs == 4
+
+
+def test_names_of_tensorflow_1_and_of_experiments(fits: Fits) -> None:
+    (fit,) = fits(
+        "import tensorflow as tf\nfrom tensorflow.keras.layers.experimental import preprocessing\n"
+        "preprocessing.RandomRotation(0.1)\nboard = TensorBoard('logs', write_grads=True, batch_size=32)\n"
+        "model.compile(tf.train.AdamOptimizer(0.002), 'categorical_crossentropy')\nmodel.fit(x, Y, callbacks=[board])"
+    )
+    assert fit.optimizer == r.Adam(epsilon=1e-8)
+    assert np.allclose(fit.learning_rates, 0.002)

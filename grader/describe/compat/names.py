@@ -128,3 +128,15 @@ def tensorflow_1() -> None:
     for name in tables.TENSORFLOW_1:
         if not hasattr(tf, name):
             setattr(tf, name, standins.Inert(f"tf.{name}"))
+    for old, told in tables.TENSORFLOW_1_OPTIMIZERS.items():
+        for space in (tf.train, tf.compat.v1.train):
+            setattr(space, old, _optimizer(*told))
+
+
+def _optimizer(name: str, renames: dict[str, str], defaults: dict[str, float]) -> Any:
+    def made(*args: Any, use_locking: bool = False, **kwargs: Any) -> Any:
+        given = {renames.get(k, k): v for k, v in kwargs.items() if k != "name"}
+        order = ("learning_rate", "momentum") if name == "SGD" else ("learning_rate", "beta_1", "beta_2")
+        return getattr(keras.optimizers, name)(**defaults | dict(zip(order, args, strict=False)) | given)
+
+    return made

@@ -91,6 +91,7 @@ def _rename_arguments(cls: type, renames: dict[str, str]) -> None:
     original = cls.__init__  # type: ignore[misc]
 
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **{renames.get(k, k): v for k, v in kwargs.items()})
+        modern = {renames.get(k, k): v for k, v in kwargs.items()}
+        original(self, *args, **{k: v for k, v in modern.items() if k})  # "" is for what does nothing
 
     cls.__init__ = init  # type: ignore[misc]
