@@ -101,7 +101,7 @@ def _checked(description: Description, program: Program, classes: int) -> Descri
     models = _usable(description, classes)
     fitted = any(m.fit_order for m in models)
     if not models or (not fitted and _fit_failed(description, program)):
-        raise _no_model(description)
+        raise _no_model(description, program)
     return description.model_copy(update={"models": models})
 
 
@@ -139,8 +139,24 @@ _MEMORY = (
 )
 
 
-def _no_model(description: Description) -> StudentError | Unsupported:
+def _absent(description: Description, program: Program) -> str:
+    """A library that is not here, and which the cell that failed mentions; if none failed, any cell."""
+    code = [cell.source for cell in program.cells if cell.kind == "code"]
+    failed = [code[f.cell - 1] for f in description.failures[:1] if f.cell and f.cell <= len(code)]
+    for note in description.notes:
+        found = re.match(r"the library '(\w+)' is not installed here", note.message)
+        if found and any(re.search(rf"\b{found[1]}\b", cell) for cell in failed or code):
+            return found[1]
+    return ""
+
+
+def _no_model(description: Description, program: Program) -> StudentError | Unsupported:
     """Nothing was built: the first cell that failed says why, if one did."""
+    if library := _absent(description, program):
+        return Unsupported(
+            f"no model comes of the cells, which use {library!r}: that is not installed here",
+            "A person should look at the submission, or install the library beside grader.",
+        )
     for failure in description.failures:
         if _of_a_stand_in(failure.error):
             return Unsupported(

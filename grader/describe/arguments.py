@@ -228,9 +228,20 @@ class FitArguments:
             found = self.recorder.data.recognise(x)
         if int(self.given.get("validation_freq") or 1) > 1:
             self.odd_validation = "a validation that is not made in every epoch"
-        elif None not in (found.scaling, train.scaling) and found.scaling != train.scaling:
+        elif found.scaling and train.scaling and not _alike(found.scaling, train.scaling):
             self.odd_validation = "images that were prepared otherwise than those trained on"
         return train, found.use, found.ranges if found.use.split == "train" else ()
+
+
+def _alike(one: r.InputScaling, other: r.InputScaling) -> bool:
+    """Whether two scalings differ by no more than the statistics of two splits do."""
+    if one.per_image != other.per_image or len(one.pixel_scale) != len(other.pixel_scale):
+        return False
+    (scale, offset), (scale_2, offset_2) = (
+        (x.pixel_scale or x.scale, x.pixel_offset or x.offset) for x in (one, other)
+    )
+    same = np.allclose(scale, scale_2, rtol=0.1), np.allclose(offset, offset_2, rtol=0.1, atol=0.1)
+    return all(same)
 
 
 def build(model: Any, shape: tuple[int, ...]) -> None:

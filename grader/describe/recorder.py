@@ -85,6 +85,8 @@ class Recorder:
 
     def compile(self, model: Any, optimizer: Any = "rmsprop", loss: Any = None, **rest: Any) -> None:
         tracked = self.of(model)
+        if tracked.fitted_compile == tracked.compiled and optimizer is getattr(model, "optimizer", None):
+            tracked.fitted_compile += 1  # it goes on with what it has accumulated
         tracked.compiled += 1
         tracked.loss = loss
         tracked.loss_weights = bool(rest.get("loss_weights"))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from grader import describing, load
 from grader import records as r
+from grader.asking import Asker
+from grader.errors import Unsupported
 
 Fits = Callable[..., tuple[r.TrainingRecipe, ...]]
 FIT = "model.fit(x, Y, batch_size=100, epochs=6, validation_data=(xt, Yt), callbacks=[{}])"
@@ -293,3 +297,24 @@ def test_names_of_tensorflow_1_and_of_experiments(fits: Fits) -> None:
     )
     assert fit.optimizer == r.Adam(epsilon=1e-8)
     assert np.allclose(fit.learning_rates, 0.002)
+
+
+def test_an_optimizer_that_is_compiled_again_goes_on(fits: Fits) -> None:
+    """Keras keeps what the same object has accumulated; another one starts anew."""
+    again = "model.compile({}, 'categorical_crossentropy')\nmodel.fit(x, Y)"
+    *_, same, other = fits("model.fit(x, Y)", again.format("model.optimizer"), again.format("'sgd'"))
+    assert (same.continues, other.continues) == (True, False)
+
+
+def test_a_library_that_is_not_here_is_no_fault_of_the_students(tmp_path: Path, asker: Asker) -> None:
+    path = tmp_path / "tuned.py"
+    path.write_text("import keras_tuner\nbest = keras_tuner.RandomSearch(None).get_best_models()[0]\n")
+    with pytest.raises(Unsupported, match="'keras_tuner': that is not installed here"):
+        describing.describe(load.load(path, tmp_path), asker, 60)
+
+
+def test_images_validated_with_statistics_of_their_own(fits: Fits) -> None:
+    """Slightly other ones are no other preparation; images that nobody scaled are."""
+    watched = "model.fit((x - x.mean()) / x.std(), Y, validation_data=({}, Yt), callbacks=[EarlyStopping()])"
+    *_, near, far = fits(watched.format("(xt - xt.mean()) / xt.std()"), watched.format("xt"))
+    assert (near.unsupported, len(far.unsupported)) == ((), 1)
