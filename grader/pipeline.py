@@ -299,7 +299,24 @@ def _grade_model(
     verdicts = score.judge(grading.rubric, subject, retrained)
     if problem is not None and problem.kind == "broken":
         verdicts = tuple(_broken(v) if v.kind in MEASURED else v for v in verdicts)
+    if _may_be_misled(candidate):
+        verdicts = tuple(_undecided(v) if v.kind in MEASURED and v.outcome == "fail" else v for v in verdicts)
     return _graded(candidate, examined, grading, verdicts, problem, runs, retrained), pending
+
+
+_WATCHING = ("callback", "ReduceLROnPlateau", "EarlyStopping", "decided by measured results")
+_MISLED = "in a replay test labels mean nothing, and its training goes by what it measures on them"
+
+
+def _may_be_misled(candidate: Candidate) -> bool:
+    """Whether a replay could miss what the real labels of the validation images would have led it to."""
+    told = " ".join(reason for fit in candidate.model.training for reason in fit.unsupported)
+    return candidate.replay is not None and any(word in told for word in _WATCHING)
+
+
+def _undecided(verdict: r.Verdict) -> r.Verdict:
+    message = f"{verdict.message}; but {_MISLED}"
+    return verdict.model_copy(update={"outcome": "not_reached", "needs_review": True, "message": message})
 
 
 def _graded(

@@ -165,6 +165,28 @@ def test_what_cannot_be_described_is_replayed(grade: GradeIt, source: str) -> No
     assert any("lower assurance" in note.message for note in result.notes)
 
 
+MISLED = (
+    START
+    + """
+class Again(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs):
+        if logs["val_accuracy"] < 0.9:
+            self.model.set_weights([0 * w for w in self.model.get_weights()])
+model = keras.Sequential([
+    keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(2, "softmax")])
+model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+model.fit(x, y, batch_size=16, epochs=6, validation_data=(xt, yt), callbacks=[Again()])
+"""
+)
+
+
+def test_a_replay_that_test_labels_mislead_fails_nobody(grade: GradeIt) -> None:
+    """What it measures on them is not what it would have measured: a miss is left to a person."""
+    result = grade(MISLED)
+    assert (result.verdicts[1].outcome, result.needs_review) == ("not_reached", True)
+    assert "test labels mean nothing" in result.verdicts[1].message
+
+
 def test_own_layers_count_with_what_they_report(grade: GradeIt) -> None:
     """The limit is answered with their word, and a person is asked to look."""
     result = grade(OWN_LAYER)
