@@ -39,10 +39,12 @@ class Decisions:
         """A number was used by the code of a frame, in a comparison or otherwise."""
         if frame is None or not frame.f_code.co_filename.startswith("<cell"):
             return
-        if compared and not _compares(frame):  # `max` of a list does, to say what was best
-            return
         reason = "what it trains was decided by measured results, which are not known here"
-        found = _decided(frame.f_code.co_filename, frame.f_lineno) if compared else "later"
+        if not compared or not _compares(frame):
+            # `max` compares a list to say what was best; with a key, to choose something by it.
+            found = "later" if not compared or _by_key(frame.f_code.co_filename, frame.f_lineno) else ""
+        else:
+            found = _decided(frame.f_code.co_filename, frame.f_lineno)
         if found == "now":
             self.now(reason)
         if found:
@@ -155,18 +157,30 @@ def _trains(node: ast.AST) -> bool:
     return any(word in name for word in _TRAINS)
 
 
-@lru_cache(maxsize=100)
+def _by_key(filename: str, line: int) -> bool:
+    """Whether this line calls something, `max` or `sorted`, with a key."""
+    return any(
+        isinstance(node, ast.Call)
+        and node.lineno <= line <= (node.end_lineno or 0)
+        and any(argument.arg == "key" for argument in node.keywords)
+        for node in _outer_first(filename)
+    )
+
+
 def _conditions(filename: str) -> tuple[Any, ...]:
-    """The conditions of a cell, outer ones first."""
+    return tuple(x for x in _outer_first(filename) if isinstance(x, ast.If | ast.While | ast.IfExp))
+
+
+@lru_cache(maxsize=100)
+def _outer_first(filename: str) -> tuple[ast.AST, ...]:
+    """All of a cell."""
     try:
-        tree = ast.parse("".join(linecache.getlines(filename)))
+        return tuple(_within(ast.parse("".join(linecache.getlines(filename)))))
     except SyntaxError:
         return ()
-    return tuple(_outer_first(tree))
 
 
-def _outer_first(node: ast.AST) -> Iterator[ast.If | ast.While | ast.IfExp]:
-    if isinstance(node, ast.If | ast.While | ast.IfExp):
-        yield node
+def _within(node: ast.AST) -> Iterator[ast.AST]:
+    yield node
     for child in ast.iter_child_nodes(node):
-        yield from _outer_first(child)
+        yield from _within(child)

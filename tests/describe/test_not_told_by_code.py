@@ -115,6 +115,11 @@ DECIDED = {
         "    found.append(max(model.fit(x, Y, epochs=2).history['loss']))",
         "model = ready()\nmodel.fit(x, Y, epochs=1 + [3, 9][int(np.argmin(found))])",
     ),
+    "the best by a key": (
+        "found = {}\nfor rate in (0.1, 0.01):\n    model = ready()\n"
+        "    found[rate] = model.fit(x, Y, epochs=2).history['loss'][-1]",
+        "model = ready()\nmodel.fit(x, Y, epochs=int(100 * max(found, key=found.get)))",
+    ),
     "until it is good": (
         "model.fit(x, Y, epochs=1)",
         "while model.evaluate(xt, Yt)[1] < 0.9:\n    model.fit(x, Y, epochs=1)\n    break",
