@@ -24,6 +24,7 @@ from grader import (
     describing,
     isolation,
     load,
+    notes,
     obstacles,
     retraining,
     score,
@@ -339,8 +340,9 @@ def _graded(
         runs=runs,
         claims=claims.check(program, examined.description, model, analysis, runs),
         notes=(
-            *_replay_notes(candidate), *program.notes, *claims.flags(program, model),
-            *_notes(examined.description, recipe, source, grading),
+            *(notes.of_replay(subject.obstacle, subject.network) if candidate.replay else ()),
+            *program.notes, *claims.flags(program, model),
+            *notes.of_submission(examined.description, recipe, source, grading.rubric.training.epochs),
         ),
     )  # fmt: skip
     # A replay's word is the submission's own: a person looks at it before it counts.
@@ -453,64 +455,6 @@ def _graded_model(
         recipe=recipe,
         recipe_source=source,
     )
-
-
-def _submitted_epochs(recipe: tuple[r.TrainingRecipe, ...], source: str) -> int | None:
-    return sum(fit.epochs for fit in recipe) if source == "submission" else None
-
-
-def _notes(
-    description: r.Description, recipe: tuple[r.TrainingRecipe, ...], source: str, grading: Grading
-) -> Iterator[r.Note]:
-    if description.incomplete:
-        yield r.Note(message=f"{description.incomplete}; more models or fits may have followed")
-    limit = grading.rubric.training.epochs
-    epochs = _submitted_epochs(recipe, source)
-    if source == "rubric":
-        yield r.Note(message="no training handed in: the rubric's default recipe is used")
-    elif source == "compile":
-        yield r.Note(message="compiled but not fitted: batch size and epochs are the rubric's default")
-    elif epochs and epochs > limit:
-        yield r.Note(message=f"{epochs} epochs handed in: retraining ends after {limit}")
-    if source == "submission":
-        yield from _data_notes(recipe[-1])
-    if len(description.models) > 1:
-        names = ", ".join(m.name for m in description.models[:10])
-        yield r.Note(message=f"{len(description.models)} models were described: {names}")
-    yield from description.notes
-    for failure in description.failures:
-        where = f", line {failure.line}" if failure.line else ""
-        yield r.Note(message=f"failed{where}: {failure.error}"[:2_000], cell=failure.cell)
-
-
-def _replay_notes(candidate: Candidate) -> Iterator[r.Note]:
-    """What a replay is, and what is no more than the word of the submission's own layers."""
-    if candidate.replay is None:
-        return
-    yield r.Note(
-        message=f"{candidate.subject.obstacle}: replayed instead. The submission's own code trained in its "
-        "box, and what it predicted was counted: a lower assurance than retraining"
-    )
-    for layer in candidate.subject.network.unsupported[:10]:
-        if layer.reported is not None:
-            own = layer.reported.trainable + layer.reported.non_trainable
-            yield r.Note(
-                message=f"the shape and the {own:,} parameters of {layer.name} ({layer.class_name}) are as "
-                "it reports them itself: a person should look"
-            )
-
-
-def _data_notes(fit: r.TrainingRecipe) -> Iterator[r.Note]:
-    """Where the submission's own data differ from the whole training split and the test split."""
-    used, validated = fit.trained_on, fit.validated_on
-    if used.split == "train" and not used.whole_split:
-        yield r.Note(message=f"trained on {used.images:,} of the training images, and so is retraining")
-    if validated.split == "train":
-        yield r.Note(
-            message="validated on training images: callbacks see the same, the verdict counts the test split"
-        )
-    elif validated.split == "test" and not validated.whole_split:
-        yield r.Note(message=f"validated on {validated.images:,} test images: retraining counts all of them")
 
 
 def problem_of(error: GraderError) -> r.Problem:

@@ -19,6 +19,7 @@ from grader import records as r
 from grader.describe import augmenting, recipe, weighing
 from grader.describe.recognise import Recognised
 from grader.describe.standins import Inert, shows_only
+from grader.describe.tfdata import batch_of, one_pass
 
 
 @dataclass
@@ -38,8 +39,6 @@ class Tracked:
     weights: float | None = None  # a digest of its weights as the last fit left them
     weights_from: str = ""  # what set its weights other than an initializer, if anything did
 
-
-MOST_IMAGES, FEWER_IMAGES, LARGE = 200_000, 80_000, 6_000  # of a data set; bytes of an image
 
 OLD_NAMES = {"nb_epoch": "epochs", "nb_val_samples": "validation_steps", "generator": "x"}
 FIT = (
@@ -146,12 +145,12 @@ class FitArguments:
 
     def _of_dataset(self, dataset: tf.data.Dataset) -> tuple[Any, Any, int | None]:
         """One pass of a `tf.data.Dataset`, whatever part of it makes an epoch."""
-        batch, endless = _batch_of(dataset), int(dataset.cardinality()) == tf.data.INFINITE_CARDINALITY
+        batch, endless = batch_of(dataset), int(dataset.cardinality()) == tf.data.INFINITE_CARDINALITY
         self.endless = endless or bool(self.given.get("steps_per_epoch"))
         passes = (
             dataset.take(math.ceil(len(self.recorder.data.x_train) / (batch or 1))) if endless else dataset
         )
-        x, y, weights, complete = _read(passes)
+        x, y, weights, complete = one_pass(passes)
         if not complete:
             self.unsupported.append("an epoch of more images than grader looks at")
         if weights is not None:
@@ -164,10 +163,10 @@ class FitArguments:
         if self.endless:
             return train.distinct()
         if self.again is not None and train.use.split == "train" and not train.use.whole_split:
-            x, y, _, _ = _read(self.again)
+            x, y, _, _ = one_pass(self.again)
             second = self.recorder.data.recognise(x, y)
             # The last, partial batch may be dropped, with other images in it each time.
-            if train.other_than(second) > 2 * (_batch_of(self.again) or 1):
+            if train.other_than(second) > 2 * (batch_of(self.again) or 1):
                 self.unsupported.append("its data set draws other images in every epoch")
             return train.with_those_of(second)
         if train.times() is None:
@@ -219,7 +218,7 @@ class FitArguments:
         if data is None:
             return train, r.DataUse(split="train" if part else "none"), ()
         if isinstance(data, tf.data.Dataset):
-            data = _read(data)[:2]
+            data = one_pass(data)[:2]
         x, y = (data.x, data.y) if hasattr(data, "image_data_generator") else (data, None)
         if isinstance(data, list | tuple) and data:
             x, y = data[0], data[1] if len(data) > 1 else None
@@ -291,27 +290,3 @@ def _sizes(holder: Any, name: str) -> tuple[int, ...]:
     shape = getattr(holder, name, None)
     sizes = tuple(shape[1:]) if isinstance(shape, tuple) else ()
     return sizes if all(sizes) else ()
-
-
-def _read(dataset: Any) -> tuple[Any, Any, Any, bool]:
-    """Images, labels and weights of a batched `tf.data.Dataset`, one pass, and whether that is all."""
-    found: list[tuple[Any, ...]] = []
-    count = 0
-    for batch in dataset:
-        if count >= (MOST_IMAGES if found[:1] and found[0][0][0].nbytes < LARGE else FEWER_IMAGES):
-            return *_joined(found), False
-        found.append(tuple(part.numpy() for part in batch[:3]))
-        count += len(found[-1][0])
-    return *_joined(found), True
-
-
-def _joined(batches: list[tuple[Any, ...]]) -> tuple[Any, Any, Any]:
-    parts = [np.concatenate(part) for part in zip(*batches, strict=True)]
-    x, y, weights = (*parts, None, None, None)[:3]
-    return x, y, weights
-
-
-def _batch_of(dataset: Any) -> int | None:
-    for batch in dataset.take(1):
-        return int(batch[0].shape[0])
-    return None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grader.describe.recorder import models_of
+from grader.describe import models
 
 if TYPE_CHECKING:
     from grader.describe.rehearsal import Replayer
@@ -35,7 +35,7 @@ class Loop:
         """An optimizer was applied to some variables, or a function that does so was traced."""
         if id(optimizer) in self.optimizers:
             return
-        for model in models_of(variables):
+        for model in models.holding(variables):
             if self.replayer.is_watched(model):
                 self.model = model
                 self.optimizers[id(optimizer)] = (optimizer, 0)

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from grader import records as r
-from grader.describe import callbacks, losses
+from grader.describe import callbacks, losses, trying
 from grader.describe.recognise import Recognised
 from grader.describe.standins import Inert
 
@@ -70,7 +70,7 @@ def recipe(fit: Fit) -> r.TrainingRecipe:
     if types := {layer.compute_dtype for layer in fit.model.layers} & {"float16", "bfloat16"}:
         fit.note(f"trained in mixed precision ({', '.join(sorted(types))}): retraining is in float32")
     if fit.memory is not None:
-        fit.reacting = callbacks.reacting(fit)
+        fit.reacting = trying.reacting(fit)
     rates, per = _sample_rates(fit)
     reacting = tuple(callbacks.records(fit))
     if per == "step" and any(c.type == "ReduceLROnPlateau" for c in reacting):

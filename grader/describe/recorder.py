@@ -6,7 +6,6 @@ rest of Keras works as usual, so that code around them runs on.
 
 from __future__ import annotations
 
-import gc
 import math
 import time
 from collections.abc import Callable
@@ -17,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from grader import records as r
-from grader.describe import graph, phases, recipe
+from grader.describe import graph, models, phases, recipe
 from grader.describe.arguments import FIT, FIT_GENERATOR, FitArguments, Tracked, build
 from grader.describe.memory import Memory
 from grader.describe.notebook import CellEnds
@@ -121,7 +120,7 @@ class Recorder:
             fit.unsupported.append("loss_weights are not retrained")
         if self.decisions.before_the_next:
             fit.unsupported.append(self.decisions.before_the_next)
-        if own := _own_methods(model):
+        if own := models.own_methods(model):
             fit.unsupported.append(f"the model has its own {', '.join(own)}")
         tracked.training.append(phases.within(tracked, recipe.recipe(fit)))
         self.memory.fitted(tracked, fit.callbacks, saved)
@@ -177,7 +176,7 @@ class Recorder:
 
     def own_loop(self, variables: Any) -> None:
         """An optimizer was applied by hand: take note of the model whose weights those are."""
-        for model in models_of(variables):
+        for model in models.holding(variables):
             self.unsupported_training(model, "a loop of its own")
             self.loop_since = self.loop_since or time.monotonic()
 
@@ -187,26 +186,6 @@ class Recorder:
             self.note("its own training loop was recorded, and not run to its end")
             self.loop_since = 0.0
             raise CellEnds
-
-
-_OVERRIDDEN = ("call", "train_step", "compute_loss", "compute_metrics", "make_train_function")
-
-
-def _own_methods(model: Any) -> list[str]:
-    """What a submission's class or model does in its own way, of what Keras calls in training."""
-    own = [cls for cls in type(model).__mro__ if not cls.__module__.startswith(("keras.", "grader."))]
-    return [name for name in _OVERRIDDEN if any(name in vars(x) for x in (model, *own))]
-
-
-def models_of(variables: Any) -> list[Any]:
-    """The models that hold some of these variables, wherever they are; none that is a part of another."""
-    ids = {id(v) for v in variables}
-    if not ids:
-        return []
-    models = [m for m in gc.get_objects() if type(m).__module__ != "weakref" and isinstance(m, keras.Model)]
-    found = [m for m in models if m.built and ids & {id(v) for v in m.trainable_variables}]
-    inner = {id(layer) for m in found for layer in m._flatten_layers(include_self=False)}
-    return [m for m in found if id(m) not in inner]
 
 
 def _optimizer_named(name: str) -> Any:

@@ -1,0 +1,64 @@
+"""What a report says beside its verdicts: how a submission was read, and what to mind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from grader import records as r
+
+
+def of_submission(
+    description: r.Description, recipe: tuple[r.TrainingRecipe, ...], source: str, limit: int
+) -> Iterator[r.Note]:
+    """How it was read; ``limit`` is the epochs that the rubric retrains."""
+    if description.incomplete:
+        yield r.Note(message=f"{description.incomplete}; more models or fits may have followed")
+    epochs = _submitted_epochs(recipe, source)
+    if source == "rubric":
+        yield r.Note(message="no training handed in: the rubric's default recipe is used")
+    elif source == "compile":
+        yield r.Note(message="compiled but not fitted: batch size and epochs are the rubric's default")
+    elif epochs and epochs > limit:
+        yield r.Note(message=f"{epochs} epochs handed in: retraining ends after {limit}")
+    if source == "submission":
+        yield from _data_notes(recipe[-1])
+    if len(description.models) > 1:
+        names = ", ".join(m.name for m in description.models[:10])
+        yield r.Note(message=f"{len(description.models)} models were described: {names}")
+    yield from description.notes
+    for failure in description.failures:
+        where = f", line {failure.line}" if failure.line else ""
+        yield r.Note(message=f"failed{where}: {failure.error}"[:2_000], cell=failure.cell)
+
+
+def of_replay(obstacle: str, network: r.ModelDescription) -> Iterator[r.Note]:
+    """What a replay is, and what is no more than the word of the submission's own layers."""
+    yield r.Note(
+        message=f"{obstacle}: replayed instead. The submission's own code trained in its "
+        "box, and what it predicted was counted: a lower assurance than retraining"
+    )
+    for layer in network.unsupported[:10]:
+        if layer.reported is not None:
+            own = layer.reported.trainable + layer.reported.non_trainable
+            yield r.Note(
+                message=f"the shape and the {own:,} parameters of {layer.name} ({layer.class_name}) are as "
+                "it reports them itself: a person should look"
+            )
+
+
+def _data_notes(fit: r.TrainingRecipe) -> Iterator[r.Note]:
+    """Where the submission's own data differ from the whole training split and the test split."""
+    used, validated = fit.trained_on, fit.validated_on
+    if used.split == "train" and not used.whole_split:
+        yield r.Note(message=f"trained on {used.images:,} of the training images, and so is retraining")
+    if validated.split == "train":
+        yield r.Note(
+            message="validated on training images: callbacks see the same, the verdict counts the test split"
+        )
+    elif validated.split == "test" and not validated.whole_split:
+        yield r.Note(message=f"validated on {validated.images:,} test images: retraining counts all of them")
+
+
+def _submitted_epochs(recipe: tuple[r.TrainingRecipe, ...], source: str) -> int | None:
+    """Of all its fits; None where it handed in none."""
+    return sum(fit.epochs for fit in recipe) if source == "submission" else None
