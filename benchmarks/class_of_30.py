@@ -25,8 +25,9 @@ from typing import Any
 
 from make_class import SUBMISSIONS
 
-from grader import datasets, pipeline, rubric
+from grader import datasets, examining, rubric
 from grader import records as r
+from grader.grading import prepare
 from grader.progress import Quiet
 from grader.store import Store
 
@@ -100,9 +101,9 @@ def _seconds(*arguments: str) -> float:
 
 def _real() -> Iterator[tuple[r.ModelDescription, r.TrainingRecipe]]:
     """Networks and recipes of the real submissions."""
-    with pipeline.prepare(rubric.load("assignment4"), False, Quiet()) as grading:
+    with prepare(rubric.load("assignment4"), False, Quiet()) as grading:
         for path in sorted(SUBMISSIONS.glob("*/submission.ipynb")):
-            subject = pipeline.examine(path, grading).candidates[0].subject
+            subject = examining.examine(path, grading).candidates[0].subject
             yield subject.network, subject.recipe[-1]
 
 

@@ -26,6 +26,8 @@ from grader.class_progress import Display
 from grader.discover import Found, Submission
 from grader.engines import ENGINES, Engine, Settings
 from grader.errors import BrokenError, Unsupported
+from grader.examining import examine
+from grader.grading import Grading, prepare, problem_of
 from grader.progress import Quiet
 from grader.retraining import Runs
 from grader.rubric import LoadedRubric
@@ -62,7 +64,7 @@ class Batch:
     """One run over a class. ``only``: the ids of those to grade, if not everyone."""
 
     found: Found
-    grading: pipeline.Grading
+    grading: Grading
     store: Store
     keeper: Keeper
     display: Display
@@ -105,7 +107,7 @@ class Batch:
         return sorted(pending)
 
     def _first(self, submission: Submission) -> tuple[r.Grade, bool, similarity.Code]:
-        examined = pipeline.examine(submission.place, self.grading)
+        examined = examine(submission.place, self.grading)
         grade, attempt = pipeline.advance(examined, self.grading, self._known)
         return grade, attempt is not None, similarity.code(examined, self.grading)
 
@@ -113,7 +115,7 @@ class Batch:
         return self.failed.get(attempt.key) or self.store.run(attempt)
 
     def _step(self, number: int) -> tuple[r.Grade, Attempt | None]:
-        examined = pipeline.examine(self.submissions[number].place, self.grading)
+        examined = examine(self.submissions[number].place, self.grading)
         return pipeline.advance(examined, self.grading, self._known)
 
     # --- retraining -----------------------------------------------------------------------------
@@ -168,7 +170,7 @@ class Batch:
         try:
             runs = future.result()
         except (BrokenError, Unsupported) as error:
-            self.failed[attempt.key] = pipeline.problem_of(error)
+            self.failed[attempt.key] = problem_of(error)
         except Exception:
             self.failed[attempt.key] = r.Problem(kind="broken", message=traceback.format_exc()[-3_000:])
         else:
@@ -209,7 +211,7 @@ def grade_class(found: Found, rubric: LoadedRubric, store: Store, options: Optio
     store.begin(json.dumps(told), options.fresh)
     display.say("looking for isolation and starting the process that describes")
     try:
-        with pipeline.prepare(rubric, True, Quiet(), options.isolated, many=True, kept=keeper) as grading:
+        with prepare(rubric, True, Quiet(), options.isolated, many=True, kept=keeper) as grading:
             batch = Batch(found, grading, store, keeper, display, options.only)
             pending = batch.structure()
             if pending and not options.structure_only:

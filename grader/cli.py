@@ -72,6 +72,7 @@ def check(
     Exit code 0: passed. 1: graded and not passed. 2: wrong usage or rubric. 3: a person must look.
     """
     from grader import pipeline, progress, score
+    from grader.grading import prepare
     from grader.report import deliver
     from grader.report.interface import Context
     from grader.rubric import load
@@ -84,7 +85,7 @@ def check(
     with (
         fallback(asked, submission, context),
         progress.watcher(Console(stderr=True), quiet) as watcher,
-        pipeline.prepare(load(rubric), retrain, watcher, wanted) as grading,
+        prepare(load(rubric), retrain, watcher, wanted) as grading,
     ):
         grade = pipeline.grade_one(submission, grading)
     outputs(grade, asked, context, _print)
@@ -189,7 +190,8 @@ def describe(
     as_json: AsJson = False,
 ) -> None:
     """Show every model of a submission as the grader sees it; nothing is trained."""
-    from grader import describing, load, pipeline, progress
+    from grader import describing, examining, load, progress
+    from grader.grading import prepare
     from grader.report import description as report
     from grader.rubric import load as load_rubric
 
@@ -197,11 +199,11 @@ def describe(
     with (
         tempfile.TemporaryDirectory(prefix="grader-") as scratch,
         progress.watcher(Console(stderr=True), True) as watcher,
-        pipeline.prepare(rules, False, watcher, _wanted(isolation)) as grading,
+        prepare(rules, False, watcher, _wanted(isolation)) as grading,
     ):
         loaded = load.load(submission, Path(scratch))
         found = describing.describe(loaded, grading.asker, rules.rubric.describe_seconds)
-        graded = pipeline.candidates(found, rules.rubric.graded_model)
+        graded = examining.candidates(found, rules.rubric.graded_model)
     shown = report.as_dict(found, graded)
     _print(json.dumps(shown, indent=2) if as_json else report.as_text(shown, _screen()))
 

@@ -1,6 +1,6 @@
 """Grade one submission: the whole story, in two halves.
 
-`examine`: load -> describe (sandboxed child) -> what there is to check and to train
+`grader.examining.examine`: load -> describe (sandboxed child) -> what there is to check and to train
 `advance`: the attempts made so far -> the grade by what is known, and the next attempt to make
 
 `grade_one` goes from one to the other for a single submission, `grader.batch` for a class.
@@ -8,114 +8,20 @@
 
 from __future__ import annotations
 
-import tempfile
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from grader import (
-    __version__,
-    attempts,
-    claims,
-    datasets,
-    describing,
-    isolation,
-    load,
-    notes,
-    obstacles,
-    retraining,
-    score,
-    shapes,
-)
+from grader import __version__, claims, notes, retraining, score, shapes
 from grader import records as r
-from grader.asking import Asker
 from grader.attempts import Attempt
 from grader.checks import MEASURED
-from grader.checks.interface import Subject
-from grader.checks.validation_accuracy import ValidationAccuracy, settled
-from grader.errors import BrokenError, GraderError, StudentError, Unsupported
+from grader.checks.validation_accuracy import settled
+from grader.errors import BrokenError, Unsupported
+from grader.examining import Candidate, Examined, attempts_of, examine
+from grader.grading import Grading, fault, problem_of
 from grader.layers import row
-from grader.replaying import Replay
-from grader.rubric import LoadedRubric, Rubric
-
-
-@dataclass(frozen=True)
-class Grading:
-    """What stays the same for every submission graded with one rubric."""
-
-    loaded: LoadedRubric
-    dataset: datasets.Dataset
-    asker: Asker
-    retrain: bool
-    watcher: retraining.Watcher
-    kept: describing.Kept = describing.NOTHING
-
-    @property
-    def rubric(self) -> Rubric:
-        return self.loaded.rubric
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        policy = self.rubric.training
-        return policy.seeds[: policy.attempts]
-
-
-@contextmanager
-def prepare(
-    loaded: LoadedRubric,
-    retrain: bool,
-    watcher: retraining.Watcher,
-    isolated: isolation.Wanted = "preferred",
-    many: bool = False,
-    kept: describing.Kept = describing.NOTHING,
-) -> Iterator[Grading]:
-    """What one or ``many`` submissions need; many get a fork server where there can be one.
-
-    Raises `InstructorError` for what is wrong with the rubric's data or this machine, before any
-    grading.
-    """
-    box = isolation.choose(isolated)
-    dataset = datasets.load(loaded.dataset)
-    with tempfile.TemporaryDirectory(prefix="grader-") as shared:
-        asker = Asker(dataset, box, Path(shared))
-        asker.many = many
-        try:
-            yield Grading(loaded, dataset, asker, retrain, watcher, kept)
-        finally:
-            asker.close()
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One model of a submission that may be the graded one; no ``job``: there is nothing to train.
-
-    With a ``replay``, its own code is what trains.
-    """
-
-    model: r.DescribedModel
-    source: str
-    subject: Subject
-    job: r.TrainJob | None = None
-    replay: Replay | None = None
-
-
-@dataclass(frozen=True)
-class Examined:
-    """What is known of a submission before any training: its candidates, or the problem with it."""
-
-    name: str
-    program: r.Program | None = None
-    description: r.Description | None = None
-    candidates: tuple[Candidate, ...] = ()
-    problem: r.Problem | None = None
-
-    @property
-    def digest(self) -> str:
-        return self.program.digest if self.program else ""
-
 
 Known = Callable[[Attempt], r.TrainingRun | r.Problem | None]
 """The outcome of an attempt: its run, why there is none, or None while it has not been made."""
@@ -145,26 +51,7 @@ def _make(attempt: Attempt, grading: Grading) -> dict[str, r.TrainingRun | r.Pro
     except (BrokenError, Unsupported) as error:
         return {attempt.key: problem_of(error)}
     except Exception:
-        return {attempt.key: _fault()}
-
-
-def examine(path: Path, grading: Grading) -> Examined:
-    """The first half. Raises `InstructorError` only, for a path that does not exist."""
-    with tempfile.TemporaryDirectory(prefix="grader-") as scratch:
-        examined = Examined(path.name)
-        try:
-            loaded = load.load(path, Path(scratch))
-            examined = Examined(loaded.program.name, loaded.program)
-            seconds = grading.rubric.describe_seconds
-            description = describing.describe_once(loaded, grading.asker, seconds, grading.kept)
-            found = _candidates(description, loaded.program, path, grading)
-            return replace(examined, description=description, candidates=found)
-        except (StudentError, Unsupported, BrokenError) as error:
-            return replace(examined, problem=problem_of(error))
-        except GraderError:
-            raise
-        except Exception:  # the broad boundary: our own fault must not end a class
-            return replace(examined, problem=_fault())
+        return {attempt.key: fault()}
 
 
 def advance(examined: Examined, grading: Grading, known: Known) -> tuple[r.Grade, Attempt | None]:
@@ -174,117 +61,9 @@ def advance(examined: Examined, grading: Grading, known: Known) -> tuple[r.Grade
     try:
         graded = [_grade_model(candidate, examined, grading, known) for candidate in examined.candidates]
     except Exception:  # the same boundary
-        return _without_model(examined, grading, _fault()), None
+        return _without_model(examined, grading, fault()), None
     pending = next((attempt for _, attempt in graded if attempt is not None), None)
     return max((grade for grade, _ in graded), key=lambda grade: grade.points), pending
-
-
-def _candidates(
-    description: r.Description, program: r.Program, path: Path, grading: Grading
-) -> tuple[Candidate, ...]:
-    """The models to grade; one that cannot be graded counts only if all are such."""
-    found: list[Candidate] = []
-    errors: list[StudentError] = []
-    for model in candidates(description, grading.rubric.graded_model):
-        try:
-            replay = Replay(
-                path.resolve(), program.digest, model.number, grading.rubric.training.replay_seconds,
-                grading.asker, description.reading,
-            )  # fmt: skip
-            found.append(_candidate(model, program, replay, grading))
-        except StudentError as error:
-            errors.append(error)
-    if not found:
-        raise errors[0]
-    return tuple(found)
-
-
-# --- which model, which recipe ------------------------------------------------------------------
-
-
-def candidates(description: r.Description, choice: str) -> tuple[r.DescribedModel, ...]:
-    """The models to grade, by the rubric's choice: the last fitted, the best, or a named variable."""
-    models = description.models
-    fitted = [m for m in models if m.fit_order]
-    if choice.startswith("variable:"):
-        wanted = choice.removeprefix("variable:")
-        named = [m for m in models if m.name.split("#")[0] == wanted]
-        if not named:
-            names = ", ".join(sorted({m.name.split("#")[0] for m in models}))
-            raise StudentError(
-                f"no model is called {wanted!r}; there are: {names}",
-                f"Assign the network to a variable called {wanted}.",
-            )
-        return (named[-1],)
-    if choice == "best":
-        return tuple(fitted or models)
-    return (max(fitted, key=lambda m: m.fit_order) if fitted else models[-1],)
-
-
-def recipe_of(model: r.DescribedModel, rubric: Rubric) -> tuple[tuple[r.TrainingRecipe, ...], str]:
-    """The submitted recipe; what is missing of it is filled in from the rubric's default."""
-    if model.training:
-        return model.training, "submission"
-    default = rubric.default_recipe.recipe(rubric.training.epochs)
-    if model.compiled is None:
-        return (default,), "rubric"
-    given = model.compiled
-    filled = default.model_copy(
-        update={
-            "optimizer": given.optimizer,
-            "loss": given.loss,
-            "learning_rates": given.learning_rates[:1],
-            "unsupported": given.unsupported,
-        }
-    )
-    return (filled,), "compile"
-
-
-# --- one model ----------------------------------------------------------------------------------
-
-
-def _candidate(model: r.DescribedModel, program: r.Program, replay: Replay, grading: Grading) -> Candidate:
-    replayable = _is_replayable(model, program, grading.rubric)
-    replayed = replayable and grading.retrain
-    analysis = shapes.analyse(model.network, reported=replayed)
-    recipe, source = recipe_of(model, grading.rubric)
-    if not model.network.unsupported and not any(fit.unsupported for fit in recipe):
-        obstacles.check_fit(model.network, analysis, recipe, grading.dataset)
-    subject = Subject(
-        network=model.network,
-        analysis=analysis,
-        recipe=recipe,
-        own_recipe=source == "submission",
-        cells=program.cells,
-        policy=grading.rubric.training,
-        obstacle=obstacles.obstacle(
-            model.network, analysis, recipe, grading.dataset, grading.rubric.training
-        ),
-    )
-    if not grading.retrain:
-        subject = replace(subject, obstacle=_not_retrained(subject.obstacle, replayable))
-    wanted = (replayed or not subject.obstacle) and _asked_for(subject, grading)
-    if not wanted:
-        return Candidate(model, source, subject)
-    return Candidate(model, source, subject, _job(subject, grading), replay if replayed else None)
-
-
-def _not_retrained(obstacle: str, replayable: bool) -> str:
-    """Who checks without retraining should know what retraining would come to."""
-    said = "not retrained: --no-retrain"
-    if not obstacle:
-        return said
-    would = "be replayed by its own code" if replayable else "be left to a person"
-    return f"{said}. It would {would}: {obstacle}"
-
-
-def _is_replayable(model: r.DescribedModel, program: r.Program, rubric: Rubric) -> bool:
-    """Whether this model cannot be retrained from its description, but by its own code."""
-    if rubric.training.replay == "forbidden" or program.model_file:
-        return False
-    own_training = any(fit.unsupported for fit in model.training)
-    pretrained = any(fit.pretrained for fit in model.training)
-    return bool(model.training) and not pretrained and (bool(model.network.unsupported) or own_training)
 
 
 def _grade_model(
@@ -350,38 +129,11 @@ def _graded(
     return grade.model_copy(update={"needs_review": True}) if doubtful else grade
 
 
-def _job(subject: Subject, grading: Grading) -> r.TrainJob:
-    policy = grading.rubric.training
-    return r.TrainJob(
-        network=attempts.canonical(subject.network),
-        training=tuple(attempts.bare(fit, subject.network) for fit in subject.recipe),
-        dataset=grading.dataset.spec,
-        seed=grading.seeds[0],
-        max_epochs=policy.epochs,
-        stop_at=_stop_at(_criterion(grading), grading),
-        engine=policy.engine,
-    )
-
-
-def _criterion(grading: Grading) -> ValidationAccuracy | None:
-    return next((c for c in grading.rubric.criterion if isinstance(c, ValidationAccuracy)), None)
-
-
-def attempts_of(candidate: Candidate, grading: Grading) -> Iterator[Attempt]:
-    """All attempts that may be made at a candidate, in their order."""
-    if candidate.job is not None:
-        at_once = grading.rubric.training.seeds_at_once
-        for number, seed in enumerate(grading.seeds, 1):
-            beside = grading.seeds[number : number + at_once - 1]
-            job = candidate.job.model_copy(update={"seed": seed, "beside": tuple(beside)})
-            yield Attempt(job, number, len(grading.seeds), candidate.replay)
-
-
 def _runs(
     candidate: Candidate, grading: Grading, known: Known
 ) -> tuple[tuple[r.TrainingRun, ...], r.Problem | None, Attempt | None]:
     """The runs in their order until the outcome is settled, what went wrong, and which is the next one."""
-    policy, criterion = grading.rubric.training, _criterion(grading)
+    policy, criterion = grading.rubric.training, grading.accuracy
     runs: list[r.TrainingRun] = []
     for attempt in attempts_of(candidate, grading):
         outcome = known(attempt)
@@ -397,33 +149,12 @@ def _runs(
     return tuple(runs), None, None
 
 
-def _asked_for(subject: Subject, grading: Grading) -> bool:
-    """Whether some measured criterion is still to be reached after the structural ones."""
-    verdicts = {v.criterion: v for v in score.judge(grading.rubric, subject, False)}
-    measured = [c for c in grading.rubric.criterion if c.kind in MEASURED]
-    return any(
-        all(verdicts[n].outcome == "pass" for n in c.needs if verdicts[n].kind not in MEASURED)
-        for c in measured
-    )
-
-
 def _target(grading: Grading) -> r.Target | None:
     """What retraining had to reach; None where there was to be none."""
     if not grading.retrain:
         return None
-    criterion = next((c for c in grading.rubric.criterion if isinstance(c, ValidationAccuracy)), None)
-    images = grading.dataset.sizes.test
-    needed = criterion.needed(images) if criterion else None
-    return r.Target(correct=needed, images=images, epochs=grading.rubric.training.epochs)
-
-
-def _stop_at(criterion: ValidationAccuracy | None, grading: Grading) -> int | None:
-    """A run may end at the threshold only where the best epoch alone counts."""
-    policy = grading.rubric.training
-    others = [c for c in grading.rubric.criterion if c.kind in MEASURED and c is not criterion]
-    if criterion is None or others or policy.metric != "best_epoch" or not policy.stop_when_settled:
-        return None
-    return criterion.needed(grading.dataset.sizes.test)
+    images, epochs = grading.dataset.sizes.test, grading.rubric.training.epochs
+    return r.Target(correct=grading.needed, images=images, epochs=epochs)
 
 
 def _broken(verdict: r.Verdict) -> r.Verdict:
@@ -455,18 +186,6 @@ def _graded_model(
         recipe=recipe,
         recipe_source=source,
     )
-
-
-def problem_of(error: GraderError) -> r.Problem:
-    """The record of an error, by whose fault it is."""
-    kind = {StudentError: "student", Unsupported: "unsupported"}.get(type(error), "broken")
-    return r.Problem(
-        kind=kind, message=error.message, hint=error.hint, cell=error.cell, excerpt=error.excerpt
-    )
-
-
-def _fault() -> r.Problem:
-    return r.Problem(kind="broken", message=traceback.format_exc()[-3_000:])
 
 
 def _without_model(examined: Examined, grading: Grading, problem: r.Problem) -> r.Grade:

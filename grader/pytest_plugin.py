@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from grader.pipeline import Grading
+    from grader.grading import Grading
     from grader.records import Grade, Verdict
     from grader.rubric import LoadedRubric
 
@@ -117,11 +117,12 @@ class _State:
         from rich.console import Console
 
         from grader import pipeline, progress
+        from grader.grading import prepare
 
         if self._grading is None:
             watcher = self._open.enter_context(progress.watcher(Console(stderr=True), True))
             self._grading = self._open.enter_context(
-                pipeline.prepare(self.rubric, self.retrain, watcher, self.isolation)
+                prepare(self.rubric, self.retrain, watcher, self.isolation)
             )
         return pipeline.grade_one(path, self._grading)
 

@@ -20,7 +20,8 @@ from platform import python_version
 from typing import TYPE_CHECKING
 
 from grader import __version__, datasets, strict
-from grader.asking import LINE_BYTES, Asker, ReplayWish
+from grader.answers import LINE_BYTES
+from grader.asking import Asker, ReplayWish
 from grader.errors import BrokenError, Unsupported
 from grader.load import load
 from grader.records import (

@@ -20,7 +20,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
-from grader import pipeline
+from grader.examining import Examined, attempts_of
+from grader.grading import Grading
 from grader.records import Cell
 from grader.records.results import Similar
 
@@ -44,10 +45,10 @@ class Code:
     network: str = ""
 
 
-def code(examined: pipeline.Examined, grading: pipeline.Grading) -> Code:
+def code(examined: Examined, grading: Grading) -> Code:
     cells = examined.program.cells if examined.program else ()
     first = next(iter(examined.candidates), None)
-    attempt = next(pipeline.attempts_of(first, grading), None) if first else None
+    attempt = next(attempts_of(first, grading), None) if first else None
     return Code(fingerprint(cells), attempt.key if attempt else "")
 
 

@@ -17,13 +17,14 @@ from typing import Any
 
 import pytest
 
-from grader import pipeline, rubric, store, tree
 from grader import records as r
+from grader import rubric, store, tree
 from grader.attempts import Attempt
 from grader.batch import Batch, Keeper
 from grader.class_progress import Silent
 from grader.discover import discover
 from grader.errors import BrokenError
+from grader.grading import prepare
 from grader.progress import Quiet
 from grader.retraining import Runs
 from grader.store import Store
@@ -312,7 +313,7 @@ def class_of(
     keeper = Keeper(kept)
     loaded = rubric.load(str(sides(threshold=0.99)))
 
-    with pipeline.prepare(loaded, True, Quiet(), many=True, kept=keeper) as grading:
+    with prepare(loaded, True, Quiet(), many=True, kept=keeper) as grading:
 
         def build(*filters: int) -> Batch:
             for number, count in enumerate(filters):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -76,6 +77,13 @@ def test_nobody_imports_the_children() -> None:
             assert "import describe" not in text
             assert "from grader.train" not in text
             assert "from grader.describe" not in text
+
+
+def test_every_package_is_installed() -> None:
+    """An editable installation would not miss one that pyproject.toml forgets; `pip install .` would."""
+    listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
+    there = {".".join(x.parent.relative_to(ROOT).parts) for x in (ROOT / "grader").rglob("*.py")}
+    assert there <= listed
 
 
 def test_a_missing_file(cli: Cli) -> None:

@@ -18,7 +18,7 @@ from grader import describing, load
 from grader import records as r
 from grader.asking import Asker
 from grader.checks import CHECKS, MEASURED
-from grader.pipeline import recipe_of
+from grader.examining import recipe_of
 from grader.report import FORMATS
 from grader.rubric import Rubric
 

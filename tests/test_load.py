@@ -13,7 +13,8 @@ import pytest
 
 from grader import claims
 from grader.errors import InstructorError, StudentError
-from grader.load import MAX_CELLS, MAX_OUTPUT, load
+from grader.load import load
+from grader.readers import MAX_CELLS, MAX_OUTPUT
 from grader.records import Cell, Program
 
 CODE = "model = Sequential()\nmodel.fit(x, y)"

@@ -14,6 +14,7 @@ import pytest
 from grader import datasets, pipeline, retraining, rubric
 from grader import records as r
 from grader.errors import BrokenError, InstructorError
+from grader.grading import prepare
 from grader.progress import Quiet
 
 GradeIt = Callable[..., r.Grade]
@@ -98,7 +99,7 @@ def grade(course: Path, tmp_path: Path) -> GradeIt:
         )
         script = tmp_path / "submission.py"
         script.write_text(source)
-        with pipeline.prepare(rubric.load(str(toml)), retrain, watcher or Quiet()) as grading:
+        with prepare(rubric.load(str(toml)), retrain, watcher or Quiet()) as grading:
             return pipeline.grade_one(script, grading)
 
     return run
@@ -242,7 +243,7 @@ def test_the_claim_is_held_against_the_runs(course: Path, tmp_path: Path, grade:
     path = tmp_path / "claims.ipynb"
     path.write_text(json.dumps(notebook))
     loaded = rubric.load(str(course / f"{tmp_path.name}.toml"))
-    with pipeline.prepare(loaded, True, Quiet()) as grading:
+    with prepare(loaded, True, Quiet()) as grading:
         result = pipeline.grade_one(path, grading)
     assert [c.agrees for c in result.claims] == [False, True, False]
     assert "100%" in result.claims[2].claim or "1.0000" in result.claims[2].claim
@@ -253,7 +254,7 @@ def test_a_missing_file_is_the_callers_error(course: Path, grade: GradeIt, tmp_p
     grade(retrain=False)
     loaded = rubric.load(str(course / f"{tmp_path.name}.toml"))
     with (
-        pipeline.prepare(loaded, True, Quiet()) as grading,
+        prepare(loaded, True, Quiet()) as grading,
         pytest.raises(InstructorError, match="no such file"),
     ):
         pipeline.grade_one(tmp_path / "nothing.ipynb", grading)

@@ -16,6 +16,7 @@ import pytest
 from grader import datasets, pipeline, rubric
 from grader import records as r
 from grader.errors import Unsupported
+from grader.grading import prepare
 from grader.progress import Quiet
 from grader.replaying import Replay, Replaying
 
@@ -137,7 +138,7 @@ def grade(course: Path, tmp_path: Path) -> GradeIt:
         )
         script = tmp_path / "submission.py"
         script.write_text(source)
-        with pipeline.prepare(rubric.load(str(toml)), True, Quiet()) as grading:
+        with prepare(rubric.load(str(toml)), True, Quiet()) as grading:
             return pipeline.grade_one(script, grading)
 
     return run

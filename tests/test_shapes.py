@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from grader import records as r
 from grader import shapes
-from grader.describe import configuration, graph
+from grader.describe import configuration, graph, live
 from grader.errors import StudentError
 from grader.train import build
 
@@ -406,7 +406,7 @@ def test_random_network_survives_the_round_trip(seeds: range) -> None:
     """Records, built in Keras and described again, are the same records."""
     for seed in seeds:
         original = network(seed)
-        described = graph.describe(graph.of_model(keras_model(seed)))
+        described = graph.describe(live.of_model(keras_model(seed)))
         assert by_number(described, original) == original, seed
 
 
@@ -416,9 +416,9 @@ def test_saved_network_is_described_as_the_live_one(seeds: range) -> None:
     for seed in seeds:
         original, model = network(seed), keras_model(seed)
         saved = graph.describe(configuration.of_config(json.loads(model.to_json())))
-        live = graph.describe(graph.of_model(model))
-        assert by_number(saved, original) == by_number(live, original), seed
-        assert {x.name for x in saved.layers} == {x.name for x in live.layers}, seed
+        alive = graph.describe(live.of_model(model))
+        assert by_number(saved, original) == by_number(alive, original), seed
+        assert {x.name for x in saved.layers} == {x.name for x in alive.layers}, seed
 
 
 def test_a_merge_of_unequal_ranks_is_broadcast() -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from grader import records as r
-from grader.describe import graph, models, phases, recipe
+from grader.describe import graph, live, models, phases, recipe
 from grader.describe.arguments import FIT, FIT_GENERATOR, FitArguments, Tracked, build
 from grader.describe.memory import Memory
 from grader.describe.notebook import CellEnds
@@ -63,7 +63,7 @@ class Recorder:
             self.note(
                 f"model {model.name!r} names no input shape: it was built for the images of the data set"
             )
-        tracked.network = graph.describe(graph.of_model(model), self.data.image_shape)
+        tracked.network = graph.describe(live.of_model(model), self.data.image_shape)
 
     def compiled_recipe(self, tracked: Tracked) -> r.TrainingRecipe | None:
         """Optimizer and loss of a model that was compiled but not fitted; epochs mean nothing."""

@@ -11,7 +11,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from grader import datasets, describing, load, pipeline, shapes
+from grader import datasets, describing, examining, load, shapes
 from grader import records as r
 from grader.asking import Asker
 from grader.errors import StudentError
@@ -207,11 +207,11 @@ def test_defaults_are_those_of_the_era(describe: Describe) -> None:
     assert adagrad.optimizer.initial_accumulator_value == 0.0
     assert adagrad.optimizer.epsilon == pytest.approx(1e-14)  # outside the root in Keras 2
     assert adagrad.learning_rates == pytest.approx([0.01 / (1 + 0.5 * n) for n in range(20)])
-    assert [m.name for m in pipeline.candidates(found, "last_fitted")] == ["first"]
-    assert [m.name for m in pipeline.candidates(found, "variable:unused")] == ["unused"]
-    assert {m.name for m in pipeline.candidates(found, "best")} == {"first", "second", "third"}
+    assert [m.name for m in examining.candidates(found, "last_fitted")] == ["first"]
+    assert [m.name for m in examining.candidates(found, "variable:unused")] == ["unused"]
+    assert {m.name for m in examining.candidates(found, "best")} == {"first", "second", "third"}
     with pytest.raises(StudentError, match="no model is called 'other'; there are: first, second"):
-        pipeline.candidates(found, "variable:other")
+        examining.candidates(found, "variable:other")
 
 
 def test_what_cannot_be_retrained_is_said(describe: Describe) -> None:
@@ -326,6 +326,6 @@ def test_the_seven_submissions(
 ) -> None:
     """The parameter counts of the real submissions, exactly."""
     found = describing.describe(load.load(SUBMISSIONS / name, tmp_path), asker, 120)
-    analysis = shapes.analyse(pipeline.candidates(found, "last_fitted")[0].network)
+    analysis = shapes.analyse(examining.candidates(found, "last_fitted")[0].network)
     assert (analysis.total, analysis.trainable, analysis.non_trainable) == (total, trainable, frozen)
     assert not found.failures

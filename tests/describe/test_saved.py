@@ -15,7 +15,7 @@ import pytest
 
 from grader import records as r
 from grader import shapes
-from grader.describe import configuration, graph, saved
+from grader.describe import configuration, graph, live, saved
 from grader.errors import StudentError, Unsupported
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -125,14 +125,14 @@ def test_keras_3_files_hold_the_live_network(model: Any, tmp_path: Path, name: s
         model.save(tmp_path / "m.keras")
         (tmp_path / "m.keras").rename(path)
 
-    assert described(path) == graph.describe(graph.of_model(model))
+    assert described(path) == graph.describe(live.of_model(model))
 
 
 def test_configuration_of_an_hdf5_file_may_be_bytes(model: Any, tmp_path: Path) -> None:
     """Old h5py wrote bytes where newer ones write text."""
     for value in (model.to_json(), model.to_json().encode()):
         path = hdf5(tmp_path, value)
-        assert described(path) == graph.describe(graph.of_model(model))
+        assert described(path) == graph.describe(live.of_model(model))
 
 
 def sorted_layers(network: r.ModelDescription) -> list[r.Layer]:
@@ -152,7 +152,7 @@ def test_a_model_within_the_model_is_its_layers(tmp_path: Path) -> None:
     chain.build((None, 8, 8, 1))
     for model in (whole, chain):
         network = graph.describe(configuration.of_config(json.loads(model.to_json())))
-        assert sorted_layers(network) == sorted_layers(graph.describe(graph.of_model(model)))
+        assert sorted_layers(network) == sorted_layers(graph.describe(live.of_model(model)))
         assert network.unsupported == ()
         assert {"base/conv2d", "base/batch_normalization"} <= {
             x.name.rstrip("_0123456789") for x in network.layers
@@ -177,7 +177,7 @@ def test_operations_are_the_layers_that_do_the_same() -> None:
     for end in (scores, doubled):
         model = keras.Model(image, end)
         network = graph.describe(configuration.of_config(json.loads(model.to_json())))
-        assert sorted_layers(network) == sorted_layers(graph.describe(graph.of_model(model)))
+        assert sorted_layers(network) == sorted_layers(graph.describe(live.of_model(model)))
         assert [x.class_name for x in network.unsupported] == (["ops.Multiply"] if end is doubled else [])
 
 

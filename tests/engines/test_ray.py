@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from grader import datasets, pipeline, rubric
+from grader import datasets, examining, rubric
 from grader.attempts import Attempt
 from grader.batch import Batch, Keeper
 from grader.class_progress import Silent
 from grader.discover import discover
 from grader.engines import ENGINES, Settings
 from grader.errors import BrokenError, InstructorError
+from grader.grading import prepare
 from grader.progress import Quiet
 from grader.store import Store
 
@@ -50,7 +51,7 @@ def batch(tmp_path: Path, sides: Callable[..., Path], network_of: Callable[[int]
     kept = Store(tmp_path / "out")
     kept.begin("{}")
     keeper, loaded = Keeper(kept), rubric.load(str(sides()))
-    with pipeline.prepare(loaded, True, Quiet(), many=True, kept=keeper) as grading:
+    with prepare(loaded, True, Quiet(), many=True, kept=keeper) as grading:
         found = discover(tmp_path / "class", tmp_path)
         kept.put_class(loaded.rubric, [(s.student, s.handed_in) for s in found.submissions], [], [])
         yield Batch(found, grading, kept, keeper, Silent())
@@ -88,8 +89,8 @@ def test_a_node_is_lost_in_the_middle(cluster: Any, batch: Batch) -> None:
 @pytest.mark.slow
 def test_the_same_numbers_as_here(cluster: Any, batch: Batch) -> None:
     """An attempt on the cluster comes to what it comes to on this machine with as many threads."""
-    examined = pipeline.examine(batch.found.submissions[0].place, batch.grading)
-    attempt = next(pipeline.attempts_of(examined.candidates[0], batch.grading))
+    examined = examining.examine(batch.found.submissions[0].place, batch.grading)
+    attempt = next(examining.attempts_of(examined.candidates[0], batch.grading))
     engine = ENGINES["ray"](Settings(address=cluster.address, dataset=batch.grading.dataset))
     (there,) = engine.begin(attempt, Quiet()).result(timeout=300)
     wrong = engine.begin(Attempt(attempt.job.model_copy(update={"max_epochs": 1, "seed": 7})), Quiet())
@@ -105,8 +106,8 @@ def test_the_same_numbers_as_here(cluster: Any, batch: Batch) -> None:
 @pytest.mark.slow
 def test_other_versions_are_refused(cluster: Any, batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that would come to other numbers makes no attempt."""
-    examined = pipeline.examine(batch.found.submissions[0].place, batch.grading)
-    attempt = next(pipeline.attempts_of(examined.candidates[0], batch.grading))
+    examined = examining.examine(batch.found.submissions[0].place, batch.grading)
+    attempt = next(examining.attempts_of(examined.candidates[0], batch.grading))
     engine = ENGINES["ray"](Settings(address=cluster.address, dataset=batch.grading.dataset))
     monkeypatch.setattr("grader.engines.on_ray.trainer", lambda: "tensorflow 1.0")
     with pytest.raises(BrokenError, match="the batch with tensorflow 1"):

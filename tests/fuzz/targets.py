@@ -14,10 +14,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from grader import claims, describing, rubric, shapes, strict
+from grader import claims, describing, readers, rubric, shapes, strict
 from grader import load as loading
 from grader import records as r
-from grader.asking import LINE_BYTES
+from grader.answers import LINE_BYTES
 from grader.checks import explanation
 from grader.checks.interface import Subject
 from grader.describe import confine, saved
@@ -108,7 +108,7 @@ def outputs(data: bytes) -> None:
     """The saved output of a cell, and prose, that claim something."""
     text = data.decode("utf-8", "replace")
     cells = (
-        r.Cell(kind="code", source="pass", output=loading._clean(text)),
+        r.Cell(kind="code", source="pass", output=readers._clean(text)),
         r.Cell(kind="markdown", source=text),
     )
     program = r.Program(name="x", path="x", digest="x", cells=cells)

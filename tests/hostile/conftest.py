@@ -16,6 +16,7 @@ from grader import datasets, isolation, pipeline, rubric
 from grader import records as r
 from grader.asking import Asker
 from grader.errors import InstructorError
+from grader.grading import prepare
 from grader.progress import Quiet
 
 
@@ -72,7 +73,7 @@ def grade(tmp_path: Path, box: isolation.Isolation) -> Grade:
     """The structural grade of a submission, as `grader check --no-retrain` gives it."""
 
     def run(path: Path, rules: str = "assignment4") -> r.Grade:
-        with pipeline.prepare(rubric.load(rules), False, Quiet(), "required") as grading:
+        with prepare(rubric.load(rules), False, Quiet(), "required") as grading:
             return pipeline.grade_one(path, grading)
 
     return run

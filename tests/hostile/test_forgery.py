@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from attacks import Attack, Grade, notebook
 
-from grader import pipeline, shapes
+from grader import examining, shapes
 from grader import records as r
 from grader.errors import StudentError, Unsupported
 
@@ -50,7 +50,7 @@ def test_lies_about_the_model_change_nothing(attack: Attack, lie: str) -> None:
     if outcome.description is None:
         assert isinstance(outcome.error, StudentError | Unsupported)  # worse for the liar, not better
         return
-    network = pipeline.candidates(outcome.description, "last_fitted")[0].network
+    network = examining.candidates(outcome.description, "last_fitted")[0].network
     total = shapes.analyse(network).total
     assert total in (TOTAL, None) or network.unsupported, total
 
@@ -235,7 +235,7 @@ def test_behaving_differently_when_graded_hands_in_something_else(attack: Attack
         FIT,
     )
     assert outcome.description is not None
-    network = pipeline.candidates(outcome.description, "last_fitted")[0].network
+    network = examining.candidates(outcome.description, "last_fitted")[0].network
     assert shapes.analyse(network).total == 7_850
 
 
@@ -253,7 +253,7 @@ INSIDE = {
         "pydantic_core.to_json = lambda *a, **k: b'{}'"
     ),
     "the converter": (
-        "from grader.describe import convert, graph\nfor m in (convert, graph):\n    for name in dir(m):\n"
+        "from grader.describe import convert, graph, live\nfor m in (convert, graph, live):\n    for name in dir(m):\n"
         "        if callable(getattr(m, name)) and not name.startswith('__'):\n"
         "            setattr(m, name, lambda *a, **k: None)"
     ),

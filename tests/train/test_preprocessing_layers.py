@@ -10,7 +10,7 @@ import pytest
 from keras import layers as kl
 
 from grader import records as r
-from grader.describe import graph
+from grader.describe import graph, live
 from grader.shapes import analyse
 from grader.train import build
 
@@ -44,7 +44,7 @@ def test_a_layer_survives_the_way_through_the_records(make: Any) -> None:
     """The rebuilt network has the same settings, shapes, parameters and outputs."""
     inner = keras.Sequential([make()], name="augment")  # as the tutorials nest them
     model = keras.Sequential([keras.Input((28, 28, 1)), inner, kl.Flatten(), kl.Dense(2)])
-    network = graph.describe(graph.of_model(model))
+    network = graph.describe(live.of_model(model))
     assert network.unsupported == ()
     assert analyse(network).total == model.count_params()
     assert analyse(network).trainable == sum(w.numpy().size for w in model.trainable_weights)
