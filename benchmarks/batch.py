@@ -1,10 +1,12 @@
 """Grade classes made of the real submissions, and say how long each stage takes and what memory it needs.
 
     python benchmarks/batch.py [--students 10 60 300] [--layout plain] [--keep FOLDER]
+    python benchmarks/batch.py --students 10 --images 60000 --cores 1 2
 
 Attempts are small, for they are not what is measured: one epoch on 2,000 images of MNIST, two at most. Each
 class is graded three times: at first, with training cached and everything described anew, and with all
-cached. Each time is a process of its own, whose largest memory is told.
+cached. Each time is a process of its own, whose largest memory is told. With ``--cores`` classes are graded
+from nothing, once on each number of cores; then attempts should be larger.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import resource
 import shutil
 import sqlite3
@@ -19,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -76,8 +80,10 @@ class Clock(Silent):
         super().graded(student, grade, final)
 
 
-def once(folder: Path, out: Path, rules: Path) -> None:
-    """In a process of its own: grade, and print what it took."""
+def once(folder: Path, out: Path, rules: Path, cores: int) -> None:
+    """In a process of its own: grade on so many cores (0: all), and print what it took."""
+    if cores:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     clock, begun = Clock(), time.monotonic()
     kept = store.Store(out)
     with tempfile.TemporaryDirectory() as scratch:
@@ -95,6 +101,7 @@ def once(folder: Path, out: Path, rules: Path) -> None:
     print(
         json.dumps(
             {
+                "cores": len(os.sched_getaffinity(0)),
                 "submissions": len(found.submissions),
                 "left out": len(found.left_out),
                 "discover": round(discovered, 2),
@@ -109,11 +116,11 @@ def once(folder: Path, out: Path, rules: Path) -> None:
     )
 
 
-def _data(folder: Path) -> Path:
+def _data(folder: Path, images: int) -> Path:
     """A part of MNIST, and a rubric for it."""
     data = datasets.load(datasets.MNIST)
     parts: dict[str, Any] = {
-        "x_train": data.x_train[:2000, ..., 0], "y_train": data.y_train[:2000],
+        "x_train": data.x_train[:images, ..., 0], "y_train": data.y_train[:images],
         "x_test": data.x_test[:500, ..., 0], "y_test": data.y_test[:500],
     }  # fmt: skip
     np.savez(folder / "part.npz", **parts)
@@ -122,8 +129,8 @@ def _data(folder: Path) -> Path:
     return folder / "rubric.toml"
 
 
-def _measured(folder: Path, out: Path, rules: Path) -> dict[str, object]:
-    command = [sys.executable, __file__, "--once", str(folder), str(out), str(rules)]
+def _measured(folder: Path, out: Path, rules: Path, cores: int = 0) -> dict[str, object]:
+    command = [sys.executable, __file__, "--once", str(folder), str(out), str(rules), "--cores", str(cores)]
     told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return dict(json.loads(told.stdout))
 
@@ -133,21 +140,18 @@ def _forget_descriptions(out: Path) -> None:
         base.execute("DELETE FROM description")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--students", type=int, nargs="+", default=[10, 60, 300])
-    parser.add_argument("--layout", choices=make_class.LAYOUTS, default="plain")
-    parser.add_argument("--keep", type=Path, help="where classes and results are left")
-    parser.add_argument("--once", type=Path, nargs=3, help=argparse.SUPPRESS)
-    told = parser.parse_args()
-    if told.once:
-        once(*told.once)
-        return
-    place = told.keep or Path(tempfile.mkdtemp())
-    place.mkdir(exist_ok=True)
-    rules, before, rows = _data(place), None, []
+def _on_cores(place: Path, told: argparse.Namespace) -> Iterator[dict[str, object]]:
+    rules = _data(place, told.images)
+    for students in told.students:
+        folder = place / f"class{students}"
+        make_class.write(folder, students, told.layout)
+        for cores in told.cores:
+            out = place / f"results{students}-on-{cores}"
+            yield {"": "first", **_measured(folder, out, rules, cores)}
+
+
+def _three_times(place: Path, told: argparse.Namespace) -> Iterator[dict[str, object]]:
+    rules, before = _data(place, told.images), None
     for students in told.students:
         folder, out = place / f"class{students}", place / f"results{students}"
         make_class.write(folder, students, told.layout)
@@ -156,9 +160,30 @@ def main() -> None:
         for what in ("first", "training cached", "all cached"):
             if what == "training cached":
                 _forget_descriptions(out)
-            rows.append({"": what, **_measured(folder, out, rules)})
-            print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+            yield {"": what, **_measured(folder, out, rules)}
         before = out
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--students", type=int, nargs="+", default=[10, 60, 300])
+    parser.add_argument("--layout", choices=make_class.LAYOUTS, default="plain")
+    parser.add_argument("--images", type=int, default=2_000, help="that an attempt trains on (default: 2000)")
+    parser.add_argument("--cores", type=int, nargs="+", help="grade from nothing on each number of them")
+    parser.add_argument("--keep", type=Path, help="where classes and results are left")
+    parser.add_argument("--once", type=Path, nargs=3, help=argparse.SUPPRESS)
+    told = parser.parse_args()
+    if told.once:
+        once(*told.once, told.cores[0])
+        return
+    place = told.keep or Path(tempfile.mkdtemp())
+    place.mkdir(exist_ok=True)
+    rows = []
+    for row in _on_cores(place, told) if told.cores else _three_times(place, told):
+        rows.append(row)
+        print(json.dumps(row), file=sys.stderr, flush=True)
     print(tabulate(rows, headers="keys", tablefmt="github"))
     if told.keep is None:
         shutil.rmtree(place)

@@ -63,7 +63,7 @@ def prepare(
     loaded: LoadedRubric,
     retrain: bool,
     watcher: retraining.Watcher,
-    isolated: isolation.Wanted = "preferred",
+    box: isolation.Choice = isolation.preferred,
     many: bool = False,
     kept: describing.Kept = describing.NOTHING,
 ) -> Iterator[Grading]:
@@ -72,10 +72,9 @@ def prepare(
     Raises `InstructorError` for what is wrong with the rubric's data or this machine, before any
     grading.
     """
-    box = isolation.choose(isolated)
-    dataset = datasets.load(loaded.dataset)
+    chosen, dataset = box(), datasets.load(loaded.dataset)
     with tempfile.TemporaryDirectory(prefix="grader-") as shared:
-        asker = Asker(dataset, box, Path(shared))
+        asker = Asker(dataset, chosen, Path(shared))
         asker.many = many
         try:
             yield Grading(loaded, dataset, asker, retrain, watcher, kept)

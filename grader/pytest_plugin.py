@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,14 +117,13 @@ class _State:
     def grade(self, path: Path) -> Grade:
         from rich.console import Console
 
-        from grader import pipeline, progress
+        from grader import isolation, pipeline, progress
         from grader.grading import prepare
 
         if self._grading is None:
             watcher = self._open.enter_context(progress.watcher(Console(stderr=True), True))
-            self._grading = self._open.enter_context(
-                prepare(self.rubric, self.retrain, watcher, self.isolation)
-            )
+            box = partial(isolation.choose, self.isolation)
+            self._grading = self._open.enter_context(prepare(self.rubric, self.retrain, watcher, box))
         return pipeline.grade_one(path, self._grading)
 
     def close(self) -> None:
