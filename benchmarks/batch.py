@@ -176,7 +176,8 @@ def main() -> None:
     parser.add_argument("--once", type=Path, nargs=3, help=argparse.SUPPRESS)
     told = parser.parse_args()
     if told.once:
-        once(*told.once, told.cores[0])
+        folder, out, rules = told.once
+        once(folder, out, rules, told.cores[0])
         return
     place = told.keep or Path(tempfile.mkdtemp())
     place.mkdir(exist_ok=True)

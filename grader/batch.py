@@ -16,7 +16,7 @@ from collections.abc import Collection
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from heapq import heappop, heappush
 
 from grader import isolation, pipeline, similarity, tree
@@ -210,9 +210,8 @@ def grade_class(found: Found, rubric: LoadedRubric, store: Store, options: Optio
     told = {"rubric": rubric.digest, "isolated": options.isolated, "engine": options.engine}
     store.begin(json.dumps(told), options.fresh)
     display.say("looking for isolation and starting the process that describes")
-    box = partial(isolation.choose, options.isolated)
     try:
-        with prepare(rubric, True, Quiet(), box, many=True, kept=keeper) as grading:
+        with prepare(rubric, True, Quiet(), options.isolated, many=True, kept=keeper) as grading:
             batch = Batch(found, grading, store, keeper, display, options.only)
             pending = batch.structure()
             if pending and not options.structure_only:

@@ -71,9 +71,6 @@ def check(
 
     Exit code 0: passed. 1: graded and not passed. 2: wrong usage or rubric. 3: a person must look.
     """
-    from grader import isolation as boxes
-
-    box = boxes.choosing(_wanted(isolation))  # while the rest is imported
     from grader import pipeline, progress, score
     from grader.grading import prepare
     from grader.report import deliver
@@ -84,10 +81,11 @@ def check(
     if output is not None:
         asked.append(("json" if as_json or output.suffix == ".json" else "terminal", output))
     context = Context(**vars(_screen()), submission=submission, throwaway=throwaway, environment=os.environ)
+    wanted = _wanted(isolation)
     with (
         fallback(asked, submission, context),
         progress.watcher(Console(stderr=True), quiet) as watcher,
-        prepare(load(rubric), retrain, watcher, box) as grading,
+        prepare(load(rubric), retrain, watcher, wanted) as grading,
     ):
         grade = pipeline.grade_one(submission, grading)
     outputs(grade, asked, context, _print)
@@ -192,9 +190,6 @@ def describe(
     as_json: AsJson = False,
 ) -> None:
     """Show every model of a submission as the grader sees it; nothing is trained."""
-    from grader import isolation as boxes
-
-    box = boxes.choosing(_wanted(isolation))
     from grader import describing, examining, load, progress
     from grader.grading import prepare
     from grader.report import description as report
@@ -204,7 +199,7 @@ def describe(
     with (
         tempfile.TemporaryDirectory(prefix="grader-") as scratch,
         progress.watcher(Console(stderr=True), True) as watcher,
-        prepare(rules, False, watcher, box) as grading,
+        prepare(rules, False, watcher, _wanted(isolation)) as grading,
     ):
         loaded = load.load(submission, Path(scratch))
         found = describing.describe(loaded, grading.asker, rules.rubric.describe_seconds)

@@ -63,7 +63,7 @@ def prepare(
     loaded: LoadedRubric,
     retrain: bool,
     watcher: retraining.Watcher,
-    box: isolation.Choice = isolation.preferred,
+    isolated: isolation.Wanted = "preferred",
     many: bool = False,
     kept: describing.Kept = describing.NOTHING,
 ) -> Iterator[Grading]:
@@ -72,9 +72,10 @@ def prepare(
     Raises `InstructorError` for what is wrong with the rubric's data or this machine, before any
     grading.
     """
-    chosen, dataset = box(), datasets.load(loaded.dataset)
+    box = isolation.choose(isolated)
+    dataset = datasets.load(loaded.dataset)
     with tempfile.TemporaryDirectory(prefix="grader-") as shared:
-        asker = Asker(dataset, chosen, Path(shared))
+        asker = Asker(dataset, box, Path(shared))
         asker.many = many
         try:
             yield Grading(loaded, dataset, asker, retrain, watcher, kept)

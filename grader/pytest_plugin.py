@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,13 +116,14 @@ class _State:
     def grade(self, path: Path) -> Grade:
         from rich.console import Console
 
-        from grader import isolation, pipeline, progress
+        from grader import pipeline, progress
         from grader.grading import prepare
 
         if self._grading is None:
             watcher = self._open.enter_context(progress.watcher(Console(stderr=True), True))
-            box = partial(isolation.choose, self.isolation)
-            self._grading = self._open.enter_context(prepare(self.rubric, self.retrain, watcher, box))
+            self._grading = self._open.enter_context(
+                prepare(self.rubric, self.retrain, watcher, self.isolation)
+            )
         return pipeline.grade_one(path, self._grading)
 
     def close(self) -> None:

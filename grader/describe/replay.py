@@ -48,11 +48,9 @@ def serve() -> NoReturn:
 
 
 def _replay(job: r.ReplayJob, answer: Answer) -> None:
-    import keras
+    from grader.describe import program, rehearsal, seeding
 
-    from grader.describe import program, rehearsal
-
-    keras.utils.set_random_seed(job.seed)
+    seeding.begin(job.seed)
     session = program.Session(job)
     replayer = rehearsal.Replayer(session, job.model, answer, encoded)
     session.recorder = replayer

@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -24,10 +23,9 @@ from grader.isolation.plain import Plain
 from grader.isolation.remedies import remedy
 from grader.sandbox import Limits, run
 
-__all__ = ["Choice", "Isolation", "Places", "Task", "Tried", "choose", "choosing", "self_test", "tried"]
+__all__ = ["Isolation", "Places", "Task", "Tried", "choose", "self_test", "tried"]
 
 Wanted = Literal["required", "preferred", "none"]
-Choice = Callable[[], Isolation]
 TEST_SECONDS = 60.0
 
 
@@ -64,19 +62,6 @@ def choose(wanted: Wanted) -> Isolation:
         f"no isolation works on this machine, and without it only your own code should run:\n{reasons}",
         next((a.remedy for a in attempts if a.remedy), "Run `grader doctor`."),
     )
-
-
-def preferred() -> Isolation:
-    """The best box there is, or none."""
-    return choose("preferred")
-
-
-def choosing(wanted: Wanted) -> Choice:
-    """`choose` under way: trying a box takes a moment, in which the caller may do something else."""
-    pool = ThreadPoolExecutor(1)
-    chosen = pool.submit(choose, wanted)
-    pool.shutdown(wait=False)
-    return chosen.result
 
 
 def tried() -> tuple[Tried, ...]:
