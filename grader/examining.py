@@ -179,6 +179,8 @@ def _is_replayable(model: r.DescribedModel, program: r.Program, rubric: Rubric) 
     """Whether this model cannot be retrained from its description, but by its own code."""
     if rubric.training.replay == "forbidden" or program.model_file:
         return False
+    if any(r.NOT_IN_KERAS_3 in layer.reason for layer in model.network.unsupported):
+        return False
     own_training = any(fit.unsupported for fit in model.training)
     pretrained = any(fit.pretrained for fit in model.training)
     return bool(model.training) and not pretrained and (bool(model.network.unsupported) or own_training)

@@ -118,6 +118,18 @@ def test_no_model(cli: Cli, tmp_path: Path) -> None:
     assert "no cell builds a Keras model" in done.stdout
 
 
+def test_a_layer_that_is_gone_is_not_replayed(cli: Cli, tmp_path: Path) -> None:
+    """A stand-in would train in its place, and count for nothing: a person decides."""
+    source = (
+        "import keras\nfrom keras.layers import *\n(x, y), _ = keras.datasets.mnist.load_data()\n"
+        "model = keras.Sequential([Reshape((28, 28, 1), input_shape=(28, 28)), LocallyConnected2D(16, 3),"
+        " Flatten(), Dense(10)])\nmodel.compile('sgd', 'sparse_categorical_crossentropy')\nmodel.fit(x, y)"
+    )
+    done = cli("check", _notebook(tmp_path / "gone.ipynb", source), "--no-retrain")
+    assert "It would be left to a person" in " ".join(done.stdout.split())
+    assert done.returncode == 3
+
+
 def test_a_corrupt_zip(cli: Cli, tmp_path: Path) -> None:
     """Bytes that are no zip are the student's to mend."""
     (tmp_path / "bad.zip").write_bytes(b"PK\x03\x04 this is no archive")

@@ -196,6 +196,7 @@ def play(callbacks: list[Any], hook: str, fit: Any, *args: Any) -> None:
         try:
             if hasattr(callback, "set_model"):
                 callback.set_model(fit.model)
+                callback.set_params({"epochs": fit.epochs, "steps": fit.steps_per_epoch, "verbose": 0})
             getattr(callback, hook)(*args)
         except Exception as error:
             fit.unsupported.append(

@@ -26,6 +26,8 @@ def layer_record(class_name: str, config: Config, name: str, inbound: tuple[str,
     try:
         if kind not in _CONVERTERS:
             raise Unrepresentable("grader has no record for this kind of layer")
+        if lost := legacy.lost(kind, config):
+            raise Unrepresentable(f"it is given {lost}, which {r.NOT_IN_KERAS_3}")
         modern = legacy.modern_arguments(kind, config)
         return _CONVERTERS[kind](kind, modern, base | {"trainable": bool(trainable)})
     except (Unrepresentable, ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:

@@ -22,8 +22,11 @@ _ONLY_OLD = re.compile(
 )
 _ONLY_NEW = re.compile(
     r"keras\.ops|keras\.random|keras_core|KERAS_BACKEND|keras\.saving|from keras import .*\bops\b"
-    r"|\.keras[\"']"
+    r"|\.keras[\"']|\bPyDataset\b|utils\.set_random_seed|\bAdamW\(|optimizers\.schedules|jit_compile"
+    r"|BackupAndRestore|mixed_precision|\b(?:Rescaling|Random(?:Flip|Rotation|Translation|Zoom|Contrast))\("
 )
+# A network may come of TensorFlow's Keras and only its data of the other.
+_NO_NETWORK = ("keras.datasets", "keras.utils", "keras.preprocessing")
 _NEW_OUTPUT = re.compile(r"[┏┃┡]|Total params: [\d,]+ \(")
 
 
@@ -38,7 +41,9 @@ def find(cells: Iterable[Cell], python: str | None) -> Finding:
     code = [cell for cell in cells if cell.kind == "code"]
     source = "\n".join(cell.source for cell in code)
     modules = set(_imported(code))
-    standalone = any(m == "keras" or m.startswith("keras.") for m in modules)
+    standalone = any(_is_standalone(m) and not m.startswith(_NO_NETWORK) for m in modules)
+    if not any(m.startswith("tensorflow.") and "keras" in m for m in modules):
+        standalone = any(map(_is_standalone, modules))
     if not standalone:
         return Finding("keras3", "it imports Keras from TensorFlow")
     if _ONLY_OLD.search(source):
@@ -50,6 +55,10 @@ def find(cells: Iterable[Cell], python: str | None) -> Finding:
     if python and _version(python) >= (3, 8):
         return Finding("keras3", f"it was run with Python {python}, too new for Keras 2.3")
     return Finding("keras2", "it imports standalone Keras")
+
+
+def _is_standalone(module: str) -> bool:
+    return module == "keras" or module.startswith("keras.")
 
 
 def _version(text: str) -> tuple[int, ...]:

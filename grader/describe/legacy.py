@@ -74,7 +74,10 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     "Concatenate": {"concat_axis": "axis"},
 }
 
-# Arguments that have no meaning left and are dropped.
+# Arguments that change what a layer does, and that Keras 3 has no counterpart for.
+LOST = {"BatchNormalization": ("renorm", "virtual_batch_size"), "*": ("weights",)}
+
+# Arguments that have no meaning left, or are `lost`, and are dropped.
 DROPPED = {
     "BatchNormalization": {"mode", "fused", "renorm", "renorm_clipping", "renorm_momentum",
                            "virtual_batch_size", "adjustment"},
@@ -133,6 +136,12 @@ def modern_optimizer(name: str, args: tuple[Any, ...], arguments: dict[str, Any]
     if "clipnorm" in given:  # Keras 2 clipped the norm of all gradients together
         given["global_clipnorm"] = given.pop("clipnorm")
     return {**OPTIMIZER_DEFAULTS[name], **given}
+
+
+def lost(class_name: str, arguments: dict[str, Any]) -> str:
+    """The argument given, if there is one, without which the layer is another."""
+    names = (*LOST["*"], *LOST.get(class_name, ()))
+    return next((name for name in names if arguments.get(name) not in (None, False)), "")
 
 
 def modern_class(name: str) -> str:

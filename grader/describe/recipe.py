@@ -13,6 +13,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from grader import records as r
 from grader.describe import callbacks, losses, trying
@@ -189,7 +190,10 @@ def _schedule_of(optimizer: Any) -> Any:
 
 
 def _of_schedule(schedule: Any, step: int) -> float:
-    return float(np.asarray(schedule(step)))
+    try:
+        return float(np.asarray(schedule(step)))
+    except (TypeError, ValueError, tf.errors.OpError):  # TensorFlow's optimizers used to hand it a float
+        return float(np.asarray(schedule(tf.constant(float(step)))))
 
 
 def _rate(optimizer: Any) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -89,7 +89,10 @@ class Recorder:
         tracked.compiled += 1
         tracked.loss = loss
         tracked.loss_weights = bool(rest.get("loss_weights"))
+        if isinstance(rest.get("metrics"), str):
+            rest["metrics"] = [rest["metrics"]]
         tracked.metrics = bool(rest.get("metrics") or rest.get("weighted_metrics"))
+        tracked.measured = tuple(_metric_names(rest.get("metrics"), rest.get("weighted_metrics")))
         kept = {k: v for k, v in rest.items() if k in ("metrics", "loss_weights", "weighted_metrics")}
         kept |= {"run_eagerly": True} if rest.get("run_eagerly") else {}
         if isinstance(optimizer, str):
@@ -135,7 +138,9 @@ class Recorder:
         epochs = min(fit.epochs, 10_000)
         history = keras.callbacks.History()
         history.set_model(model)
-        names = ("loss", "acc", "accuracy", "val_loss", "val_acc", "val_accuracy")
+        names: Any = ("loss", "acc", "accuracy", "val_loss", "val_acc", "val_accuracy")
+        own = self.of(model).measured
+        names = dict.fromkeys((*names, *own, *(f"val_{name}" for name in own)))
         history.history = {name: self.decisions.numbers(epochs) for name in names}
         history.history |= {name: [NAN] * epochs for name in ("lr", "learning_rate")}
         history.epoch = list(range(epochs))
@@ -144,10 +149,13 @@ class Recorder:
         return history
 
     def evaluate(self, model: Any, *args: Any, **kwargs: Any) -> Any:
-        """A loss and an accuracy that are not numbers."""
+        """A loss, and the metrics if it has any, that are not numbers."""
+        measured = self.of(model).measured
         if kwargs.get("return_dict"):
-            return {name: self.decisions.number() for name in ("loss", "accuracy", "acc")}
-        return [self.decisions.number(), self.decisions.number()]
+            return {name: self.decisions.number() for name in ("loss", "accuracy", "acc", *measured)}
+        if not measured:
+            return self.decisions.number()
+        return [self.decisions.number() for _ in ("loss", *measured)]
 
     def _trained_before(self, tracked: Tracked) -> str:
         """The other models that have trained some of its weights already."""
@@ -188,6 +196,14 @@ class Recorder:
             raise CellEnds
 
 
+def _metric_names(*given: Any) -> Iterator[str]:
+    """What the metrics of `compile` are called in a History."""
+    for metrics in given:
+        for metric in metrics if isinstance(metrics, list | tuple) else ():
+            name = metric if isinstance(metric, str) else getattr(metric, "name", None)
+            yield str(name or getattr(metric, "__name__", "metric"))
+
+
 def _optimizer_named(name: str) -> Any:
     """`'sgd'`, made by the class whose defaults are the era's."""
     classes = {
@@ -222,7 +238,7 @@ def install(recorder: Recorder) -> None:
     base.predict_classes = lambda self, x, *a, **k: class_numbers(_predict(self, x))
     base.evaluate = lambda self, *a, **k: recorder.evaluate(self, *a, **k)
     base.test_on_batch = base.evaluate_generator = base.evaluate
-    base.metrics_names = property(lambda self: ["loss", "acc"])
+    base.metrics_names = property(lambda self: ["loss", *recorder.of(self).measured])
     base.train_on_batch = _untold(recorder, "train_on_batch")
     recorder.memory.install(base)
     _notice_own_loops(recorder)

@@ -49,12 +49,14 @@ def serve() -> NoReturn:
 
 def _replay(job: r.ReplayJob, answer: Answer) -> None:
     from grader.describe import program, rehearsal, seeding
+    from grader.describe.compat.training import decaying
 
     seeding.begin(job.seed)
     session = program.Session(job)
     replayer = rehearsal.Replayer(session, job.model, answer, encoded)
     session.recorder = replayer
     rehearsal.install(replayer)
+    decaying()
     answer(r.ReplayReady())
     try:
         session.run()

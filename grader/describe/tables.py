@@ -41,6 +41,11 @@ NAMES = {
     "models.Layer": "layers.Layer",
     "models.to_categorical": "utils.to_categorical",
     "utils.np_utils": "utils",
+    "constraints.maxnorm": "constraints.MaxNorm",
+    "constraints.nonneg": "constraints.NonNeg",
+    "constraints.unitnorm": "constraints.UnitNorm",
+    "regularizers.activity_l1": "regularizers.L1",
+    "regularizers.activity_l2": "regularizers.L2",
     "initializers.normal": "initializers.RandomNormal",
     "initializers.uniform": "initializers.RandomUniform",
 }

@@ -51,6 +51,7 @@ def _course(callback: Any, fit: Any, measured: list[tuple[float, float]]) -> _Co
     try:
         with fit.memory.undone(fit.model) as touched:
             tried.set_model(fit.model)
+            tried.set_params({"epochs": fit.epochs, "steps": fit.steps_per_epoch, "verbose": 0})
             tried.on_train_begin({})
             for epoch, (accuracy, loss) in enumerate(measured[: max(1, fit.epochs)]):
                 logs = {name: accuracy if "acc" in name else loss for name in LOG_NAMES}

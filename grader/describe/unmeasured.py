@@ -35,14 +35,16 @@ class Decisions:
         made.decisions = self
         return made
 
-    def looked_at(self, frame: FrameType | None, compared: bool) -> None:
+    def looked_at(self, frame: FrameType | None, compared: bool, equal: bool = False) -> None:
         """A number was used by the code of a frame, in a comparison or otherwise."""
         if frame is None or not frame.f_code.co_filename.startswith("<cell"):
             return
         reason = "what it trains was decided by measured results, which are not known here"
         if not compared or not _compares(frame):
-            # `max` compares a list to say what was best; with a key, to choose something by it.
-            found = "later" if not compared or _by_key(frame.f_code.co_filename, frame.f_lineno) else ""
+            # `max` compares a list to say what was best; with a key or a place, to choose something by it.
+            # Of tuples it first asks which are equal.
+            chooses = not compared or equal or _chooses(frame.f_code.co_filename, frame.f_lineno)
+            found = "later" if chooses else ""
         else:
             found = _decided(frame.f_code.co_filename, frame.f_lineno)
         if found == "now":
@@ -66,9 +68,13 @@ class Number(float):
     def __float__(self) -> float:
         """NumPy asks for it, in whatever function it is."""
         asking, names = _beyond_numpy(sys._getframe(1))
-        if names & {"argmax", "argmin", "argsort"}:
+        line = asking is not None and _chooses(asking.f_code.co_filename, asking.f_lineno)
+        if line or names & {"argmax", "argmin", "argsort"}:
             self.decisions.looked_at(asking, False)
         return float.__add__(self, 0.0)
+
+    def __reduce__(self) -> Any:
+        return float, ("nan",)
 
     def __round__(self, digits: Any = None) -> Any:
         return self
@@ -76,7 +82,7 @@ class Number(float):
 
 def _comparing(name: str) -> Callable[[Number, Any], Any]:
     def compare(self: Number, other: Any) -> Any:
-        self.decisions.looked_at(sys._getframe(1), True)
+        self.decisions.looked_at(sys._getframe(1), True, name in ("__eq__", "__ne__"))
         return getattr(float, name)(self, other)
 
     return compare
@@ -110,6 +116,9 @@ class Results(list[Any]):
         return 0
 
     argmin = index = argmax
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return list, ([float("nan")] * len(self),)
 
 
 def _beyond_numpy(frame: FrameType | None) -> tuple[FrameType | None, set[str]]:
@@ -157,12 +166,18 @@ def _trains(node: ast.AST) -> bool:
     return any(word in name for word in _TRAINS)
 
 
-def _by_key(filename: str, line: int) -> bool:
-    """Whether this line calls something, `max` or `sorted`, with a key."""
+_PLACES = {"argmax", "argmin", "argsort", "index", "sort"}
+
+
+def _chooses(filename: str, line: int) -> bool:
+    """Whether this line calls something, `max` or `sorted`, with a key, or asks for a place."""
     return any(
         isinstance(node, ast.Call)
         and node.lineno <= line <= (node.end_lineno or 0)
-        and any(argument.arg == "key" for argument in node.keywords)
+        and (
+            any(argument.arg == "key" for argument in node.keywords)
+            or getattr(node.func, "attr", "") in _PLACES
+        )
         for node in _outer_first(filename)
     )
 

@@ -419,6 +419,9 @@ class Reported(Record):
     non_trainable: Annotated[int, Field(ge=0, le=10**12)] = 0
 
 
+NOT_IN_KERAS_3 = "Keras 3 no longer has"  # in a reason: not even the layer's own code is here
+
+
 class UnsupportedLayer(BaseLayer):
     """A layer outside this vocabulary. It is named, never imitated; nothing is assumed of it.
 

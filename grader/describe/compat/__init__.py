@@ -25,6 +25,7 @@ def install(era: Era, positional: Positional, note: Note) -> None:
     training.activations()
     names.models()
     training.callbacks()
+    training.regularizers()
     names.backend()
     names.modules()
     names.names()

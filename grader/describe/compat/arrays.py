@@ -1,4 +1,4 @@
-"""What NumPy used to allow: names for Python's own types, and arrays of one element taken as a number."""
+"""What NumPy used to allow: names that it no longer has, and arrays of one element taken as a number."""
 
 from __future__ import annotations
 
@@ -8,6 +8,13 @@ import keras
 import numpy as np
 
 TYPES = {"int": int, "float": float, "bool": bool, "object": object, "str": str, "complex": complex}
+NAMES = {
+    "float_": np.float64, "complex_": np.complex128, "unicode_": np.str_, "string_": np.bytes_, "Inf": np.inf,
+    "Infinity": np.inf, "infty": np.inf, "PINF": np.inf, "NINF": -np.inf, "NaN": np.nan, "NAN": np.nan,
+    "product": np.prod, "cumproduct": np.cumprod, "sometrue": np.any, "alltrue": np.all,
+    "row_stack": np.vstack, "round_": np.round, "asfarray": lambda a: np.asarray(a, np.float64),
+    "asscalar": lambda a: a.item(),
+}  # fmt: skip
 
 
 class OneElement(np.ndarray):
@@ -21,9 +28,9 @@ class OneElement(np.ndarray):
 
 
 def install() -> None:
-    for name, kind in TYPES.items():
+    for name, value in (TYPES | NAMES).items():
         if name not in vars(np):
-            setattr(np, name, kind)
+            setattr(np, name, value)
     _statistics()
 
 

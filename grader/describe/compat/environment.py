@@ -41,7 +41,10 @@ def serve_data(names: tuple[str, ...], data: Any, note: Note) -> None:
             if hasattr(module, "load_data"):
                 module.load_data = data.load_data if name in names else _refuse_data(name)
 
-    def get_file(*args: Any, **kwargs: Any) -> str:
+    def get_file(fname: Any = None, origin: Any = None, *args: Any, **kwargs: Any) -> str:
+        for name in (os.path.basename(str(x)) for x in (fname, origin)):
+            if os.path.exists(name):  # the data set itself, which lies here under its own name
+                return os.path.abspath(name)
         note("keras.utils.get_file skipped: there is no network here")
         raise OSError("grader downloads nothing")
 

@@ -49,7 +49,10 @@ def _take_old_arguments(cls: type) -> None:
     original = cls.__init__  # type: ignore[misc]
 
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        lost = legacy.lost(cls.__name__, kwargs)
         kwargs = legacy.modern_arguments(cls.__name__, kwargs)
+        if isinstance(kwargs.get("name"), str):
+            kwargs["name"] = kwargs["name"].replace("/", "_")  # Keras 3 refuses it
         shape = kwargs.pop("batch_input_shape", None)
         if shape is not None and cls is not keras.layers.InputLayer:
             kwargs["input_shape"] = tuple(shape)[1:]
@@ -58,6 +61,8 @@ def _take_old_arguments(cls: type) -> None:
         if isinstance(kwargs.get("input_shape"), int):
             kwargs["input_shape"] = (kwargs["input_shape"],)
         original(self, *args, **kwargs)
+        if lost:
+            object.__setattr__(self, "grader_lost", lost)
 
     # Keras compares two views of the signature; they must not differ.
     init.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]

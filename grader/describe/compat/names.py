@@ -87,7 +87,9 @@ def names() -> None:
     """Single names that Keras 3 has moved or dropped."""
     import keras.src.legacy.preprocessing.image as old_image
 
+    to_categorical = _taking_old_arguments(keras.utils.to_categorical)
     for space in (keras, _TF):
+        space.utils.to_categorical = to_categorical
         for old, new in tables.NAMES.items():
             _set(space, old, _resolve(space, new))
         for name in legacy.GONE_LAYERS:
@@ -101,6 +103,14 @@ def names() -> None:
             if not name.startswith("_") and not hasattr(space.preprocessing.image, name):
                 setattr(space.preprocessing.image, name, getattr(old_image, name))
     old_image.Iterator.next = lambda self: self[0]
+
+
+def _taking_old_arguments(to_categorical: Any) -> Any:
+    def taking(x: Any, num_classes: Any = None, dtype: Any = None, nb_classes: Any = None) -> Any:
+        made = to_categorical(x, num_classes or nb_classes)
+        return made if dtype is None else np.asarray(made).astype(dtype)
+
+    return taking
 
 
 def _set(space: Any, path: str, value: Any) -> None:

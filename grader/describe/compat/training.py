@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from grader.describe import legacy, tables
@@ -37,6 +38,9 @@ def _take_old_optimizer_arguments(cls: type, era: Era) -> None:
 
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
         kwargs = {tables.OPTIMIZER_ARGUMENTS.get(k, k): v for k, v in kwargs.items()}
+        args = tuple(map(_number, args[:1])) + args[1:]
+        if "learning_rate" in kwargs:
+            kwargs["learning_rate"] = _number(kwargs["learning_rate"])
         if era == "keras2":
             kwargs, args = legacy.modern_optimizer(cls.__name__, args, kwargs), ()
         if kwargs.get("epsilon", 0) is None:
@@ -49,6 +53,24 @@ def _take_old_optimizer_arguments(cls: type, era: Era) -> None:
 
     init.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]
     cls.__init__ = init  # type: ignore[misc]
+
+
+def _number(rate: Any) -> Any:
+    """A rate as Keras 3 takes it: before, whole numbers, arrays of one and variables did as well."""
+    number = isinstance(rate, int | np.generic | np.ndarray | tf.Tensor | tf.Variable | keras.Variable)
+    return float(np.asarray(rate)) if number and np.size(rate) == 1 else rate
+
+
+def decaying() -> None:
+    """Let `decay` act, where a submission really trains: by every step, as in Keras 2."""
+    base = keras.optimizers.Optimizer
+    original = base._get_current_learning_rate
+
+    def current(self: Any) -> Any:
+        rate, decay = original(self), getattr(self, "grader_decay", 0.0)
+        return rate / (1.0 + decay * tf.cast(self.iterations, "float32")) if decay else rate
+
+    base._get_current_learning_rate = current
 
 
 def activations() -> None:
@@ -83,8 +105,16 @@ def callbacks() -> None:
         self.grader_whole = not given.get("save_weights_only", False)
 
     cls.__init__ = init
+    base = keras.callbacks.Callback
+    base.model = property(base.model.fget, lambda self, model: setattr(self, "_model", model))
     for name, renames in tables.CALLBACK_ARGUMENTS.items():
         _rename_arguments(getattr(keras.callbacks, name), renames)
+
+
+def regularizers() -> None:
+    """`l2(l=0.01)`."""
+    _rename_arguments(keras.regularizers.L1, {"l": "l1"})
+    _rename_arguments(keras.regularizers.L2, {"l": "l2"})
 
 
 def _rename_arguments(cls: type, renames: dict[str, str]) -> None:
