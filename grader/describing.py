@@ -170,6 +170,11 @@ def _no_model(description: Description, program: Program) -> StudentError | Unsu
                 f"code cell {failure.cell} needs more memory than there is in a box: {failure.error}"[:500],
                 "A person should look at the submission.",
             )
+        if "KerasTensor" in failure.error:  # Keras 2 let TensorFlow's functions take a network's tensors
+            return Unsupported(
+                f"code cell {failure.cell} needs an older Keras: {failure.error}"[:500],
+                "A person should look at the submission, or use Keras's layers and keras.ops instead.",
+            )
     if not description.failures:
         return StudentError("no cell builds a Keras model", "Hand in the cells that build the network.")
     first = description.failures[0]

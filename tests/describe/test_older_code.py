@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from grader import describing, load
 from grader import records as r
+from grader.asking import Asker
 from grader.describe.compat import training
 from grader.describe.era import find
+from grader.errors import Unsupported
 
 Fits = Callable[..., tuple[r.TrainingRecipe, ...]]
 FIT = "model.fit(x, Y, batch_size=100, epochs=2)"
@@ -145,6 +149,14 @@ ERAS = {
 def test_which_keras_it_was_written_for(name: str) -> None:
     source, era = ERAS[name]
     assert find([r.Cell(kind="code", source=source)], None).era == era
+
+
+@pytest.mark.parametrize("call", ["tf.nn.relu(x)", "tf.concat([x, x], 1)", "x.get_shape()[1]"])
+def test_what_only_an_older_keras_allowed_is_no_fault(asker: Asker, tmp_path: Path, call: str) -> None:
+    script = tmp_path / "submission.py"
+    script.write_text(f"import tensorflow as tf\nx = tf.keras.Input((28, 28, 1))\ny = {call}\n")
+    with pytest.raises(Unsupported, match="needs an older Keras"):
+        describing.describe(load.load(script, tmp_path), asker, 120)
 
 
 def test_decay_acts_in_a_replay(monkeypatch: pytest.MonkeyPatch) -> None:
