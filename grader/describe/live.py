@@ -22,7 +22,8 @@ def of_model(model: Any) -> Graph:
     if type(model).__name__ == "Sequential" and layers:
         return unique(_of_chain(model, layers))
     shape = _input_shape(model)
-    whole = Node(model.name, type(model).__name__, {}, ["input"], "a subclassed model has no graph of layers")
+    refusal = _not_here(model) or "a subclassed model has no graph of layers"
+    whole = Node(model.name, type(model).__name__, {}, ["input"], refusal)
     whole.reported = _reported(model, (None, *shape))
     return unique(Graph([input_node("input", shape), whole], ["input"], [model.name]))
 
@@ -80,11 +81,11 @@ def _add_live(graph: Graph, node: Any, names: dict[int, str], calls: dict[int, i
         layer, output=getattr(node.outputs[0], "shape", None) if node.outputs else None
     )
     if count > 1:
-        added.refusal = "the same layer is applied more than once, sharing its weights"
+        added.refusal = added.refusal or "the same layer is applied more than once, sharing its weights"
     if node.arguments.kwargs.get("training") is True and not _trains_by_default(layer):
-        added.refusal = "it is called with training=True, so it also acts at validation"
+        added.refusal = added.refusal or "it is called with training=True, so it also acts at validation"
     if len(node.outputs) != 1:
-        added.refusal = "it has several outputs"
+        added.refusal = added.refusal or "it has several outputs"
     graph.nodes.append(added)
     for tensor in node.outputs:
         names[id(tensor)] = name
@@ -94,8 +95,8 @@ def _reported(
     layer: Any, given: tuple[Any, ...] = (), output: tuple[Any, ...] | None = None
 ) -> r.Reported | None:
     """What a layer says of its output shape and its parameters; None if it does not say."""
-    if type(layer).__module__.startswith("grader.") or hasattr(layer, "grader_lost"):
-        return None  # that is not the student's layer
+    if _not_here(layer):
+        return None  # what would be counted is a stand-in
     try:
         shape = output or _output_shape(layer, given)
         count = [sum(math.prod(w.shape) for w in of) for of in (layer.trainable_weights, layer.weights)]
@@ -104,6 +105,17 @@ def _reported(
         )
     except Exception:  # whatever a layer of the student's may raise, or say
         return None
+
+
+def _not_here(layer: Any) -> str:
+    """Why it, or a layer within it, is not the one that the submission means, if it is not."""
+    within = getattr(layer, "_flatten_layers", None)
+    for part in within() if callable(within) else (layer,):
+        if type(part).__module__.startswith("grader."):
+            return f"a layer that {r.NOT_IN_KERAS_3}: {type(part).__name__}"
+        if lost := getattr(part, "grader_lost", ""):
+            return f"it is given {lost}, which {r.NOT_IN_KERAS_3}"
+    return ""
 
 
 def _output_shape(layer: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -132,10 +144,8 @@ def _live_node(layer: Any, name: str, inbound: list[str]) -> Node:
     kind, module = type(layer).__name__, type(layer).__module__
     if module.startswith("keras.src.ops."):
         return operation_node(kind, getattr(layer, "axis", -1), name, inbound)
-    if module.startswith("grader."):
-        return Node(name, kind, {}, inbound, f"a layer that {r.NOT_IN_KERAS_3}")
-    if lost := getattr(layer, "grader_lost", ""):
-        return Node(name, kind, {}, inbound, f"it is given {lost}, which {r.NOT_IN_KERAS_3}")
+    if _not_here(layer):
+        return Node(name, kind, {}, inbound, _not_here(layer))
     if not module.startswith("keras.") or vars(sys.modules.get(module, object)).get(kind) is not type(layer):
         return Node(name, kind, {}, inbound, "a layer class of the student's own")
     if kind == "ReversibleEmbedding" or not hasattr(layer, "get_config"):

@@ -128,6 +128,20 @@ def test_what_keras_no_longer_does_is_not_described_as_something_else(
     assert network.unsupported[0].reported is None
 
 
+def test_nor_within_a_layer_or_model_of_the_students_own(notebook: Callable[..., r.Description]) -> None:
+    """There its parameters would be counted with those of the whole."""
+    found = notebook(
+        "class Own(keras.Model):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.parts = [ThresholdedReLU(0.5), Flatten(), Dense(10)]\n    def call(self, x):\n"
+        "        for part in self.parts: x = part(x)\n        return x\nmodel = Own()",
+        "model.compile('sgd', 'mse')",
+        FIT,
+    )
+    (whole,) = max(found.models, key=lambda m: m.fit_order).network.unsupported
+    assert "a layer that Keras 3 no longer has" in whole.reason
+    assert whole.reported is None
+
+
 def test_what_means_nothing_is_still_dropped(notebook: Callable[..., r.Description]) -> None:
     found = notebook("model.add(BatchNormalization(renorm=False, weights=None))", FIT)
     assert all(not m.network.unsupported for m in found.models)
