@@ -1,9 +1,13 @@
-"""Best epochs of the native engine and of Keras over seeds, for submission 3: are they the same distribution?
+"""Best epochs over seeds, for submission 3, in two ways of training: are they the same distribution?
 
-    python benchmarks/same_distribution.py [--seeds 10] [--epochs 20] [--engine native] [--engine keras]
+    python benchmarks/same_distribution.py [--seeds 10] [--epochs 20] [--way native] [--way keras]
+    python benchmarks/same_distribution.py --way native --way native-symmetric
 
-Prints each run's most correct images of 10,000, and with both engines how often a difference of means as
-large comes from dealing the same runs out by chance (a permutation test). Hours for both on a few cores.
+A way is an engine; a ``-symmetric`` one trains as all attempts but the first do, with the classes renumbered
+and, where the seed says so, the images transposed. Prints each run's most correct images of 10,000, and for
+two ways how often a difference of means as large comes from dealing the same runs out by chance (a
+permutation test).
+Hours for Keras on a few cores.
 """
 
 from __future__ import annotations
@@ -14,9 +18,9 @@ from typing import Any
 import numpy as np
 from train_epoch import NETWORKS, network
 
-from grader import datasets
+from grader import datasets, symmetry
 from grader import records as r
-from grader.train import engines
+from grader.train import engines, symmetric
 
 DEALT = 20_000
 
@@ -27,28 +31,33 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--engine", choices=("native", "keras"), action="append")
+    parser.add_argument(
+        "--way", choices=("native", "native-symmetric", "keras", "keras-symmetric"), action="append"
+    )
     given = parser.parse_args()
     seeds = range(2019, 2019 + given.seeds)
-    best: dict[str, list[int]] = {name: [] for name in given.engine or ("native", "keras")}
+    best: dict[str, list[int]] = {name: [] for name in given.way or ("native", "keras")}
     for seed in seeds:
-        for engine, found in best.items():
-            counts = _counts(engine, seed, given.epochs)
+        for way, found in best.items():
+            counts = _counts(way, seed, given.epochs)
             found.append(max(counts))
-            print(f"{engine:6} seed {seed}: best {max(counts)} in epoch {counts.index(max(counts)) + 1}")
-    for engine, found in best.items():
-        print(f"{engine:6} mean {np.mean(found):.1f}, deviation {np.std(found):.1f}, runs {found}")
+            print(
+                f"{way:16} seed {seed}: best {max(counts)} in epoch {counts.index(max(counts)) + 1}",
+                flush=True,
+            )
+    for way, found in best.items():
+        print(f"{way:16} mean {np.mean(found):.1f}, deviation {np.std(found):.1f}, runs {found}")
     if len(best) == 2:
         print(f"p = {_chance(*best.values()):.2f}")
 
 
-def _counts(engine: Any, seed: int, epochs: int) -> list[int]:
+def _counts(way: str, seed: int, epochs: int) -> list[int]:
     """Correct images after each epoch of one run, with the schedule that was handed in."""
     rates = tuple(round(0.003 / (1 + 0.319 * epoch), 10) for epoch in range(epochs))
     recipe = r.TrainingRecipe(optimizer=r.Adam(), learning_rates=rates, epochs=epochs, batch_size=128)
     job = r.TrainJob(
         network=network(*NETWORKS["submission-3"]), training=(recipe,), dataset=datasets.MNIST, seed=seed,
-        max_epochs=epochs, engine=engine,
+        max_epochs=epochs, engine=_engine(way), symmetry=_symmetry(way, seed),
     )  # fmt: skip
     data = datasets.load(job.dataset)
     arrays = {name: getattr(data, name) for name in ("x_train", "y_train", "x_test", "y_test")}
@@ -58,8 +67,16 @@ def _counts(engine: Any, seed: int, epochs: int) -> list[int]:
         if isinstance(event, r.EpochResult):
             seen.append(event.correct)
 
-    engines.run(job, arrays, watch)
+    engines.run(*symmetric.applied(job, arrays), watch)
     return seen
+
+
+def _engine(way: str) -> Any:
+    return way.removesuffix("-symmetric")
+
+
+def _symmetry(way: str, seed: int) -> r.Symmetry:
+    return symmetry.drawn(seed, 10, True) if way.endswith("-symmetric") else r.AS_HANDED_IN
 
 
 def _chance(one: list[int], other: list[int]) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from grader import attempts, describing, load, obstacles, score, shapes
+from grader import attempts, describing, load, obstacles, score, shapes, symmetry
 from grader import records as r
 from grader.attempts import Attempt
 from grader.checks import MEASURED
@@ -68,12 +68,34 @@ def examine(path: Path, grading: Grading) -> Examined:
 
 def attempts_of(candidate: Candidate, grading: Grading) -> Iterator[Attempt]:
     """All attempts that may be made at a candidate, in their order."""
-    if candidate.job is not None:
-        at_once = grading.rubric.training.seeds_at_once
-        for number, seed in enumerate(grading.seeds, 1):
-            beside = grading.seeds[number : number + at_once - 1]
-            job = candidate.job.model_copy(update={"seed": seed, "beside": tuple(beside)})
-            yield Attempt(job, number, len(grading.seeds), candidate.replay)
+    if candidate.job is None:
+        return
+    number = 0
+    for seeds, shared in _groups(candidate, grading):
+        for place, seed in enumerate(seeds):
+            number += 1
+            told = {"seed": seed, "beside": seeds[place + 1 :], "symmetry": shared}
+            yield Attempt(candidate.job.model_copy(update=told), number, len(grading.seeds), candidate.replay)
+
+
+def _groups(candidate: Candidate, grading: Grading) -> Iterator[tuple[tuple[int, ...], r.Symmetry]]:
+    """The seeds that may be trained in one program, and the symmetry under which they are.
+
+    The first attempt is as handed in, to be compared with; not where it alone could pass the submission.
+    """
+    seeds, policy = grading.seeds, grading.rubric.training
+    if candidate.replay is not None:  # its own code knows of no symmetry
+        yield from (((seed,), r.AS_HANDED_IN) for seed in seeds)
+        return
+    if policy.decide != "any" and len(seeds) > 1:
+        yield seeds[:1], r.AS_HANDED_IN
+        seeds = seeds[1:]
+    subject, dataset = candidate.subject, grading.dataset
+    image, classes = dataset.image_shape, dataset.classes
+    transposable = symmetry.is_transposable(subject.network, subject.analysis, subject.recipe, image)
+    for first in range(0, len(seeds), policy.seeds_at_once):
+        group = seeds[first : first + policy.seeds_at_once]
+        yield group, symmetry.drawn(group[0], classes, transposable)
 
 
 def _candidates(
@@ -137,14 +159,25 @@ def recipe_of(model: r.DescribedModel, rubric: Rubric) -> tuple[tuple[r.Training
     return (filled,), "compile"
 
 
+def trained(network: r.ModelDescription, recipe: tuple[r.TrainingRecipe, ...]) -> r.ModelDescription:
+    """The network with those layers trainable that any of its fits trains, whatever it froze in the end."""
+    frozen = [fit.frozen for fit in recipe]
+    if all(names is None for names in frozen):
+        return network
+    at_last = tuple(layer.name for layer in network.layers if not layer.trainable)
+    always = set.intersection(*(set(at_last if names is None else names) for names in frozen))
+    layers = tuple(x.model_copy(update={"trainable": x.name not in always}) for x in network.layers)
+    return network.model_copy(update={"layers": layers})
+
+
 # --- one model ----------------------------------------------------------------------------------
 
 
 def _candidate(model: r.DescribedModel, program: r.Program, replay: Replay, grading: Grading) -> Candidate:
     replayable = _is_replayable(model, program, grading.rubric)
     replayed = replayable and grading.retrain
-    analysis = shapes.analyse(model.network, reported=replayed)
     recipe, source = recipe_of(model, grading.rubric)
+    analysis = shapes.analyse(trained(model.network, recipe), reported=replayed)
     if not model.network.unsupported and not any(fit.unsupported for fit in recipe):
         obstacles.check_fit(model.network, analysis, recipe, grading.dataset)
     subject = Subject(
@@ -154,6 +187,7 @@ def _candidate(model: r.DescribedModel, program: r.Program, replay: Replay, grad
         own_recipe=source == "submission",
         cells=program.cells,
         policy=grading.rubric.training,
+        images=grading.dataset.sizes.train,
         obstacle=obstacles.obstacle(
             model.network, analysis, recipe, grading.dataset, grading.rubric.training
         ),
@@ -203,7 +237,7 @@ def _job(subject: Subject, grading: Grading) -> r.TrainJob:
         training=tuple(attempts.bare(fit, subject.network) for fit in subject.recipe),
         dataset=grading.dataset.spec,
         seed=grading.seeds[0],
-        max_epochs=policy.epochs,
+        max_epochs=max(1, policy.epochs_of(subject.recipe, grading.dataset.sizes.train)),
         stop_at=grading.stop_at,
         engine=policy.engine,
     )

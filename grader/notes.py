@@ -8,16 +8,25 @@ from grader import records as r
 
 
 def of_submission(
-    description: r.Description, recipe: tuple[r.TrainingRecipe, ...], source: str, limit: int
+    description: r.Description,
+    recipe: tuple[r.TrainingRecipe, ...],
+    source: str,
+    policy: r.TrainingPolicy,
+    images: int,
 ) -> Iterator[r.Note]:
-    """How it was read; ``limit`` is the epochs that the rubric retrains."""
+    """How it was read; ``images`` is the size of the training split."""
     if description.incomplete:
         yield r.Note(message=f"{description.incomplete}; more models or fits may have followed")
-    epochs = _submitted_epochs(recipe, source)
+    epochs, limit = _submitted_epochs(recipe, source), policy.epochs
     if source == "rubric":
         yield r.Note(message="no training handed in: the rubric's default recipe is used")
     elif source == "compile":
         yield r.Note(message="compiled but not fitted: batch size and epochs are the rubric's default")
+    elif epochs and (passes := _passes(recipe, images)) > max(epochs, policy.passes_at_most) + r.PASSES_SLACK:
+        yield r.Note(
+            message=f"{epochs} epochs are {passes:.3g} passes over the training images: retraining ends "
+            f"after {policy.passes_at_most:g} passes, which are {policy.epochs_of(recipe, images)} epochs"
+        )
     elif epochs and epochs > limit:
         yield r.Note(message=f"{epochs} epochs handed in: retraining ends after {limit}")
     if source == "submission":
@@ -57,6 +66,10 @@ def _data_notes(fit: r.TrainingRecipe) -> Iterator[r.Note]:
         )
     elif validated.split == "test" and not validated.whole_split:
         yield r.Note(message=f"validated on {validated.images:,} test images: retraining counts all of them")
+
+
+def _passes(recipe: tuple[r.TrainingRecipe, ...], images: int) -> float:
+    return sum(fit.epochs * fit.passes(images) for fit in recipe)
 
 
 def _submitted_epochs(recipe: tuple[r.TrainingRecipe, ...], source: str) -> int | None:

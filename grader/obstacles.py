@@ -6,8 +6,9 @@ Everything is computed from the description before anything is allocated, for a 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
+from grader import information
 from grader import records as r
 from grader.datasets import Dataset
 from grader.errors import StudentError
@@ -15,14 +16,7 @@ from grader.shapes import Analysis
 
 BATCH_ACTIVATIONS = 1_500_000_000  # values of one batch in memory: 6 GB in float32
 INPUT_VALUES = 800_000_000  # of all prepared images together: 3 GB
-PASSES = 3  # over the training split, in what a submission calls one epoch
-MOST_CHANNELS = 4  # of an image
-MOST_CONSTANTS = 10  # numbers in layers that are not learned, of one kind
-PREPARING = (
-    r.Rescaling, r.Resizing, r.CenterCrop, r.Cropping2D, r.ZeroPadding2D, r.Reshape, r.RandomFlip,
-    r.RandomRotation, r.RandomTranslation, r.RandomZoom, r.RandomContrast, r.RandomBrightness,
-    r.Normalization,
-)  # fmt: skip
+FIXED_BITS = 4_000  # that a submission may fix without learning them: `grader.information`
 
 Recipe = Sequence[r.TrainingRecipe]
 
@@ -74,38 +68,21 @@ def _reasons(
         yield f"cannot be retrained from its description: {named}"
     if told := [reason for fit in recipe for reason in fit.unsupported]:
         yield f"cannot be retrained as handed in: {'; '.join(dict.fromkeys(told))}"
-    yield from _brings_numbers(network)
     yield from _too_large(analysis, recipe, policy)
     inputs = analysis.of(network.inputs[0]).output or ()
     for fit in recipe:
-        yield from _misfits(fit, inputs, dataset)
+        yield from _misfits(fit, inputs, dataset, policy)
+    yield from _brings_numbers(network, recipe, dataset)
 
 
-def _brings_numbers(network: r.ModelDescription) -> Iterator[str]:
-    """Layers can hold numbers that are no parameters: enough of them are a trained network."""
-    layers = {layer.name: layer for layer in network.layers}
-    statistics = [layer for layer in network.layers if isinstance(layer, r.Normalization)]
-    if len(statistics) > 1:
-        yield "it has several Normalization layers"
-    for layer in statistics:
-        if max(len(layer.mean), len(layer.variance)) > MOST_CHANNELS or not _prepares(layer, layers):
-            yield f"{layer.name} (Normalization) holds numbers that are no statistics of an image's channels"
-    rescaled = sum(isinstance(layer, r.Rescaling) for layer in network.layers)
-    constants = {
-        value.value
-        for layer in network.layers
-        for value in (getattr(layer, field) for field in type(layer).model_fields)
-        if isinstance(value, r.Constant)
-    }
-    if max(rescaled, len(constants)) > MOST_CONSTANTS:
-        yield f"its layers hold more than {MOST_CONSTANTS} numbers that it did not learn"
-
-
-def _prepares(layer: r.Layer, layers: Mapping[str, r.Layer]) -> bool:
-    """Whether a layer has only the input and other preparation of images before it."""
-    if isinstance(layer, r.InputLayer):
-        return True
-    return isinstance(layer, PREPARING) and all(_prepares(layers[name], layers) for name in layer.inbound)
+def _brings_numbers(network: r.ModelDescription, recipe: Recipe, dataset: Dataset) -> Iterator[str]:
+    """Numbers that are not learned here can be a network that was trained elsewhere."""
+    bits = information.fixed_bits(network, recipe, lambda: dataset.y_train.tolist())
+    if bits > FIXED_BITS:
+        yield (
+            f"network and recipe fix {bits:,} bits that are neither defaults nor repeated, more than the "
+            f"{FIXED_BITS:,} that any ordinary submission comes near: so many could hold trained weights"
+        )
 
 
 def _too_large(analysis: Analysis, recipe: Recipe, policy: r.TrainingPolicy) -> Iterator[str]:
@@ -120,7 +97,9 @@ def _too_large(analysis: Analysis, recipe: Recipe, policy: r.TrainingPolicy) -> 
         yield f"{multiplications:,} multiplications per image are more than the rubric retrains"
 
 
-def _misfits(fit: r.TrainingRecipe, inputs: Sequence[int], dataset: Dataset) -> Iterator[str]:
+def _misfits(
+    fit: r.TrainingRecipe, inputs: Sequence[int], dataset: Dataset, policy: r.TrainingPolicy
+) -> Iterator[str]:
     """What one fit says of images and steps must fit the data set and the network."""
     count, shape = dataset.sizes.train, fit.geometry.shape_of(dataset.image_shape)
     values = math.prod(shape)
@@ -142,8 +121,9 @@ def _misfits(fit: r.TrainingRecipe, inputs: Sequence[int], dataset: Dataset) -> 
         yield "its scaling by pixel is no standardization by the training images"
     if fit.augmentation is not None and len(inputs) != 3:
         yield "its network takes no images that an ImageDataGenerator could change"
-    if (fit.steps_per_epoch or 0) * fit.batch_size > PASSES * count:
-        yield f"{fit.steps_per_epoch:,} steps an epoch are more than {PASSES} passes over the images"
+    if fit.passes(count) > policy.passes_at_most + r.PASSES_SLACK:
+        most = f"{policy.passes_at_most:g} passes over the images that the rubric retrains"
+        yield f"{fit.steps_per_epoch:,} steps an epoch are more than the {most}"
     for rows in (fit.rows, fit.held_out):
         if not _in_order(rows, count):
             yield "it names rows that the training split does not have"

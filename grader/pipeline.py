@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from grader import __version__, claims, notes, retraining, score, shapes
+from grader import __version__, claims, notes, retraining, score, shapes, trust
 from grader import records as r
 from grader.attempts import Attempt
 from grader.checks import MEASURED
@@ -80,7 +80,10 @@ def _grade_model(
     if problem is not None and problem.kind == "broken":
         verdicts = tuple(_broken(v) if v.kind in MEASURED else v for v in verdicts)
     if _may_be_misled(candidate):
-        verdicts = tuple(_undecided(v) if v.kind in MEASURED and v.outcome == "fail" else v for v in verdicts)
+        failed = (v.kind in MEASURED and v.outcome == "fail" for v in verdicts)
+        verdicts = tuple(_undecided(v, _MISLED) if no else v for v, no in zip(verdicts, failed, strict=True))
+    if doubt := trust.doubt(runs, grading.dataset.classes, grading.needed):
+        verdicts = tuple(_undecided(v, doubt) if v.kind in MEASURED else v for v in verdicts)
     return _graded(candidate, examined, grading, verdicts, problem, runs, retrained), pending
 
 
@@ -94,9 +97,12 @@ def _may_be_misled(candidate: Candidate) -> bool:
     return candidate.replay is not None and any(word in told for word in _WATCHING)
 
 
-def _undecided(verdict: r.Verdict) -> r.Verdict:
-    message = f"{verdict.message}; but {_MISLED}"
-    return verdict.model_copy(update={"outcome": "not_reached", "needs_review": True, "message": message})
+def _undecided(verdict: r.Verdict, why: str) -> r.Verdict:
+    """The same measurement without a verdict: a person decides."""
+    message = f"{verdict.message}; but {why}"
+    return verdict.model_copy(
+        update={"outcome": "not_reached", "points": 0.0, "needs_review": True, "message": message}
+    )
 
 
 def _graded(
@@ -121,7 +127,9 @@ def _graded(
         notes=(
             *(notes.of_replay(subject.obstacle, subject.network) if candidate.replay else ()),
             *program.notes, *claims.flags(program, model),
-            *notes.of_submission(examined.description, recipe, source, grading.rubric.training.epochs),
+            *notes.of_submission(
+                examined.description, recipe, source, grading.rubric.training, grading.dataset.sizes.train
+            ),
         ),
     )  # fmt: skip
     # A replay's word is the submission's own: a person looks at it before it counts.
@@ -145,6 +153,8 @@ def _runs(
         if outcome.ended == "interrupted":
             return tuple(runs), INTERRUPTED, None
         if policy.stop_when_settled and criterion and settled(criterion, runs, policy):
+            break
+        if trust.doubt(runs, grading.dataset.classes, grading.needed):
             break
     return tuple(runs), None, None
 

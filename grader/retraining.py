@@ -21,6 +21,7 @@ from grader.records import (
     TrainEvent,
     TrainingRun,
     TrainJob,
+    Untrained,
 )
 from grader.sandbox import Ended, Limits, Spawned, environment, run
 
@@ -62,6 +63,7 @@ class Training:
         """``setting`` is added to the child's environment."""
         self.job, self.watcher, self.setting = job, watcher, setting or {}
         self.environment: Environment | None = None
+        self.untrained: Untrained | None = None
         self.epochs: list[EpochResult] = []
         self.end: EndEvent | None = None
         self._child: Spawned | None = None
@@ -82,9 +84,16 @@ class Training:
                 f"retraining with seed {self.job.seed} {why}:\n{ended.log[-3_000:].strip()}",
                 "This is no fault of the submission. Grade it again, or report it.",
             )
-        own = SeedRun(seed=self.job.seed, epochs=tuple(self.epochs), ended=self.end.ended, kept=self.end.kept)
+        own = SeedRun(
+            seed=self.job.seed,
+            untrained=self.untrained,
+            epochs=tuple(self.epochs),
+            ended=self.end.ended,
+            kept=self.end.kept,
+        )
         return tuple(
-            TrainingRun(environment=self.environment, **dict(each)) for each in (own, *self.end.beside)
+            TrainingRun(environment=self.environment, symmetry=self.job.symmetry, **dict(each))
+            for each in (own, *self.end.beside)
         )
 
     def _train(self) -> Ended:
@@ -110,7 +119,12 @@ class Training:
         if self.environment is None:
             return None
         return TrainingRun(
-            seed=self.job.seed, epochs=tuple(self.epochs), ended="interrupted", environment=self.environment
+            seed=self.job.seed,
+            untrained=self.untrained,
+            epochs=tuple(self.epochs),
+            ended="interrupted",
+            symmetry=self.job.symmetry,
+            environment=self.environment,
         )
 
     def _event(self, line: bytes) -> None:
@@ -119,6 +133,8 @@ class Training:
             case Environment():
                 self.environment = event
                 self.epochs = []  # it may begin anew in another one
+            case Untrained():
+                self.untrained = event
             case BatchEvent():
                 self.watcher.batch(event)
             case EpochResult():

@@ -48,6 +48,7 @@ class Subject:
     own_recipe: bool
     cells: tuple[r.Cell, ...]
     policy: r.TrainingPolicy
+    images: int = 60_000  # of the training split
     runs: tuple[r.TrainingRun, ...] = ()
     obstacle: str = ""  # why there was no retraining, if there was none
 

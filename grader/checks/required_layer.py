@@ -1,13 +1,14 @@
-"""At least so many layers of a type, with given properties."""
+"""At least so many layers of a type, with given properties, that do something."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from grader import records as r
-from grader.checks import advice
+from grader.checks import advice, effect
 from grader.checks.interface import (
     BaseCriterion,
     Finding,
@@ -21,7 +22,10 @@ from grader.checks.interface import (
 
 
 class RequiredLayer(BaseCriterion):
-    """``layer`` is one type or several that count alike; ``properties`` as the records name them."""
+    """``layer`` is one type or several that count alike; ``properties`` as the records name them.
+
+    A layer without effect on the class scores (`grader.checks.effect`) does not count.
+    """
 
     kind: Literal["required_layer"] = "required_layer"
     layer: str | tuple[str, ...]
@@ -40,22 +44,33 @@ class RequiredLayer(BaseCriterion):
 
 def check(criterion: RequiredLayer, subject: Subject) -> Finding:
     selector = Selector(criterion.types, criterion.properties)
-    found = tuple(selector.select(subject.network))
-    evidence = tuple(r.Evidence(text=x.name, layer=x.name) for x in found[:20])
+    idle = effect.idle(subject.network, subject.analysis)
+    there = tuple(selector.select(subject.network))
+    found = tuple(layer for layer in there if layer.name not in idle)
+    without = tuple(layer for layer in there if layer.name in idle)
+    evidence = tuple(r.Evidence(text=_told(x, idle), layer=x.name) for x in (*found, *without)[:20])
     if len(found) >= criterion.at_least:
         return Finding("pass", f"{len(found)} × {selector}: {named(found)}", evidence=evidence)
     if subject.network.unsupported:
         return Finding("unknown", f"{len(found)} × {selector} found, but {unseen(subject)}")
     few = f"only {len(found)} × {selector}" if found else f"no {selector}"
+    few += " that has an effect" if without else ""
+    nothing = "".join(f"; {_told(layer, idle)}" for layer in without[:3])
     return Finding(
         "fail",
-        f"{few}; {criterion.at_least} required",
-        _hint(criterion, subject, bool(found)),
+        f"{few}; {criterion.at_least} required{nothing}",
+        _hint(criterion, subject, bool(found), without),
         evidence,
     )
 
 
-def _hint(criterion: RequiredLayer, subject: Subject, some: bool) -> str:
+def _told(layer: r.Layer, idle: Mapping[str, str]) -> str:
+    return f"{layer.name} does nothing: {idle[layer.name]}" if layer.name in idle else layer.name
+
+
+def _hint(criterion: RequiredLayer, subject: Subject, some: bool, without: tuple[r.Layer, ...]) -> str:
+    if without:
+        return f"Let {named(without)} change what the network computes."
     selector = Selector(criterion.types, criterion.properties)
     hint = f"Add more {selector} layers." if some else f"Add a {selector} layer."
     where = advice.missing_normalization(subject) if criterion.types == ("BatchNormalization",) else ()

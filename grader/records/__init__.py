@@ -107,6 +107,7 @@ from grader.records.results import (
     Student,
 )
 from grader.records.runs import (
+    AS_HANDED_IN,
     BatchEvent,
     DatasetSpec,
     Ended,
@@ -114,9 +115,11 @@ from grader.records.runs import (
     Environment,
     EpochResult,
     SeedRun,
+    Symmetry,
     TrainEvent,
     TrainingRun,
     TrainJob,
+    Untrained,
 )
 from grader.records.submission import (
     Cell,
@@ -132,6 +135,7 @@ from grader.records.submission import (
 )
 from grader.records.training import (
     MAX_SAMPLES,
+    PASSES_SLACK,
     PUBLISHED_SEEDS,
     SGD,
     Adadelta,
@@ -159,6 +163,7 @@ from grader.records.training import (
 )
 
 __all__ = [
+    "AS_HANDED_IN",
     "ELU",
     "GLOROT_UNIFORM",
     "L1L2",
@@ -167,6 +172,7 @@ __all__ = [
     "MAX_SAMPLES",
     "NOT_IN_KERAS_3",
     "ONES",
+    "PASSES_SLACK",
     "PUBLISHED_SEEDS",
     "SGD",
     "ZEROS",
@@ -286,6 +292,7 @@ __all__ = [
     "StopAt",
     "Student",
     "SummaryRow",
+    "Symmetry",
     "Target",
     "Text",
     "TrainEvent",
@@ -295,6 +302,7 @@ __all__ = [
     "TrainingRun",
     "TruncatedNormal",
     "UnsupportedLayer",
+    "Untrained",
     "UpSampling2D",
     "VarianceScaling",
     "Verdict",

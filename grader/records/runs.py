@@ -69,10 +69,29 @@ class EpochResult(Record):
     training_seconds: float
 
 
+class Untrained(Record):
+    """Correct test images of a network that has learned nothing.
+
+    By its ``initial`` weights, and ``settled`` after one pass over its training images that moved nothing but
+    moving averages (None where it has none).
+    """
+
+    event: Literal["untrained"] = "untrained"
+    initial: int
+    settled: int | None = None
+    images: int
+
+    @property
+    def accuracy(self) -> float:
+        """The larger of the two, as a fraction."""
+        return max(self.initial, self.settled or 0) / self.images
+
+
 class SeedRun(Record):
     """What became of a seed that was trained beside another one."""
 
     seed: int
+    untrained: Untrained | None = None
     epochs: tuple[EpochResult, ...]
     ended: Ended
     kept: int | None = None
@@ -90,13 +109,30 @@ class EndEvent(Record):
     beside: tuple[SeedRun, ...] = ()
 
 
-TrainEvent = Environment | BatchEvent | EpochResult | EndEvent
+TrainEvent = Environment | Untrained | BatchEvent | EpochResult | EndEvent
+
+
+class Symmetry(Record):
+    """What an attempt trains on, see `grader.symmetry`.
+
+    Images of class c have the number ``classes[c]``, or their own where there are none; ``transposed`` ones
+    have their rows and columns exchanged.
+    """
+
+    classes: Annotated[
+        tuple[Annotated[int, Field(ge=0)], ...], Field(fail_fast=True, max_length=100_000)
+    ] = ()
+    transposed: bool = False
+
+
+AS_HANDED_IN = Symmetry()
 
 
 class TrainJob(Record):
     """What the trusted child is asked: one attempt. ``stop_at`` correct images end it early.
 
-    The seeds ``beside`` may be trained in the same program; only the engine "jax" does so.
+    The seeds ``beside`` may be trained in the same program, under the same ``symmetry``; only the engine
+    "jax" does so.
     """
 
     network: ModelDescription
@@ -107,11 +143,13 @@ class TrainJob(Record):
     max_epochs: Annotated[int, Field(ge=1)]
     stop_at: int | None = None
     engine: Engine = "auto"
+    symmetry: Symmetry = AS_HANDED_IN
 
 
 class TrainingRun(Record):
     """One attempt: one seed, trained from scratch.
 
+    ``untrained`` is what the network gets right without learning; None where that was not measured.
     ``kept`` is the epoch whose weights the model has in the end, where that is not the last one.
     ``replayed`` ones ran the submission's own code, see `grader.replaying`.
     """
@@ -121,6 +159,8 @@ class TrainingRun(Record):
     ended: Ended
     kept: int | None = None
     replayed: bool = False
+    symmetry: Symmetry = AS_HANDED_IN
+    untrained: Untrained | None = None
     environment: Environment
 
     @property

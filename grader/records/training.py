@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -277,16 +279,27 @@ class TrainingRecipe(Record):
     cell: int | None = None
     unsupported: Annotated[tuple[Text, ...], Field(fail_fast=True, max_length=100)] = ()
 
+    def passes(self, images: int) -> float:
+        """How often an epoch goes over the images it trains on, of a training split of ``images``."""
+        rows = sum(last - first for first, last in self.rows) or images
+        once = math.ceil(rows / self.batch_size)
+        return (self.steps_per_epoch or once) / once
+
 
 # "auto": on a machine with a GPU Keras on JAX, an epoch as one program, if that is installed; without a GPU
 # the native engine; for what these do not cover Keras's `fit` on TensorFlow. By name: wherever it can be.
 Engine = Literal["auto", "native", "jax", "keras"]
+
+PASSES_SLACK = 0.5  # of a pass: many round the steps of an epoch up
 
 PUBLISHED_SEEDS = (2019, 2020, 2021, 2022, 2023, 2024, 2025)
 
 
 class TrainingPolicy(Record):
     """How submissions are retrained, and how chance is dealt with. The same for everyone.
+
+    Retraining ends after ``epochs``, and after ``passes`` over the images, where a submission's epochs are
+    longer than one pass.
 
     What cannot be described is replayed, where ``replay`` allows it: see `grader.replaying`.
 
@@ -298,6 +311,9 @@ class TrainingPolicy(Record):
     """
 
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 20
+    passes: Annotated[float, Field(gt=0, le=1_000_000)] | None = (
+        None  # over the images; None: as many as epochs
+    )
     replay: Literal["allowed", "forbidden"] = "allowed"
     replay_seconds: Annotated[int, Field(ge=10)] = 7_200  # for one attempt
     attempts: Annotated[int, Field(ge=1, le=100)] = 3
@@ -313,6 +329,21 @@ class TrainingPolicy(Record):
     max_parameters: Annotated[int, Field(ge=1)] = 5_000_000
     max_activations: Annotated[int, Field(ge=1)] = 1_000_000
     max_multiplications: Annotated[int, Field(ge=1)] = 500_000_000
+
+    @property
+    def passes_at_most(self) -> float:
+        return self.epochs if self.passes is None else self.passes
+
+    def epochs_of(self, recipe: Sequence[TrainingRecipe], images: int) -> int:
+        """How many epochs of its fits lie within the limits on epochs and on passes over the images."""
+        passes, count = 0.0, 0
+        for fit in recipe:
+            for _ in range(min(fit.epochs, self.epochs - count)):
+                passes += fit.passes(images)
+                if passes > self.passes_at_most + PASSES_SLACK:
+                    return count
+                count += 1
+        return count
 
     @model_validator(mode="after")
     def _enough_seeds(self) -> TrainingPolicy:

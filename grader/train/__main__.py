@@ -13,7 +13,7 @@ from typing import Any
 
 from grader import datasets
 from grader import records as r
-from grader.train import engines
+from grader.train import engines, symmetric
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
         "x_test": data.x_test,
         "y_test": data.y_test,
     }
-    emit(engines.run(job, arrays, emit))
+    emit(engines.run(*symmetric.applied(job, arrays), emit))
 
 
 if __name__ == "__main__":

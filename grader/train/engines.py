@@ -47,8 +47,7 @@ def _train(engine: str, job: r.TrainJob, arrays: dict[str, Any], emit: Emit) -> 
     from grader.train.epochs import Trainer  # without Keras
 
     first, *beside = Trainer(job, arrays, emit, learner(engine, job, arrays)).run()
-    others = (r.SeedRun(seed=s.seed, epochs=tuple(s.epochs), ended=s.ended, kept=s.kept) for s in beside)
-    return r.EndEvent(ended=first.ended, kept=first.kept, beside=tuple(others))
+    return r.EndEvent(ended=first.ended, kept=first.kept, beside=tuple(seed.as_run() for seed in beside))
 
 
 def learner(engine: str, job: r.TrainJob, arrays: dict[str, Any]) -> Learner:

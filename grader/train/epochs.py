@@ -59,6 +59,11 @@ class Learner(Protocol):
 
     def set_weights(self, seed: int, weights: Any) -> None: ...
 
+    def get_state(self) -> Any:
+        """Weights and random numbers of all seeds as they are now; not what an optimizer remembers."""
+
+    def set_state(self, state: Any) -> None: ...
+
     def close(self) -> None: ...
 
 
@@ -67,11 +72,21 @@ class Seed:
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
+        self.untrained: r.Untrained | None = None
         self.epochs: list[r.EpochResult] = []
         self.ended: r.Ended = "finished"
         self.kept: int | None = None  # the epoch whose weights the network has, if not the last one
         self.rate = 0.0
         self.last_rate: float | None = None  # set last by a recipe, not by ReduceLROnPlateau
+
+    def as_run(self) -> r.SeedRun:
+        return r.SeedRun(
+            seed=self.seed,
+            untrained=self.untrained,
+            epochs=tuple(self.epochs),
+            ended=self.ended,
+            kept=self.kept,
+        )
 
 
 class Trainer:
@@ -85,6 +100,7 @@ class Trainer:
     def run(self) -> list[Seed]:
         compiled: r.TrainingRecipe | None = None
         try:
+            self._measure_untrained(self.job.training[0])
             for number, recipe in enumerate(self.job.training):
                 if all(self._left(seed) < 1 for seed in self.seeds):
                     break
@@ -95,6 +111,23 @@ class Trainer:
         finally:
             self.learner.close()
         return self.seeds
+
+    def _measure_untrained(self, recipe: r.TrainingRecipe) -> None:
+        """What every seed's network gets right before it learns, and once its averages have moved."""
+        self.learner.begin(recipe, True)
+        initial = self.learner.evaluate("test")
+        settled: Sequence[Outcome | None] = [None] * len(self.seeds)
+        if has_moving_averages(self.job.network):
+            state = self.learner.get_state()
+            fits = [_Fit(self, place, 0, 0) for place in range(len(self.seeds))]
+            self.learner.train([fit.still_pass() for fit in fits], lambda batches, so_far: None)
+            settled = self.learner.evaluate("test")
+            self.learner.set_state(state)
+        for seed, first, then in zip(self.seeds, initial, settled, strict=True):
+            after = then.correct if then else None
+            seed.untrained = r.Untrained(initial=first.correct, settled=after, images=first.images)
+        assert self.seeds[0].untrained is not None
+        self.emit(self.seeds[0].untrained)
 
     def _left(self, seed: Seed) -> int:
         return self.job.max_epochs - len(seed.epochs) if seed.ended == "finished" else 0
@@ -190,6 +223,10 @@ class _Fit:
             rates.append(self.seed.rate)
         return Pass(given, rates)
 
+    def still_pass(self) -> Pass:
+        """An epoch at a learning rate of 0, in which weights stay as they are."""
+        return Pass([self.rows[next(self.batches)] for _ in range(self.steps)], [0.0] * self.steps)
+
     def _set_rate(self, index: int) -> None:
         rate = self.recipe.learning_rates[min(index, len(self.recipe.learning_rates) - 1)]
         if rate != self.seed.last_rate:
@@ -240,6 +277,10 @@ class _Fit:
             self.seed.kept = self.begun + self.keeper.epoch
         if self.done < self.epochs and last:
             self.seed.ended = "early_stopping"
+
+
+def has_moving_averages(network: r.ModelDescription) -> bool:
+    return any(isinstance(layer, r.BatchNormalization) for layer in network.layers)
 
 
 def _finite(value: float) -> float | None:

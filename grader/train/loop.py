@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from grader import records as r
 from grader.train import build, reacting
+from grader.train.epochs import has_moving_averages
 from grader.train.feeding import Feed, inputs, targets
 from grader.train.rows import chosen, shuffling, steps
 
@@ -44,6 +45,7 @@ class Trainer:
         self.started = time.monotonic()
 
     def run(self) -> r.Ended:
+        self._measure_untrained(self.job.training[0])
         for number, recipe in enumerate(self.job.training):
             np.random.seed((self.job.seed + number) % 2**32)  # a generator may have run ahead of its fit
             epochs = min(recipe.epochs, self.job.max_epochs - self.done)
@@ -51,6 +53,23 @@ class Trainer:
                 break
             self._fit(number, recipe, epochs)
         return self.ended
+
+    def _measure_untrained(self, recipe: r.TrainingRecipe) -> None:
+        """What the network gets right before it learns anything, and once its averages have moved."""
+        order = shuffling(self.job.seed, 0)
+        shape, classes = self.model.input_shape[1:], self.model.output_shape[-1]
+        count = evaluator(
+            self.model, inputs(self.arrays["x_test"], recipe, shape), self.arrays["y_test"], recipe.loss
+        )
+        initial, settled = count()[0], None
+        if has_moving_averages(self.job.network):
+            before = [variable.numpy() for variable in self.model.variables]
+            settle(self.model, Feed(recipe, self.arrays, shape, classes, order))
+            settled = count()[0]
+            for variable, value in zip(self.model.variables, before, strict=True):
+                variable.assign(value)
+        images = len(self.arrays["y_test"])
+        self.emit(r.Untrained(initial=initial, settled=settled, images=images))
 
     def _fit(self, number: int, recipe: r.TrainingRecipe, epochs: int) -> None:
         on_gpu = _has_gpu()
@@ -197,6 +216,17 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]
 
 def _finite(value: Any) -> float | None:
     return float(value) if value is not None and math.isfinite(float(value)) else None
+
+
+def settle(model: keras.Model, feed: Feed) -> None:
+    """One pass over the images of a fit, as in training but without a step of the optimizer."""
+
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def on_batch(images: Any) -> None:
+        model(images, training=True)
+
+    for rows, _ in zip(feed.positions(), range(feed.steps), strict=False):
+        on_batch(feed.x[rows])
 
 
 def evaluator(model: keras.Model, x: Array, labels: Array, loss: r.Loss) -> Callable[[], tuple[int, float]]:

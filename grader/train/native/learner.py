@@ -74,6 +74,13 @@ class Learner:
     def set_weights(self, seed: int, weights: Any) -> None:
         self.network.set_weights(weights)
 
+    def get_state(self) -> Any:
+        return self.network.get_weights(), self.network.random.bit_generator.state
+
+    def set_state(self, state: Any) -> None:
+        weights, self.network.random.bit_generator.state = state
+        self.network.set_weights(weights)
+
     def close(self) -> None:
         self.team.close()
 

@@ -18,7 +18,8 @@ _RECIPE = {
     # Told about the submission, or meant for others.
     "trained_on", "validated_on", "cell", "unsupported",
 }  # fmt: skip
-_JOB = {"network", "training", "dataset", "seed", "beside", "max_epochs", "stop_at", "engine"}
+_JOB = {"network", "training", "dataset", "seed", "beside", "max_epochs", "stop_at", "engine",
+        "symmetry"}  # of the images and labels, which come under it already  # fmt: skip
 
 
 def obstacle(job: r.TrainJob) -> str:

@@ -34,6 +34,7 @@ class Learner:
         values = [self._fresh(seed) for seed in self.seeds]
         self.values = dict(zip(map(id, self.model.variables), map(self._stacked, *values), strict=True))
         self.slots: list[Any] = []
+        self.recipe: r.TrainingRecipe | None = None
 
     def _fresh(self, seed: int) -> list[Any]:
         """The variables of the network as a seed draws them."""
@@ -45,15 +46,20 @@ class Learner:
         return jnp.stack(values) if self.many else values[0]
 
     def begin(self, recipe: r.TrainingRecipe, fresh: bool) -> None:
+        begun, self.recipe = self.recipe, recipe
         network, loss = logits_of(self.job.network, recipe.loss)
         if network != self.network:
             self._rebuild(network)
-        if fresh:
+        if fresh and recipe is not begun:
             build.freeze(self.model, self.job.network, recipe.frozen)
             self.optimizer = optimizer_for(recipe, self.model)
-            alike = [variable.value for variable in self.optimizer.variables]
+        if fresh:
+            alike = [jnp.copy(variable.value) for variable in self.optimizer.variables]
             self.slots = [self._stacked(*[value] * len(self.seeds)) for value in alike]
-        self.recipe = recipe
+        if recipe is not begun:  # else everything is compiled already
+            self._prepare(recipe, loss)
+
+    def _prepare(self, recipe: r.TrainingRecipe, loss: r.Loss) -> None:
         raw = recipe.geometry == r.Geometry() and recipe.scaling == r.InputScaling(
             scale=recipe.scaling.scale, offset=recipe.scaling.offset
         )
@@ -102,7 +108,8 @@ class Learner:
     def _programs(self, passes: list[Pass]) -> Iterator[tuple[int, int, tuple[Run, ...]]]:
         """What is given to the device at once: from batch ``first`` to ``last``, in runs of one size."""
         runs = list(_runs([len(batch) for batch in passes[0].batches]))
-        if self.chunk == CHUNK and self.recipe.steps_per_epoch is None:
+        regular = self.recipe is not None and self.recipe.steps_per_epoch is None
+        if self.chunk == CHUNK and regular:
             yield 0, runs[-1][1], tuple(self._run(passes, *run) for run in runs)
             return
         for first, last in runs:  # of another length in every epoch: in pieces that are alike
@@ -150,6 +157,13 @@ class Learner:
         for weight, value in zip(self.model.weights, weights, strict=True):
             now = self.values[id(weight)]
             self.values[id(weight)] = now.at[seed].set(value) if self.many else jnp.array(value)
+
+    def get_state(self) -> dict[int, Any]:
+        """Copies, because a program takes over the arrays that it is given."""
+        return {key: jnp.copy(value) for key, value in self.values.items()}
+
+    def set_state(self, state: dict[int, Any]) -> None:
+        self.values = state
 
     def close(self) -> None:
         """Nothing to be given back."""
