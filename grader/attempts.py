@@ -20,7 +20,7 @@ from grader import records as r
 from grader.replaying import Replay, Replaying
 from grader.retraining import Training, Watcher
 
-TRAINER = 2  # counted up whenever `grader.train` would come to other numbers
+TRAINER = 3  # counted up whenever `grader.train` would come to other numbers
 LIBRARIES = ("tensorflow", "keras", "numba", "numpy", "jax")  # what the engines compute with, if installed
 
 
@@ -87,21 +87,6 @@ def trainer() -> str:
         with suppress(PackageNotFoundError):
             installed.append(f"{name} {version(name)}")
     return ", ".join([*installed, f"trainer {TRAINER}"])
-
-
-def canonical(network: r.ModelDescription) -> r.ModelDescription:
-    """The same network with layers called by their place."""
-    names = {layer.name: f"layer_{number}" for number, layer in enumerate(network.layers)}
-
-    def renamed(layer: r.Layer) -> r.Layer:
-        inbound = tuple(names[name] for name in layer.inbound)
-        return layer.model_copy(update={"name": names[layer.name], "inbound": inbound})
-
-    return r.ModelDescription(
-        inputs=tuple(names[name] for name in network.inputs),
-        layers=tuple(map(renamed, network.layers)),
-        outputs=tuple(names[name] for name in network.outputs),
-    )
 
 
 def bare(recipe: r.TrainingRecipe, network: r.ModelDescription) -> r.TrainingRecipe:

@@ -183,6 +183,23 @@ def set_verdict(
 
 
 @app.command()
+def confirm(
+    results: Annotated[Path, typer.Argument(help="The folder that `grader batch` wrote.")],
+    student: Annotated[str, typer.Argument(help="The student's id, as the table shows it.")],
+    reason: Annotated[
+        str, typer.Option("--reason", help="What was looked at; shown wherever the verdict is.")
+    ] = "a person has looked at the replay and confirms it",
+) -> None:
+    """Confirm what a replay reached: its own code trained, and that passes nobody unattended."""
+    from grader import store
+    from grader.report.interface import line
+
+    for verdict in store.confirm(results, student, reason):
+        points = f"{verdict.points:g}/{verdict.max_points:g}"
+        _print(f"{line(student)}: {verdict.criterion} is {points} by hand: {line(verdict.message)}")
+
+
+@app.command()
 def describe(
     submission: Submission,
     rubric: RubricName = "assignment4",

@@ -33,6 +33,7 @@ BUILT_IN = {"mnist": MNIST}
 
 _NAMES = ("x_train", "y_train", "x_test", "y_test")
 _MAX_BYTES = 4_000_000_000
+CHANGED, NOISE = 1_000, 8  # test images that a replay also gets changed; grey levels up or down at most
 
 
 @dataclass(frozen=True)
@@ -165,10 +166,12 @@ def _check(dataset: Dataset) -> None:
         raise InstructorError(f"the data set {name!r}: training and test images differ in shape")
 
 
-def write_blinded(dataset: Dataset, path: Path, x_test: npt.NDArray[np.uint8] | None = None) -> None:
+def write_blinded(
+    dataset: Dataset, path: Path, x_test: npt.NDArray[np.uint8] | None = None, **more: Any
+) -> None:
     """What a student's code may see: all images, training labels, and test labels permuted.
 
-    ``x_test`` are the test images in another order, if they are to be.
+    ``x_test`` are the test images in another order, if they are to be; ``more`` images stand beside them.
 
     The permutation is drawn anew each time from the system's entropy, so nobody can undo it; it
     leaves each class as frequent as it is.
@@ -180,17 +183,37 @@ def write_blinded(dataset: Dataset, path: Path, x_test: npt.NDArray[np.uint8] | 
     x_train, x_test = dataset.x_train, dataset.x_test if x_test is None else x_test
     if squeeze:  # keras.datasets.mnist has no axis for channels
         x_train, x_test = x_train[..., 0], x_test[..., 0]
+        more = {name: images[..., 0] for name, images in more.items()}
     y_train = dataset.y_train.astype(np.uint8 if dataset.classes <= 256 else np.int64)
-    np.savez(path, x_train=x_train, y_train=y_train, x_test=x_test, y_test=permuted.astype(y_train.dtype))
+    np.savez(
+        path, x_train=x_train, y_train=y_train, x_test=x_test, y_test=permuted.astype(y_train.dtype), **more
+    )
 
 
-def write_shuffled(dataset: Dataset, path: Path) -> npt.NDArray[np.int64]:
-    """For a replay: blinded, and the test images in an order that only the caller gets.
+def write_shuffled(dataset: Dataset, path: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """For a replay: blinded, the test images in an order that only the caller gets, and some of them changed.
 
-    Entry i of the result is the place in the test split of the i-th image written.
+    Entry i of the results is the place in the test split of the i-th test image written, and of the i-th
+    changed one.
     """
     import numpy as np
 
-    order = np.random.default_rng().permutation(len(dataset.x_test))
-    write_blinded(dataset, path, dataset.x_test[order])
-    return order
+    random = np.random.default_rng()
+    order, again = (random.permutation(len(dataset.x_test)) for _ in range(2))
+    again = again[:CHANGED]
+    write_blinded(dataset, path, dataset.x_test[order], x_changed=changed(dataset.x_test[again], random))
+    return order, again
+
+
+def changed(images: npt.NDArray[np.uint8], random: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """Images (n, rows, columns, channels), each shifted by one pixel along both axes, with faint noise.
+
+    The noise is on what is not background. Who can read the images reads these too; who knows them by heart
+    does not know these.
+    """
+    import numpy as np
+
+    shifts = random.choice([-1, 1], (len(images), 2))
+    moved = np.stack([np.roll(image, shift, (0, 1)) for image, shift in zip(images, shifts, strict=True)])
+    noise = random.integers(-NOISE, NOISE + 1, moved.shape)
+    return np.where(moved > 0, np.clip(moved.astype(np.int16) + noise, 1, 255), 0).astype(np.uint8)

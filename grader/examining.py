@@ -108,7 +108,7 @@ def _candidates(
         try:
             replay = Replay(
                 path.resolve(), program.digest, model.number, grading.rubric.training.replay_seconds,
-                grading.asker, description.reading,
+                grading.asker, model.network, _all_parameters(description), description.reading,
             )  # fmt: skip
             found.append(_candidate(model, program, replay, grading))
         except StudentError as error:
@@ -116,6 +116,16 @@ def _candidates(
     if not found:
         raise errors[0]
     return tuple(found)
+
+
+def _all_parameters(description: r.Description) -> int | None:
+    """Of all models of a submission together; None where one cannot be counted."""
+    try:
+        totals = [shapes.analyse(model.network, reported=True).total for model in description.models]
+    except StudentError:
+        return None
+    known = [total for total in totals if total is not None]
+    return sum(known) if len(known) == len(totals) else None
 
 
 # --- which model, which recipe ------------------------------------------------------------------
@@ -197,7 +207,8 @@ def _candidate(model: r.DescribedModel, program: r.Program, replay: Replay, grad
     wanted = (replayed or not subject.obstacle) and _asked_for(subject, grading)
     if not wanted:
         return Candidate(model, source, subject)
-    return Candidate(model, source, subject, _job(subject, grading), replay if replayed else None)
+    epochs = grading.rubric.training.epochs if replayed else _epochs(subject)
+    return Candidate(model, source, subject, _job(subject, grading, epochs), replay if replayed else None)
 
 
 def _not_retrained(obstacle: str, replayable: bool) -> str:
@@ -230,14 +241,19 @@ def _asked_for(subject: Subject, grading: Grading) -> bool:
     )
 
 
-def _job(subject: Subject, grading: Grading) -> r.TrainJob:
+def _epochs(subject: Subject) -> int:
+    """How many the rubric retrains; one at least, for what is not retrained at all."""
+    return max(1, subject.policy.epochs_of(subject.recipe, subject.images))
+
+
+def _job(subject: Subject, grading: Grading, epochs: int) -> r.TrainJob:
     policy = grading.rubric.training
     return r.TrainJob(
-        network=attempts.canonical(subject.network),
+        network=subject.network.canonical(),
         training=tuple(attempts.bare(fit, subject.network) for fit in subject.recipe),
         dataset=grading.dataset.spec,
         seed=grading.seeds[0],
-        max_epochs=max(1, policy.epochs_of(subject.recipe, grading.dataset.sizes.train)),
+        max_epochs=epochs,
         stop_at=grading.stop_at,
         engine=policy.engine,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from grader import records as r
 
@@ -40,7 +40,9 @@ def of_submission(
         yield r.Note(message=f"failed{where}: {failure.error}"[:2_000], cell=failure.cell)
 
 
-def of_replay(obstacle: str, network: r.ModelDescription) -> Iterator[r.Note]:
+def of_replay(
+    obstacle: str, network: r.ModelDescription, total: int | None, runs: Sequence[r.TrainingRun]
+) -> Iterator[r.Note]:
     """What a replay is, and what is no more than the word of the submission's own layers."""
     yield r.Note(
         message=f"{obstacle}: replayed instead. The submission's own code trained in its "
@@ -53,6 +55,23 @@ def of_replay(obstacle: str, network: r.ModelDescription) -> Iterator[r.Note]:
                 message=f"the shape and the {own:,} parameters of {layer.name} ({layer.class_name}) are as "
                 "it reports them itself: a person should look"
             )
+
+    for run in runs:
+        yield from _replayed(run, total)
+
+
+def _replayed(run: r.TrainingRun, total: int | None) -> Iterator[r.Note]:
+    """What a person who is to confirm one run should know of it; ``total`` is the network's parameters."""
+    if run.best is None:
+        return
+    changed = run.best.changed
+    read = f"{changed.correct:,} of {changed.images:,} are right" if changed else "not tried"
+    yield r.Note(message=f"seed {run.seed}, test images shifted by a pixel, with faint noise: {read}")
+    if run.touched is not None and total is not None and run.touched > total:
+        yield r.Note(
+            message=f"seed {run.seed}: optimizers changed {run.touched:,} parameters, and the graded network "
+            f"has {total:,}: other models were trained too"
+        )
 
 
 def _data_notes(fit: r.TrainingRecipe) -> Iterator[r.Note]:

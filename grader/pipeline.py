@@ -82,6 +82,11 @@ def _grade_model(
     if _may_be_misled(candidate):
         failed = (v.kind in MEASURED and v.outcome == "fail" for v in verdicts)
         verdicts = tuple(_undecided(v, _MISLED) if no else v for v, no in zip(verdicts, failed, strict=True))
+    if candidate.replay is not None:
+        earned = (v.kind in MEASURED and v.outcome in ("pass", "borderline") for v in verdicts)
+        verdicts = tuple(
+            score.unconfirmed(v) if some else v for v, some in zip(verdicts, earned, strict=True)
+        )
     if doubt := trust.doubt(runs, grading.dataset.classes, grading.needed):
         verdicts = tuple(_undecided(v, doubt) if v.kind in MEASURED else v for v in verdicts)
     return _graded(candidate, examined, grading, verdicts, problem, runs, retrained), pending
@@ -101,7 +106,13 @@ def _undecided(verdict: r.Verdict, why: str) -> r.Verdict:
     """The same measurement without a verdict: a person decides."""
     message = f"{verdict.message}; but {why}"
     return verdict.model_copy(
-        update={"outcome": "not_reached", "points": 0.0, "needs_review": True, "message": message}
+        update={
+            "outcome": "not_reached",
+            "points": 0.0,
+            "to_confirm": None,
+            "needs_review": True,
+            "message": message,
+        }
     )
 
 
@@ -125,7 +136,11 @@ def _graded(
         runs=runs,
         claims=claims.check(program, examined.description, model, analysis, runs),
         notes=(
-            *(notes.of_replay(subject.obstacle, subject.network) if candidate.replay else ()),
+            *(
+                notes.of_replay(subject.obstacle, subject.network, analysis.total, runs)
+                if candidate.replay
+                else ()
+            ),
             *program.notes, *claims.flags(program, model),
             *notes.of_submission(
                 examined.description, recipe, source, grading.rubric.training, grading.dataset.sizes.train

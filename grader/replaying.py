@@ -1,10 +1,12 @@
 """Replay: what cannot be retrained from a description is trained by its own code, in its box.
 
-That is a lower assurance than retraining, and reports say so. The child gets the training split, and the
-test images in an order that it does not know, without their labels; after each epoch it hands over a class
-for each. Only this process knows the labels and counts. What the child can do is predict; that it learned to
-in so many epochs, from nothing but the training split, is its word, within bounds: it gets no weights that
-came with the submission, so many seconds, and it is stopped after the last epoch that counts.
+That is a lower assurance than retraining, and reports say so: it never passes unattended. The child gets the
+training split, and the test images in an order that it does not know, without their labels; after each epoch
+it hands over a class for each, and for some of them that were changed a little. Only this process knows the
+labels and counts. What the child can do is predict; that it learned to in so many epochs, from nothing but
+the training split, is its word, within bounds: it gets no weights that came with the submission, so many
+seconds, it describes its network again, which must be the one that was described, and it is stopped after the
+last epoch that counts.
 """
 
 from __future__ import annotations
@@ -25,9 +27,11 @@ from grader.asking import Asker, ReplayWish
 from grader.errors import BrokenError, Unsupported
 from grader.load import load
 from grader.records import (
+    Changed,
     Ended,
     Environment,
     EpochResult,
+    ModelDescription,
     Reading,
     ReplayAnswer,
     ReplayEnd,
@@ -38,6 +42,7 @@ from grader.records import (
 from grader.retraining import Runs, Stopped, Watcher
 from grader.sandbox import Child
 from grader.sandbox import Ended as ChildEnded
+from grader.shapes import analyse
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,13 +51,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Replay:
-    """What to replay: the submission at ``path``, the number of its model, and seconds for an attempt."""
+    """What to replay: the submission at ``path``, the number of its model, and seconds for an attempt.
+
+    ``network`` is the model as it was described, ``parameters`` those of all models that were, if known.
+    """
 
     path: Path
     digest: str
     model: int
     seconds: int
     asker: Asker
+    network: ModelDescription
+    parameters: int | None = None
     reading: Reading | None = None
 
 
@@ -67,6 +77,9 @@ class Replaying:
         """Of the ``job`` the seed, the epochs at most and the threshold count."""
         self.replay, self.job, self.watcher = replay, job, watcher
         self.labels: npt.NDArray[np.int64] = replay.asker.dataset.y_test
+        self.changed_labels = self.labels
+        self.seen = False  # the network, as the child describes it while it trains
+        self.touched = 0
         self.epochs: list[EpochResult] = []
         self.ready = self.reached = self._stopped = False
         self.end: ReplayEnd | None = None
@@ -110,17 +123,19 @@ class Replaying:
             loaded = load(self.replay.path, Path(scratch) / "unpacked")
             data = Path(scratch) / "data" / Path(dataset.spec.path).name
             data.parent.mkdir()
-            self.labels = dataset.y_test[datasets.write_shuffled(dataset, data)]
+            order, changed = datasets.write_shuffled(dataset, data)
+            self.labels, self.changed_labels = dataset.y_test[order], dataset.y_test[changed]
             try:
                 return self.replay.asker.replay(loaded, data, self._wish(), self._answer, self._started)
             except _Enough:
                 return None
 
     def _wish(self) -> ReplayWish:
-        size = len(self.labels) * 6 + 2_000  # four bytes each, in base64
+        images = len(self.labels) + len(self.changed_labels)
+        size = images * 6 + 2_000  # four bytes each, in base64
         return ReplayWish(
             seconds=self.replay.seconds,
-            answer_bytes=size * (self.job.max_epochs + 2),
+            answer_bytes=size * (self.job.max_epochs + 2) + 2 * LINE_BYTES,  # and its network
             seed=self.job.seed,
             model=self.replay.model,
             reading=self.replay.reading,
@@ -138,7 +153,8 @@ class Replaying:
             self._epoch(event)
 
     def _epoch(self, event: ReplayEpoch) -> None:
-        correct = self._count(event.predictions)
+        self._check(event)
+        correct = self._count(event.predictions, self.labels)
         seconds = round(time.monotonic() - self.began, 3)
         self.began = time.monotonic()
         result = EpochResult(
@@ -151,6 +167,7 @@ class Replaying:
             images=len(self.labels),
             seconds=seconds,
             training_seconds=seconds,
+            changed=self._changed(event.changed) if event.changed else None,
         )
         self.epochs.append(result)
         self.watcher.epoch(result)
@@ -158,7 +175,29 @@ class Replaying:
         if self.reached or len(self.epochs) >= self.job.max_epochs:
             raise _Enough
 
-    def _count(self, predictions: str) -> int:
+    def _check(self, event: ReplayEpoch) -> None:
+        """Raise `Unsupported` where another network trains than was described, or more than that."""
+        described, self.touched = self.replay.network, event.touched
+        if event.network is not None:
+            self.seen = True
+            if _thawed(event.network) != _thawed(described):
+                raise Unsupported(
+                    f"the network that trains in the replay is not the one that was described: "
+                    f"{_size(described)} parameters were described, {_size(event.network)} train"
+                )
+        if not self.seen:
+            raise Unsupported("the replay did not say which network trains")
+        if self.replay.parameters is not None and self.touched > self.replay.parameters:
+            raise Unsupported(
+                f"its optimizers changed {self.touched:,} parameters, and all models that were described "
+                f"have {self.replay.parameters:,}"
+            )
+
+    def _changed(self, predictions: str) -> Changed:
+        correct = self._count(predictions, self.changed_labels)
+        return Changed(correct=correct, images=len(self.changed_labels))
+
+    def _count(self, predictions: str, labels: npt.NDArray[np.int64]) -> int:
         """Correct images of one hand-in. Raises `Unsupported` for anything but a class for each."""
         from grader import npy
 
@@ -166,9 +205,9 @@ class Replaying:
             classes = npy.read(base64.b64decode(predictions, validate=True))
         except (ValueError, binascii.Error) as error:
             raise Unsupported(f"the predictions of the replay cannot be read: {error}") from None
-        if classes.dtype.kind not in "iu" or classes.shape != self.labels.shape:
+        if classes.dtype.kind not in "iu" or classes.shape != labels.shape:
             raise Unsupported(f"the replay handed in {classes.dtype} {classes.shape} for predictions")
-        return int((classes == self.labels).sum())
+        return int((classes == labels).sum())
 
     def _failure(self, ended: ChildEnded) -> Unsupported | BrokenError:
         if self._stopped:
@@ -190,8 +229,20 @@ class Replaying:
             epochs=tuple(self.epochs),
             ended=how,
             replayed=True,
+            touched=self.touched,
             environment=_environment(),
         )
+
+
+def _thawed(network: ModelDescription) -> ModelDescription:
+    """The network with layers called by their place; which of them train may change from fit to fit."""
+    layers = tuple(x.model_copy(update={"trainable": True}) for x in network.canonical().layers)
+    return network.canonical().model_copy(update={"layers": layers})
+
+
+def _size(network: ModelDescription) -> str:
+    total = analyse(network, reported=True).total
+    return "unknown" if total is None else f"{total:,}"
 
 
 def _environment() -> Environment:

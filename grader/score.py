@@ -82,6 +82,8 @@ def status(rubric: Rubric, verdicts: Sequence[Verdict], problem: Problem | None,
         return "not_passed"
     if any(v.outcome in ("not_reached", "broken") and v.needs_review for v in required):
         return "needs_person"
+    if any(v.to_confirm is not None for v in verdicts):
+        return "needs_person"
     if not retrain and any(v.kind in MEASURED for v in verdicts):
         return "structure_only"
     if any(v.outcome == "not_reached" for v in required):
@@ -96,6 +98,20 @@ def _failed(rubric: Rubric, verdict: Verdict) -> bool:
     if verdict.outcome == "borderline":
         return verdict.points < verdict.max_points or verdict.max_points == 0
     return verdict.outcome == "fail"
+
+
+def unconfirmed(verdict: Verdict) -> Verdict:
+    """What a replay has earned, as long as no person has confirmed it: nothing yet."""
+    waiting = "it was trained by the submission's own code, and a person has to confirm it"
+    return verdict.model_copy(
+        update={
+            "outcome": "not_reached",
+            "points": 0.0,
+            "to_confirm": verdict.points,
+            "needs_review": True,
+            "message": f"{verdict.message}; {waiting}",
+        }
+    )
 
 
 def by_hand(rubric: Rubric, grade: Grade, given: Mapping[str, tuple[float, str]]) -> Grade:
@@ -128,6 +144,7 @@ def _by_hand(verdict: Verdict, points: float, reason: str) -> Verdict:
             "hint": "",
             "needs_review": False,
             "by_hand": True,
+            "to_confirm": None,
         }
     )
 

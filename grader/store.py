@@ -174,10 +174,7 @@ def set_by_hand(path: Path, student: str, criterion: str, points: float, reason:
     """Lay a person's verdict over a criterion of one student, for good. Raises `InstructorError`."""
     path = _place(path)
     reason = reason.strip()
-    entry = next((e for e in read(path).entries if e.student.id == student), None)
-    if entry is None:
-        known = ", ".join(e.student.id for e in read(path).entries)[:500]
-        raise InstructorError(f"no student has the id {student!r}", f"There are: {known}.")
+    entry = _entry(read(path), student)
     if entry.grade is None:
         raise InstructorError(f"{student} has no grade yet", "Grade the class first.")
     verdict = next((v for v in entry.grade.verdicts if v.criterion == criterion), None)
@@ -197,6 +194,26 @@ def set_by_hand(path: Path, student: str, criterion: str, points: float, reason:
         changed = next(e.grade for e in _results(base, path).entries if e.student.id == student)
     assert changed is not None
     return next(v for v in changed.verdicts if v.criterion == criterion)
+
+
+def confirm(path: Path, student: str, reason: str) -> tuple[r.Verdict, ...]:
+    """Give a student what replays have earned. Raises `InstructorError` where there is nothing to confirm."""
+    entry = _entry(read(path), student)
+    waiting = [v for v in entry.grade.verdicts if v.to_confirm is not None] if entry.grade else []
+    if not waiting:
+        raise InstructorError(
+            f"{student} has no replay that waits for a person's word",
+            "`grader set` sets any other verdict by hand.",
+        )
+    return tuple(set_by_hand(path, student, v.criterion, v.to_confirm or 0.0, reason) for v in waiting)
+
+
+def _entry(results: ClassResults, student: str) -> Entry:
+    entry = next((e for e in results.entries if e.student.id == student), None)
+    if entry is None:
+        known = ", ".join(e.student.id for e in results.entries)[:500]
+        raise InstructorError(f"no student has the id {student!r}", f"There are: {known}.")
+    return entry
 
 
 def _place(path: Path) -> Path:

@@ -19,9 +19,9 @@ def test_names_make_no_difference(network: Callable[..., r.ModelDescription]) ->
             shape=(28, 28, 1),
         )
 
-    one = attempts.canonical(built("flatten_7", "softmax"))
-    assert one == attempts.canonical(built("a", "b"))
-    assert one != attempts.canonical(built("a", "b", units=6))
+    one = built("flatten_7", "softmax").canonical()
+    assert one == built("a", "b").canonical()
+    assert one != built("a", "b", units=6).canonical()
     assert [layer.name for layer in one.layers] == ["layer_0", "layer_1", "layer_2"]
     assert one.outputs == ("layer_2",)
 

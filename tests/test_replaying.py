@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from grader import datasets, pipeline, rubric
+from grader import datasets, pipeline, rubric, score
 from grader import records as r
 from grader.errors import Unsupported
 from grader.grading import prepare
@@ -162,8 +162,20 @@ def test_what_cannot_be_described_is_replayed(grade: GradeIt, source: str) -> No
     assert [epoch.epoch for epoch in run.epochs] == [1, 2, 3, 4]
     assert run.best is not None
     assert run.best.correct >= 90
-    assert result.verdicts[1].outcome == "pass"
+    assert run.best.changed is not None
+    assert run.best.changed.correct >= 0.9 * run.best.changed.images
     assert any("lower assurance" in note.message for note in result.notes)
+
+
+def test_a_replay_never_passes_unattended(grade: GradeIt) -> None:
+    """What it has earned waits for a person's word, and so do status, points and exit code."""
+    result = grade(OWN_LAYER)
+    accuracy = result.verdicts[1]
+    assert (accuracy.outcome, accuracy.points, accuracy.to_confirm) == ("not_reached", 0, 9)
+    assert (result.status, score.exit_code(result), result.points) == ("needs_person", 3, 1)
+    rules = rubric.load("assignment4").rubric
+    confirmed = score.by_hand(rules, result, {"accuracy": (9, "looked at it")})
+    assert (confirmed.status, confirmed.points, confirmed.needs_review) == ("passed", 10, False)
 
 
 MISLED = (
@@ -193,7 +205,7 @@ def test_own_layers_count_with_what_they_report(grade: GradeIt) -> None:
     result = grade(OWN_LAYER)
     assert result.model is not None
     assert result.model.total_parameters == 80 + 8 + 6 * 6 * 8 * 2 + 2
-    assert (result.status, result.needs_review) == ("passed", True)
+    assert (result.status, result.needs_review) == ("needs_person", True)
     assert any("8 parameters of twice_1 (Twice)" in note.message for note in result.notes)
     assert grade(OWN_LAYER, limit=600).verdicts[0].outcome == "fail"
 
@@ -203,7 +215,7 @@ def test_a_subclassed_model_reports_its_parameters(grade: GradeIt) -> None:
     result = grade(SUBCLASSED)
     assert result.model is not None
     assert result.model.total_parameters == 64 * 2 + 2
-    assert [v.outcome for v in result.verdicts] == ["pass", "pass"]
+    assert (result.verdicts[0].outcome, result.verdicts[1].to_confirm) == ("pass", 9)
 
 
 def test_training_on_the_test_split_is_refused(grade: GradeIt) -> None:
@@ -259,15 +271,23 @@ class _Asker:
 def replaying() -> Replaying:
     """An attempt whose child has said nothing yet, over ten images."""
     asker: Any = _Asker()
-    replay = Replay(Path("nowhere.py"), "", 1, 10, asker)
-    layers = (r.InputLayer(name="a", shape=(2,)), r.Dense(name="b", inbound=("a",), units=3))
-    network = r.ModelDescription(inputs=("a",), layers=layers, outputs=("b",))
+    replay = Replay(Path("nowhere.py"), "", 1, 10, asker, DESCRIBED, 9)
     fit = r.TrainingRecipe(optimizer=r.SGD(), learning_rates=(0.1,), epochs=1)
-    job = r.TrainJob(network=network, training=(fit,), dataset=datasets.MNIST, seed=1, max_epochs=2)
+    job = r.TrainJob(network=DESCRIBED, training=(fit,), dataset=datasets.MNIST, seed=1, max_epochs=2)
     return Replaying(replay, job, Quiet())
 
 
+def _network(units: int) -> r.ModelDescription:
+    layers = (r.InputLayer(name="a", shape=(2,)), r.Dense(name="b", inbound=("a",), units=units))
+    return r.ModelDescription(inputs=("a",), layers=layers, outputs=("b",))
+
+
+DESCRIBED = _network(3)
+
+
 def _line(**event: Any) -> bytes:
+    if event["kind"] == "epoch":
+        event = {"network": DESCRIBED.model_dump(mode="json"), **event}
     return json.dumps({"event": event}).encode()
 
 
@@ -296,6 +316,21 @@ def test_predictions_are_counted_here(replaying: Replaying) -> None:
     assert [(epoch.epoch, epoch.correct) for epoch in replaying.epochs] == [(1, 4), (2, 10)]
 
 
+def test_another_network_than_was_described_is_refused(replaying: Replaying) -> None:
+    """Nor one that is not told, nor more parameters than all described models have."""
+    right = _npy(np.arange(10) % 3)
+    other = _network(3_000).model_dump(mode="json")
+    with pytest.raises(Unsupported, match="9 parameters were described, 9,000 train"):
+        replaying._answer(_line(kind="epoch", predictions=right, network=other))
+    with pytest.raises(Unsupported, match="did not say which"):
+        Replaying(replaying.replay, replaying.job, Quiet())._answer(
+            _line(kind="epoch", predictions=right, network=None)
+        )
+    with pytest.raises(Unsupported, match="changed 3,200,000 parameters"):
+        replaying._answer(_line(kind="epoch", predictions=right, touched=3_200_000))
+    assert replaying.epochs == []
+
+
 SAYINGS = [
     b"null",
     b'{"event": {"kind": "epoch"}}',
@@ -312,6 +347,59 @@ def test_other_sayings_are_not_taken(replaying: Replaying, line: bytes) -> None:
     with pytest.raises(Unsupported, match="not valid"):
         replaying._answer(line)
     assert replaying.epochs == []
+
+
+ANOTHER = OWN_LAYER.replace("layers.Conv2D(8,", "layers.Conv2D(SIZE,").replace(
+    "class Twice", 'import sys\nSIZE = 64 if "grader.describe.rehearsal" in sys.modules else 1\nclass Twice'
+)
+HIDDEN = OWN_LAYER.replace(
+    "model.compile(",
+    """import sys
+if "grader.describe.rehearsal" in sys.modules:
+    teacher = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(500), layers.Dense(2)])
+    teacher.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    teacher.fit(x, y)
+model.compile(""",
+    1,
+)
+
+
+@pytest.mark.parametrize("source", [ANOTHER, HIDDEN], ids=["another network", "another model beside it"])
+def test_a_replay_trains_what_was_described(grade: GradeIt, source: str) -> None:
+    """Code that notices the replay and trains more than it showed is left to a person."""
+    result = grade(source)
+    assert (result.runs, result.status) == ((), "needs_person")
+    assert "described" in result.verdicts[1].message
+
+
+BY_HEART = (
+    START
+    + """
+known = np.array(KNOWN, "float32")
+class Recall(layers.Layer):
+    def call(self, x):
+        total = tf.reduce_sum(tf.round(x * 255.0), axis=[1, 2, 3])[:, None]
+        found = tf.reduce_any(tf.abs(total - known[None, :]) < 0.5, axis=1)
+        return tf.one_hot(tf.cast(found, "int32"), 2) * 50.0
+inputs = keras.Input((8, 8, 1))
+small = layers.Dense(2)(layers.Flatten()(inputs))
+model = keras.Model(inputs, layers.Softmax()(layers.Add()([small, Recall()(inputs)])))
+model.compile(keras.optimizers.SGD(1e-9), "sparse_categorical_crossentropy", metrics=["accuracy"])
+model.fit(x, y, batch_size=16, epochs=6, validation_data=(xt, yt))
+"""
+)
+
+
+def test_a_table_of_the_test_images_is_seen(course: Path, grade: GradeIt) -> None:
+    """It knows every image of the second class by its sum, and none that was shifted."""
+    with np.load(course / "digits.npz") as data:
+        sums = data["x_test"][data["y_test"] == 1].sum(axis=(1, 2)).tolist()
+    result = grade(BY_HEART.replace("KNOWN", str(sums)))
+    (run,) = result.runs
+    assert run.best is not None
+    assert run.best.correct >= 90
+    assert (result.verdicts[1].outcome, result.verdicts[1].to_confirm) == ("not_reached", None)
+    assert "by heart" in result.verdicts[1].message
 
 
 FORGER = (
@@ -331,10 +419,8 @@ for descriptor in range(3, 50 if "grader.describe.rehearsal" in sys.modules else
 )
 
 
-def test_a_forger_uses_up_its_own_epochs(grade: GradeIt) -> None:
-    """What it writes into the answer counts as its predictions, and as no more epochs than there are."""
+def test_a_forger_gains_nothing(grade: GradeIt) -> None:
+    """What it writes into the answer is taken for its own, and says not even which network trains."""
     result = grade(FORGER)
-    (run,) = result.runs
-    assert len(run.epochs) == 4
-    assert max(epoch.correct for epoch in run.epochs) < 90
-    assert result.verdicts[1].outcome == "fail"
+    assert (result.runs, result.status) == ((), "needs_person")
+    assert "did not say which network" in result.verdicts[1].message

@@ -88,6 +88,8 @@ class RawData:
             self.y_train: Array = arrays["y_train"]
             self.x_test: Array = arrays["x_test"]
             self.y_test: Array = arrays["y_test"]  # permuted
+            # In a replay: some of the test images, changed a little.
+            self.x_changed: Array | None = arrays.get("x_changed")
 
     @property
     def image_shape(self) -> tuple[int, ...]:

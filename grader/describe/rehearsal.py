@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from grader import images
 from grader import records as r
+from grader.describe import graph, live
 from grader.describe.arguments import FIT, FIT_GENERATOR, OLD_NAMES, Tracked
 from grader.describe.callbacks import kept
 from grader.describe.loops import Loop, leading
@@ -47,6 +48,9 @@ class Replayer(Recorder):
         self.inputs: Array | None = None  # the test images as the model takes them
         self.order: Array | None = None  # for each of those, which test image it is
         self.prepared: Recognised | None = None  # how the training images were prepared
+        self.changed: Array | None = None  # the changed test images, prepared likewise
+        self.said: r.ModelDescription | None = None  # the network that was handed in last
+        self.touched: dict[int, Any] = {}  # the variables that any optimizer has changed
         self.loop = Loop(self)
 
     def is_watched(self, model: Any) -> bool:
@@ -108,21 +112,28 @@ class Replayer(Recorder):
         """Predict all test images and hand over their classes."""
         if self.inputs is None and not self._find_inputs(model):
             raise Refused("the test images as its network takes them were not found among its variables")
-        outputs = np.asarray(ORIGINAL["predict"](model, self.inputs, batch_size=PREDICTION_BATCH, verbose=0))
-        if outputs.ndim < 2 or len(outputs) != len(self.data.x_test):
-            raise Refused(f"its network puts out {outputs.shape} for {len(self.data.x_test):,} images")
-        said = outputs.reshape(len(outputs), -1).argmax(axis=1)
+        assert self.inputs is not None
+        said = _classes(model, self.inputs)
         classes = np.full(len(said), -1)
         classes[self.order] = said
         self.handed_in += 1
         self.answer(
             r.ReplayEpoch(
                 predictions=self.encode(classes),
+                changed=self.encode(_classes(model, self.changed)) if self.changed is not None else "",
+                network=self._network(model),
+                touched=sum(math.prod(variable.shape) for variable in self.touched.values()),
                 learning_rate=_measured(_rate(model), 0, 1e30),
                 train_loss=_measured((logs or {}).get("loss"), -1e30, 1e30),
                 train_accuracy=_measured((logs or {}).get("accuracy"), 0, 1),
             )
         )
+
+    def _network(self, model: Any) -> r.ModelDescription | None:
+        """The model as it is now; None where that is what was said before."""
+        now = graph.describe(live.of_model(model), self.data.image_shape)
+        before, self.said = self.said, now
+        return now if now != before else None
 
     def last_part(self) -> None:
         """What a loop of the submission's own did after its last whole epoch."""
@@ -139,11 +150,21 @@ class Replayer(Recorder):
                     return True
         if self.prepared is None or self.prepared.scaling is None:
             return False
-        raw = self.data.x_test.reshape(-1, *self.data.image_shape)
-        made = images.prepared(raw, self.prepared.scaling, self.prepared.geometry)
-        self.inputs = made.reshape(-1, *shape) if shape and all(shape) else made
+        self.inputs = self._prepared(self.data.x_test, self.prepared, shape if all(shape) else ())
         self.order = np.arange(count)
+        self._change(self.prepared)
         return True
+
+    def _prepared(self, raw: Array, formula: Recognised, shape: tuple[int, ...]) -> Array:
+        """Raw images as the submission prepares them, of the ``shape`` that its network takes, if known."""
+        assert formula.scaling is not None
+        made = images.prepared(raw.reshape(-1, *self.data.image_shape), formula.scaling, formula.geometry)
+        return made.reshape(-1, *shape) if shape else made
+
+    def _change(self, formula: Recognised) -> None:
+        """Prepare the changed images, where it is known how."""
+        if self.data.x_changed is not None and formula.scaling is not None and self.inputs is not None:
+            self.changed = self._prepared(self.data.x_changed, formula, self.inputs.shape[1:])
 
     def _take_inputs(self, x: Any) -> bool:
         """Whether ``x`` is the whole test split, in whatever order and form."""
@@ -157,7 +178,16 @@ class Replayer(Recorder):
         # Equal images share a place: where most are in order, all are.
         in_order = (places == np.arange(count)).mean() > 0.99
         self.inputs, self.order = np.asarray(x), np.arange(count) if in_order else places
+        self._change(found)
         return True
+
+
+def _classes(model: Any, inputs: Array) -> Array:
+    """The class numbers (n,) that a model predicts for n inputs."""
+    outputs = np.asarray(ORIGINAL["predict"](model, inputs, batch_size=PREDICTION_BATCH, verbose=0))
+    if outputs.ndim < 2 or len(outputs) != len(inputs):
+        raise Refused(f"its network puts out {outputs.shape} for {len(inputs):,} images")
+    return outputs.reshape(len(outputs), -1).argmax(axis=1)
 
 
 def _rate(model: Any) -> Any:
@@ -249,6 +279,7 @@ def _watch_optimizers(loop: Loop) -> None:
     apply, apply_gradients = cls.apply, cls.apply_gradients
 
     def watched(self: Any, variables: Any, call: Callable[[], Any]) -> Any:
+        loop.replayer.touched.update({id(variable): variable for variable in variables})
         outside = not loop.replayer.fitting and not loop.depth
         if outside:
             loop.applied(self, variables)
@@ -262,7 +293,7 @@ def _watch_optimizers(loop: Loop) -> None:
         return result
 
     def patched_apply(self: Any, grads: Any, trainable_variables: Any = None, **kwargs: Any) -> Any:
-        variables = trainable_variables if trainable_variables is not None else []
+        variables = list(trainable_variables if trainable_variables is not None else [])
         return watched(self, variables, lambda: apply(self, grads, trainable_variables, **kwargs))
 
     def patched_gradients(self: Any, grads_and_vars: Any, **kwargs: Any) -> Any:

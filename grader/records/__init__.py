@@ -109,6 +109,7 @@ from grader.records.results import (
 from grader.records.runs import (
     AS_HANDED_IN,
     BatchEvent,
+    Changed,
     DatasetSpec,
     Ended,
     EndEvent,
@@ -192,6 +193,7 @@ __all__ = [
     "Cell",
     "CellFailure",
     "CenterCrop",
+    "Changed",
     "ClaimCheck",
     "Claims",
     "ClassResults",

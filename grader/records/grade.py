@@ -25,7 +25,7 @@ class Verdict(Record):
     """The answer to one criterion.
 
     ``hidden`` ones are for the instructor's eyes. ``by_hand`` ones were set by a person, whose
-    reason is the message.
+    reason is the message. ``to_confirm`` are the points that a replay has earned once a person confirms it.
     """
 
     criterion: str
@@ -41,6 +41,7 @@ class Verdict(Record):
     needs_review: bool = False
     hidden: bool = False
     by_hand: bool = False
+    to_confirm: float | None = None
 
 
 class ClaimCheck(Record):

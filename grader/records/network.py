@@ -484,6 +484,20 @@ class ModelDescription(Record):
                 leading.update(layer.inbound)
         return leading
 
+    def canonical(self) -> ModelDescription:
+        """The same network with layers called by their place."""
+        names = {layer.name: f"layer_{number}" for number, layer in enumerate(self.layers)}
+
+        def renamed(layer: Layer) -> Layer:
+            inbound = tuple(names[name] for name in layer.inbound)
+            return layer.model_copy(update={"name": names[layer.name], "inbound": inbound})
+
+        return ModelDescription(
+            inputs=tuple(names[name] for name in self.inputs),
+            layers=tuple(map(renamed, self.layers)),
+            outputs=tuple(names[name] for name in self.outputs),
+        )
+
     @property
     def unsupported(self) -> tuple[UnsupportedLayer, ...]:
         return tuple(x for x in self.layers if isinstance(x, UnsupportedLayer))

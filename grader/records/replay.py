@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from grader.records.base import CutText, NonNegative, Number, Record
+from grader.records.network import ModelDescription
 from grader.records.submission import DescribeJob
 
 MAX_PREDICTIONS = 8_000_000  # characters of one epoch's: about a million images
@@ -18,8 +19,9 @@ MAX_PREDICTIONS = 8_000_000  # characters of one epoch's: about a million images
 class ReplayJob(DescribeJob):
     """What the replaying child is asked: one attempt.
 
-    ``data`` is an npz whose test images are shuffled and whose test labels mean nothing. ``model`` is the
-    number of the model to hand back predictions of, in the order in which models are first seen.
+    ``data`` is an npz whose test images are shuffled and whose test labels mean nothing; it holds some of the
+    test images once more, changed a little (`grader.datasets.write_shuffled`). ``model`` is the number of the
+    model to hand back predictions of, in the order in which models are first seen.
     """
 
     seed: int
@@ -34,11 +36,16 @@ class ReplayReady(Record):
 
 class ReplayEpoch(Record):
     """The end of an epoch. ``predictions`` is a base64 .npy of one class number per test image, in the order
-    of the job's data. The rest is the submission's word, for a display.
+    of the job's data; ``changed`` is one for the changed images, empty where it is not known how to prepare
+    them. ``network`` is the model as it is now, where that was not said before. ``touched`` are the
+    parameters that any optimizer has changed so far. The rest is the submission's word, for a display.
     """
 
     kind: Literal["epoch"] = "epoch"
     predictions: Annotated[str, Field(max_length=MAX_PREDICTIONS)]
+    changed: Annotated[str, Field(max_length=MAX_PREDICTIONS)] = ""
+    network: ModelDescription | None = None
+    touched: Annotated[int, Field(ge=0, le=10**15)] = 0
     learning_rate: NonNegative | None = None
     train_loss: Number | None = None
     train_accuracy: Annotated[float, Field(ge=0, le=1)] | None = None

@@ -51,10 +51,18 @@ class BatchEvent(Record):
     accuracy: float | None = None
 
 
+class Changed(Record):
+    """How many of some changed test images were right: shifted by a pixel, with faint noise."""
+
+    correct: int
+    images: int
+
+
 class EpochResult(Record):
     """One epoch; losses are None when they are not finite numbers.
 
-    ``seconds`` is the whole epoch, ``training_seconds`` leaves out the evaluation.
+    ``seconds`` is the whole epoch, ``training_seconds`` leaves out the evaluation. ``changed`` is what a
+    replay makes of changed images, which nobody can know by heart.
     """
 
     event: Literal["epoch"] = "epoch"
@@ -67,6 +75,7 @@ class EpochResult(Record):
     images: int
     seconds: float
     training_seconds: float
+    changed: Changed | None = None
 
 
 class Untrained(Record):
@@ -151,7 +160,8 @@ class TrainingRun(Record):
 
     ``untrained`` is what the network gets right without learning; None where that was not measured.
     ``kept`` is the epoch whose weights the model has in the end, where that is not the last one.
-    ``replayed`` ones ran the submission's own code, see `grader.replaying`.
+    ``replayed`` ones ran the submission's own code, see `grader.replaying`; ``touched`` counts the parameters
+    that its optimizers changed.
     """
 
     seed: int
@@ -159,6 +169,7 @@ class TrainingRun(Record):
     ended: Ended
     kept: int | None = None
     replayed: bool = False
+    touched: int | None = None
     symmetry: Symmetry = AS_HANDED_IN
     untrained: Untrained | None = None
     environment: Environment
