@@ -16,7 +16,7 @@ from grader.shapes import Analysis
 
 BATCH_ACTIVATIONS = 1_500_000_000  # values of one batch in memory: 6 GB in float32
 INPUT_VALUES = 800_000_000  # of all prepared images together: 3 GB
-FIXED_BITS = 4_000  # that a submission may fix without learning them: `grader.information`
+FIXED_BITS = 5_000  # that a submission may fix without learning them: `grader.information`
 
 Recipe = Sequence[r.TrainingRecipe]
 

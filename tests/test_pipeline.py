@@ -105,6 +105,64 @@ def grade(course: Path, tmp_path: Path) -> GradeIt:
     return run
 
 
+# The brighter side wins: the scores are the means of both halves, and nothing is learned.
+BROUGHT = SCRIPT.replace(
+    SCRIPT[SCRIPT.index("model = ") : SCRIPT.index("model.compile")],
+    """
+inputs = keras.Input((8, 8, 1))
+left = layers.GlobalAveragePooling2D()(layers.Cropping2D(((0, 0), (0, 4)))(inputs))
+right = layers.GlobalAveragePooling2D()(layers.Cropping2D(((0, 0), (4, 0)))(inputs))
+model = keras.Model(inputs, layers.Softmax()(layers.Concatenate()([left, right])))
+""",
+)
+
+
+def test_accuracy_that_was_brought_along_goes_to_a_person(grade: GradeIt) -> None:
+    """It is perfect with the classes as they are and always wrong with the classes renumbered."""
+    result = grade(BROUGHT)
+    assert [run.best and run.best.correct for run in result.runs] == [100, 0]
+    assert [run.symmetry.classes for run in result.runs] == [(), (1, 0)]
+    assert (result.status, result.points, result.needs_review) == ("needs_person", 10, True)
+    assert "with the classes renumbered 0.00%" in result.verdicts[1].message
+
+
+def test_where_one_attempt_is_enough_it_is_renumbered_too(grade: GradeIt) -> None:
+    """A rubric of a single attempt, or that lets any attempt pass, is no way around."""
+    for policy in ("attempts = 1", 'decide = "any"'):
+        result = grade(BROUGHT, policy=policy)
+        assert {run.best and run.best.correct for run in result.runs} == {0}
+        assert result.verdicts[1].outcome == "fail"
+
+
+FROZEN_IN_THE_END = (
+    SCRIPT
+    + """
+for layer in model.layers[1:]:
+    layer.trainable = False
+model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+model.fit(x, y, batch_size=16, epochs=1)
+"""
+)
+
+
+def test_what_any_fit_trained_counts_as_trainable(grade: GradeIt) -> None:
+    """Layers that are frozen in the end have been trained all the same."""
+    result = grade(FROZEN_IN_THE_END, retrain=False)
+    assert result.model is not None
+    assert result.model.trainable_parameters == result.model.total_parameters == 80 + 288 * 2 + 2
+
+
+def test_epochs_of_several_passes_end_with_the_passes(grade: GradeIt) -> None:
+    """Four epochs of two passes each are eight; the rubric retrains four."""
+    twice = SCRIPT.replace("batch_size=16,", "batch_size=16, steps_per_epoch=40,")
+    once = "attempts = 1\nstop_when_settled = false"
+    result = grade(twice, policy=once)
+    assert [len(run.epochs) for run in result.runs] == [2]
+    assert any("8 passes over the training images" in note.message for note in result.notes)
+    result = grade(twice, policy=f"{once}\npasses = 8")
+    assert [len(run.epochs) for run in result.runs] == [4]
+
+
 def test_a_good_submission_passes_by_retraining(grade: GradeIt) -> None:
     """Majority of three: two attempts suffice, with the published seeds, and provenance is whole."""
     result = grade()

@@ -65,6 +65,19 @@ def test_beyond(two_fits: Subject, settings: dict[str, Any], message: str) -> No
     assert finding.evidence[0].text == "fit: 12 epochs, batch size 32, learning rate 0.01"
 
 
+def test_passes_over_the_images_are_limited_with_the_epochs(subject: Build, recipe: Recipe) -> None:
+    """20 epochs of three passes each; one more step than there are batches is no pass more."""
+    thrice = subject(recipe=(recipe(steps_per_epoch=1_407),))
+    finding = check(limits(epochs_at_most=20), thrice)
+    assert finding.message == "20 epochs, 60 passes over the images, at most 20 passes allowed"
+    assert check(limits(epochs_at_most=20, passes_at_most=60), thrice).result == "pass"
+    assert check(limits(passes_at_most=59), thrice).result == "fail"
+    once = subject(recipe=(recipe(steps_per_epoch=470),))
+    assert check(limits(epochs_at_most=20), once).result == "pass"
+    part = recipe(rows=((0, 6_000),), steps_per_epoch=469)
+    assert "200 passes" in check(limits(epochs_at_most=20), subject(recipe=(part,))).message
+
+
 def test_one_batch_size(subject: Build) -> None:
     """A single batch size is no range."""
     assert "batch size 128, " in check(limits(), subject()).message

@@ -19,6 +19,7 @@ class Done:
     kept: int | None
     weights: list[Any]
     beside: tuple[Any, ...]
+    untrained: Any = None
 
 
 def run(engine: str, job: r.TrainJob, arrays: dict[str, Any], weights: Any = None) -> Done:
@@ -35,4 +36,5 @@ def run(engine: str, job: r.TrainJob, arrays: dict[str, Any], weights: Any = Non
     first, *beside = Trainer(job, arrays, events.append, learner).run()
     told = [e for e in events if isinstance(e, r.EpochResult)]
     assert told == first.epochs
-    return Done(first.epochs, first.ended, first.kept, learner.get_weights(0), tuple(beside))
+    weights = learner.get_weights(0)
+    return Done(first.epochs, first.ended, first.kept, weights, tuple(beside), first.untrained)

@@ -16,6 +16,7 @@ from run_engine import Done, run
 from grader import datasets
 from grader import records as r
 from grader.train.epochs import Trainer
+from grader.train.loop import Trainer as KerasTrainer
 from grader.train.native.learner import Learner
 
 Build = Callable[..., r.ModelDescription]
@@ -152,6 +153,39 @@ MORE: dict[str, tuple[dict[str, Any], ...]] = {
     "old Nadam, clipped": ({"optimizer": r.Nadam(schedule_decay=0.004, clipnorm=0.5)},),
     "decay of weights": ({"optimizer": r.Adam(weight_decay=0.01, amsgrad=True)},),
 }  # fmt: skip
+
+
+BLIND = (
+    r.Flatten(name="a"), r.BatchNormalization(name="n"),
+    r.Dense(name="b", units=10, kernel_initializer=r.ZEROS, bias_initializer=r.ZEROS, activation="softmax"),
+)  # fmt: skip
+KNOWING = (
+    r.Flatten(name="a"),
+    r.Dense(name="b", units=10, bias_initializer=r.RandomNormal(stddev=1.0), activation="softmax"),
+)
+
+
+@pytest.mark.parametrize("by_keras", [True, False], ids=["keras", "own"])
+def test_what_a_network_gets_right_without_learning(
+    by_keras: bool, engine: Callable[..., Done], job: Callable[..., r.TrainJob], arrays: dict[str, Any]
+) -> None:
+    """Zeros predict the first class, before and after averages moved; without averages nothing can move."""
+
+    def untrained(layers: tuple[r.Layer, ...]) -> r.Untrained:
+        asked = job({"epochs": 1}, layers=layers)
+        if not by_keras:
+            return engine(asked, arrays).untrained
+        events: list[Any] = []
+        KerasTrainer(asked, arrays, events.append).run()
+        return next(event for event in events if isinstance(event, r.Untrained))
+
+    zeros = int((arrays["y_test"] == 0).sum())
+    assert untrained(BLIND) == r.Untrained(initial=zeros, settled=zeros, images=200)
+    assert untrained(KNOWING).settled is None
+    moved = untrained(
+        (r.Flatten(name="f"), r.Dense(name="d", units=30), r.BatchNormalization(name="n"), *KNOWING[1:])
+    )
+    assert moved.settled not in (None, moved.initial)
 
 
 @pytest.mark.parametrize("name", RUNS)
