@@ -14,6 +14,7 @@ from grader.errors import BrokenError
 from grader.isolation.interface import MACHINE_RESERVE
 from grader.records import (
     BatchEvent,
+    Effects,
     EndEvent,
     Environment,
     EpochResult,
@@ -64,6 +65,7 @@ class Training:
         self.job, self.watcher, self.setting = job, watcher, setting or {}
         self.environment: Environment | None = None
         self.untrained: Untrained | None = None
+        self.effects: Effects | None = None
         self.epochs: list[EpochResult] = []
         self.end: EndEvent | None = None
         self._child: Spawned | None = None
@@ -87,6 +89,7 @@ class Training:
         own = SeedRun(
             seed=self.job.seed,
             untrained=self.untrained,
+            effects=self.effects,
             epochs=tuple(self.epochs),
             ended=self.end.ended,
             kept=self.end.kept,
@@ -135,6 +138,8 @@ class Training:
                 self.epochs = []  # it may begin anew in another one
             case Untrained():
                 self.untrained = event
+            case Effects():
+                self.effects = event
             case BatchEvent():
                 self.watcher.batch(event)
             case EpochResult():

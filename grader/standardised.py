@@ -11,6 +11,9 @@ from grader import records as r
 from grader.datasets import Dataset
 
 
+LARGEST = 10.0  # deviations that a pixel's mean lies from 0, where pixels hardly vary
+
+
 def standardises(fit: r.TrainingRecipe, dataset: Dataset) -> bool:
     """Whether a scaling by pixel takes off each pixel's mean, divides by its deviation, or both.
 
@@ -29,12 +32,17 @@ def standardises(fit: r.TrainingRecipe, dataset: Dataset) -> bool:
         varies = deviation > 1  # of 255; where a pixel hardly does, its scale may be anything
         factor = (scale * deviation)[varies]
         alike = np.ptp(scale[varies]) <= 1e-3 * np.abs(scale[varies]).max() if varies.any() else True
-        divided = np.ptp(factor) <= 0.05 * np.abs(factor).max() if varies.any() else True
-        centred = any(_alike(offset + off * scale) for off in (mean, 0.0))
+        divided = np.ptp(factor) <= 0.02 * np.abs(factor).max() if varies.any() else True
+        centred = any(_alike(offset + off * scale, off * scale) for off in (mean, np.zeros_like(mean)))
         if centred and (alike or divided):
             return True
     return False
 
 
-def _alike(numbers: npt.NDArray[Any]) -> bool:
-    return bool(np.ptp(numbers) <= 0.01 + 0.01 * np.abs(numbers).max())
+def _alike(numbers: npt.NDArray[Any], taken_off: npt.NDArray[Any]) -> bool:
+    """Whether the number added to each pixel is the same, but for the rounding of what was ``taken_off``.
+
+    The tolerance does not grow with that number: a large one would leave room for numbers of its own.
+    """
+    tolerance = 0.01 + 0.01 * np.minimum(np.abs(taken_off), LARGEST)
+    return bool((np.abs(numbers - np.median(numbers)) <= tolerance).all())

@@ -80,6 +80,7 @@ def test_a_scaling_by_pixel_brings_no_numbers_of_its_own(said: Callable[..., str
     assert "no standardization" in said(scaling=_by_pixel(1 / 255, MEAN, noise))
     assert "no standardization" in said(scaling=_by_pixel(1 + random.random(MEAN.shape), MEAN))
     assert "no standardization" in said(scaling=_by_pixel(1 / 255, HALF))
+    assert "no standardization" in said(scaling=_by_pixel(1 / 255, MEAN, 900_000 + 4_000 * noise))
     padded = r.Geometry(padding=((2, 2), (2, 2)))
     wide = r.InputScaling(pixel_scale=(0.1,) * 1_024, pixel_offset=(0.0,) * 1_024)
     assert "no standardization" in said(shape=(32, 32, 1), geometry=padded, scaling=wide)

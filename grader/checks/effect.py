@@ -2,11 +2,12 @@
 
 A layer that a rubric requires and a student does not want is easily put where it does nothing: with a rate
 of 0, or in a branch that is multiplied by 0. Constants are followed through the graph, by the records alone.
+Where the network was retrained, experiments on the trained one (`grader.train.effects`) say more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from grader import records as r
@@ -21,11 +22,32 @@ _KERNELS = ("kernel_initializer", "depthwise_initializer", "pointwise_initialize
 _KEEPING_ZERO = ("linear", "relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "softsign")
 
 
-def idle(network: r.ModelDescription, analysis: Analysis) -> Mapping[str, str]:
+def idle(
+    network: r.ModelDescription, analysis: Analysis, runs: Sequence[r.TrainingRun] = ()
+) -> Mapping[str, str]:
     """Why a layer does nothing, by the names of those that do nothing.
 
-    In the ``analysis`` a layer is trainable if any fit trains it.
+    In the ``analysis`` a layer is trainable if any fit trains it. Of the ``runs`` all that say anything have
+    to agree.
     """
+    return {**_measured(network, runs), **_by_records(network, analysis)}
+
+
+def _measured(network: r.ModelDescription, runs: Sequence[r.TrainingRun]) -> dict[str, str]:
+    """By experiments on the trained networks."""
+    found = [run.effects for run in runs if run.effects is not None]
+    if not found:
+        return {}
+    idle = set.intersection(*(set(effects.idle) for effects in found))
+    images = f"other weights change none of {found[0].images:,} answers of the trained network"
+    said = {layer.name: images for place, layer in enumerate(network.layers) if place in idle}
+    if not any(effects.random for effects in found):
+        same = "the trained network has the same loss whatever is dropped"
+        said |= {layer.name: same for layer in network.layers if isinstance(layer, _DROPPING)}
+    return said
+
+
+def _by_records(network: r.ModelDescription, analysis: Analysis) -> dict[str, str]:
     layers = [x.layer for x in analysis.layers]
     values: dict[str, Value] = {}
     for layer in layers:

@@ -44,7 +44,7 @@ class RequiredLayer(BaseCriterion):
 
 def check(criterion: RequiredLayer, subject: Subject) -> Finding:
     selector = Selector(criterion.types, criterion.properties)
-    idle = effect.idle(subject.network, subject.analysis)
+    idle = effect.idle(subject.network, subject.analysis, subject.runs)
     there = tuple(selector.select(subject.network))
     found = tuple(layer for layer in there if layer.name not in idle)
     without = tuple(layer for layer in there if layer.name in idle)

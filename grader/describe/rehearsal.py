@@ -263,7 +263,7 @@ def _watch_batches(base: Any, replayer: Replayer) -> None:
             loop.depth -= 1
         if replayer.is_watched(self):
             loop.model = self
-            loop.stepped(len(x))
+            loop.stepped(leading(x if isinstance(x, list | tuple) else (x,)) or 1)
         return result
 
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:

@@ -96,11 +96,26 @@ class Untrained(Record):
         return max(self.initial, self.settled or 0) / self.images
 
 
+class Effects(Record):
+    """What experiments on a trained network showed, see `grader.train.effects`.
+
+    ``idle`` are the places (from 0, in the network's list) of layers whose weights change no answer to
+    ``images`` images; ``random``, whether the loss of a batch depends on chance: on Dropout, noise or random
+    changes of images.
+    """
+
+    event: Literal["effects"] = "effects"
+    idle: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(fail_fast=True, max_length=1_000)] = ()
+    random: bool
+    images: int
+
+
 class SeedRun(Record):
     """What became of a seed that was trained beside another one."""
 
     seed: int
     untrained: Untrained | None = None
+    effects: Effects | None = None
     epochs: tuple[EpochResult, ...]
     ended: Ended
     kept: int | None = None
@@ -118,7 +133,7 @@ class EndEvent(Record):
     beside: tuple[SeedRun, ...] = ()
 
 
-TrainEvent = Environment | Untrained | BatchEvent | EpochResult | EndEvent
+TrainEvent = Environment | Untrained | Effects | BatchEvent | EpochResult | EndEvent
 
 
 class Symmetry(Record):
@@ -158,7 +173,8 @@ class TrainJob(Record):
 class TrainingRun(Record):
     """One attempt: one seed, trained from scratch.
 
-    ``untrained`` is what the network gets right without learning; None where that was not measured.
+    ``untrained`` is what the network gets right without learning, ``effects`` which of its layers do
+    something; None where that was not measured.
     ``kept`` is the epoch whose weights the model has in the end, where that is not the last one.
     ``replayed`` ones ran the submission's own code, see `grader.replaying`; ``touched`` counts the parameters
     that its optimizers changed.
@@ -172,6 +188,7 @@ class TrainingRun(Record):
     touched: int | None = None
     symmetry: Symmetry = AS_HANDED_IN
     untrained: Untrained | None = None
+    effects: Effects | None = None
     environment: Environment
 
     @property

@@ -9,13 +9,15 @@ from keras import layers as kl
 
 from grader import records as r
 
+_NAMED = "layer_"
+
 
 def model(network: r.ModelDescription) -> keras.Model:
     """The network with fresh weights. Layers get names of our own: a student's may not be legal."""
     outputs: dict[str, Any] = {}
     inputs = []
     for number, layer in enumerate(network.layers):
-        name = f"layer_{number}"
+        name = f"{_NAMED}{number}"
         if isinstance(layer, r.InputLayer):
             outputs[layer.name] = keras.Input(layer.shape, name=name)
             inputs.append(outputs[layer.name])
@@ -31,7 +33,12 @@ def freeze(model: keras.Model, network: r.ModelDescription, frozen: tuple[str, .
     """Set which layers train: all but the ``frozen`` ones, or as the network's records say."""
     for number, layer in enumerate(network.layers):
         trains = layer.trainable if frozen is None else layer.name not in frozen
-        model.get_layer(f"layer_{number}").trainable = trains
+        model.get_layer(f"{_NAMED}{number}").trainable = trains
+
+
+def owners(model: keras.Model) -> list[int]:
+    """For each weight of a model that was built here, in Keras's order, the place of its layer."""
+    return [int(layer.name.removeprefix(_NAMED)) for layer in model.layers for _ in layer.weights]
 
 
 def _layer(layer: r.Layer, name: str) -> Any:

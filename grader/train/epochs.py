@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grader import records as r
+from grader.train import effects
 from grader.train.callbacks import EarlyStopping, Keeper, ReduceOnPlateau, StopAt
 from grader.train.rows import batches, chosen, shuffling, steps
 
@@ -59,12 +60,18 @@ class Learner(Protocol):
 
     def set_weights(self, seed: int, weights: Any) -> None: ...
 
+    def owners(self) -> Sequence[int]:
+        """For each weight, in the order of `get_weights`, the place of the layer that holds it."""
+
     def get_state(self) -> Any:
         """Weights and random numbers of all seeds as they are now; not what an optimizer remembers."""
 
     def set_state(self, state: Any) -> None: ...
 
     def close(self) -> None: ...
+
+    whole_epochs: bool
+    """Whether a part of an epoch, or of a split, takes longer than the whole: it is a program of its own."""
 
 
 class Seed:
@@ -101,6 +108,7 @@ class Trainer:
         compiled: r.TrainingRecipe | None = None
         try:
             self._measure_untrained(self.job.training[0])
+            last = 0
             for number, recipe in enumerate(self.job.training):
                 if all(self._left(seed) < 1 for seed in self.seeds):
                     break
@@ -108,6 +116,8 @@ class Trainer:
                 compiled = recipe if fresh else compiled
                 self.learner.begin(recipe, fresh)
                 self._fit(number, recipe, fresh)
+                last = number
+            self._measure_effects(last)
         finally:
             self.learner.close()
         return self.seeds
@@ -128,6 +138,13 @@ class Trainer:
             seed.untrained = r.Untrained(initial=first.correct, settled=after, images=first.images)
         assert self.seeds[0].untrained is not None
         self.emit(self.seeds[0].untrained)
+
+    def _measure_effects(self, number: int) -> None:
+        """Which layers of the first seed's network do something, after the fit of this number."""
+        if self.seeds[0].ended != "diverged":
+            found = effects.measure(self.job.network, _Trained(self, number), self.job.seed)
+            if found is not None:
+                self.emit(found)
 
     def _left(self, seed: Seed) -> int:
         return self.job.max_epochs - len(seed.epochs) if seed.ended == "finished" else 0
@@ -179,6 +196,42 @@ class Trainer:
                 ))  # fmt: skip
 
         return told
+
+
+TRIED_ON = 2_000  # images of the training split
+TRIED_BATCHES = 8
+
+
+class _Trained:
+    """The first seed's network after its last fit, for `grader.train.effects`."""
+
+    def __init__(self, trainer: Trainer, number: int) -> None:
+        self.learner, self.recipe = trainer.learner, trainer.job.training[number]
+        whole, self.others = self.learner.whole_epochs, [None] * (len(trainer.seeds) - 1)
+        still = _Fit(trainer, 0, number, 0).still_pass()
+        kept = slice(None) if whole else slice(TRIED_BATCHES)
+        self.still = Pass(still.batches[kept], still.rates[kept])
+        self.rows = None if whole else np.arange(min(TRIED_ON, len(trainer.labels["train"])))
+
+    def owners(self) -> Sequence[int]:
+        return self.learner.owners()
+
+    def get(self) -> list[Any]:
+        return list(self.learner.get_weights(0))
+
+    def set(self, weights: Sequence[Any]) -> None:
+        self.learner.set_weights(0, weights)
+
+    def correct(self) -> tuple[int, int]:
+        split: Literal["train", "test"] = "test" if self.rows is None else "train"
+        counted = self.learner.evaluate(split, self.rows)[0]
+        return counted.correct, counted.images
+
+    def loss(self) -> float:
+        self.learner.begin(self.recipe, True)  # no momentum that would move weights at a rate of 0
+        outcome = self.learner.train([self.still, *self.others], lambda batches, so_far: None)[0]
+        assert outcome is not None
+        return outcome.loss
 
 
 class _Fit:

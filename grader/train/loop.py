@@ -17,8 +17,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from grader import records as r
-from grader.train import build, reacting
-from grader.train.epochs import has_moving_averages
+from grader.train import build, effects, reacting
+from grader.train.epochs import TRIED_BATCHES, TRIED_ON, has_moving_averages
 from grader.train.feeding import Feed, inputs, targets
 from grader.train.rows import chosen, shuffling, steps
 
@@ -45,13 +45,19 @@ class Trainer:
         self.started = time.monotonic()
 
     def run(self) -> r.Ended:
-        self._measure_untrained(self.job.training[0])
+        last = self.job.training[0]
+        self._measure_untrained(last)
         for number, recipe in enumerate(self.job.training):
             np.random.seed((self.job.seed + number) % 2**32)  # a generator may have run ahead of its fit
             epochs = min(recipe.epochs, self.job.max_epochs - self.done)
             if epochs < 1 or self.ended != "finished":
                 break
             self._fit(number, recipe, epochs)
+            last = recipe
+        if self.ended != "diverged":
+            found = effects.measure(self.job.network, _Trained(self, last), self.job.seed)
+            if found is not None:
+                self.emit(found)
         return self.ended
 
     def _measure_untrained(self, recipe: r.TrainingRecipe) -> None:
@@ -113,6 +119,38 @@ def _steps_at_once(job: r.TrainJob, images: int) -> int:
         return 1
     common = math.gcd(*(steps(recipe, images) for recipe in job.training))
     return max(n for n in range(1, STEPS_ON_GPU + 1) if common % n == 0)
+
+
+class _Trained:
+    """The network after its last fit, for `grader.train.effects`."""
+
+    def __init__(self, trainer: Trainer, recipe: r.TrainingRecipe) -> None:
+        self.model, arrays = trainer.model, trainer.arrays
+        kept = slice(TRIED_ON)
+        self.x = inputs(arrays["x_train"][kept], recipe, self.model.input_shape[1:])
+        labels = arrays["y_train"][kept]
+        self.count = evaluator(self.model, self.x, labels, recipe.loss)
+        self.wanted = targets(labels, recipe.loss, self.model.output_shape[-1])
+        self.criterion = build.loss(recipe.loss)
+        self.size = recipe.batch_size
+
+    def owners(self) -> list[int]:
+        return build.owners(self.model)
+
+    def get(self) -> list[Any]:
+        return list(self.model.get_weights())
+
+    def set(self, weights: Any) -> None:
+        self.model.set_weights(list(weights))
+
+    def correct(self) -> tuple[int, int]:
+        return self.count()[0], len(self.x)
+
+    def loss(self) -> float:
+        starts = range(0, min(len(self.x), TRIED_BATCHES * self.size), self.size)
+        parts = [slice(start, start + self.size) for start in starts]
+        losses = [self.criterion(self.wanted[p], self.model(self.x[p], training=True)) for p in parts]
+        return sum(map(float, losses)) / len(losses)
 
 
 class _Rates(keras.callbacks.Callback):  # type: ignore[misc]

@@ -87,6 +87,22 @@ def test_what_works_is_left_alone(name: str, network: Callable[..., Any]) -> Non
     assert idle(built, analyse(built)) == {}
 
 
+def test_experiments_say_more_than_records(network: Callable[..., Any], run: Callable[..., Any]) -> None:
+    """What all retrained networks agree on: places of layers, and whether anything is dropped."""
+    built = network(CONV, r.Dropout(name="drop", rate=0.5), *END)
+    analysis = analyse(built)
+
+    def found(*effects: r.Effects | None) -> set[str]:
+        runs = [run([9_900]).model_copy(update={"effects": one}) for one in effects]
+        return set(idle(built, analysis, runs))
+
+    still = r.Effects(idle=(1,), random=False, images=2_000)
+    assert found(still) == found(still, still, None) == {"conv", "drop"}
+    assert found(still, r.Effects(idle=(), random=False, images=2_000)) == {"drop"}
+    assert found(still, r.Effects(idle=(1,), random=True, images=2_000)) == {"conv"}
+    assert found() == found(None) == set()
+
+
 def test_a_required_layer_has_to_do_something(subject: Callable[..., Subject]) -> None:
     """The verdict names the layer and the reason; one that works is enough."""
     asked = RequiredLayer(id="x", layer="Dropout")

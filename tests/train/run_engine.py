@@ -20,6 +20,7 @@ class Done:
     weights: list[Any]
     beside: tuple[Any, ...]
     untrained: Any = None
+    effects: Any = None
 
 
 def run(engine: str, job: r.TrainJob, arrays: dict[str, Any], weights: Any = None) -> Done:
@@ -37,4 +38,5 @@ def run(engine: str, job: r.TrainJob, arrays: dict[str, Any], weights: Any = Non
     told = [e for e in events if isinstance(e, r.EpochResult)]
     assert told == first.epochs
     weights = learner.get_weights(0)
-    return Done(first.epochs, first.ended, first.kept, weights, tuple(beside), first.untrained)
+    tried = next((e for e in events if isinstance(e, r.Effects)), None)
+    return Done(first.epochs, first.ended, first.kept, weights, tuple(beside), first.untrained, tried)

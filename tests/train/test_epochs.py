@@ -165,27 +165,69 @@ KNOWING = (
 )
 
 
-@pytest.mark.parametrize("by_keras", [True, False], ids=["keras", "own"])
+def _with_keras(job: r.TrainJob, arrays: dict[str, Any]) -> Done:
+    events: list[Any] = []
+    ended = KerasTrainer(job, arrays, events.append).run()
+    tried = next((event for event in events if isinstance(event, r.Effects)), None)
+    known = next(event for event in events if isinstance(event, r.Untrained))
+    return Done([e for e in events if isinstance(e, r.EpochResult)], ended, None, [], (), known, tried)
+
+
+@pytest.fixture(params=["native", "jax", "keras"])
+def train(request: pytest.FixtureRequest) -> Callable[..., Done]:
+    """Runs a job by one of our own engines, or by Keras's `fit`."""
+    if request.param == "jax":
+        return request.getfixturevalue("on_jax")
+    return _with_keras if request.param == "keras" else partial(run, "native")
+
+
 def test_what_a_network_gets_right_without_learning(
-    by_keras: bool, engine: Callable[..., Done], job: Callable[..., r.TrainJob], arrays: dict[str, Any]
+    train: Callable[..., Done], job: Callable[..., r.TrainJob], arrays: dict[str, Any]
 ) -> None:
     """Zeros predict the first class, before and after averages moved; without averages nothing can move."""
 
     def untrained(layers: tuple[r.Layer, ...]) -> r.Untrained:
-        asked = job({"epochs": 1}, layers=layers)
-        if not by_keras:
-            return engine(asked, arrays).untrained
-        events: list[Any] = []
-        KerasTrainer(asked, arrays, events.append).run()
-        return next(event for event in events if isinstance(event, r.Untrained))
+        return train(job({"epochs": 1}, layers=layers), arrays).untrained
 
     zeros = int((arrays["y_test"] == 0).sum())
     assert untrained(BLIND) == r.Untrained(initial=zeros, settled=zeros, images=200)
     assert untrained(KNOWING).settled is None
-    moved = untrained(
-        (r.Flatten(name="f"), r.Dense(name="d", units=30), r.BatchNormalization(name="n"), *KNOWING[1:])
-    )
+    moved = untrained(LAYERS)
     assert moved.settled not in (None, moved.initial)
+
+
+def _beside(*ends: r.Layer) -> tuple[r.Layer, ...]:
+    """A 1×1 convolution with BatchNormalization and Dropout beside another one, and what becomes of them."""
+    return (
+        r.Conv2D(name="main", filters=3, kernel_size=(5, 5), strides=(2, 2), activation="relu"),
+        r.Conv2D(name="one", filters=3, kernel_size=(1, 1)), r.BatchNormalization(name="norm"),
+        r.Dropout(name="drop", rate=0.2), *ends, r.Flatten(name="flat"),
+        r.Dense(name="scores", units=10, activation="softmax"),
+    )  # fmt: skip
+
+
+TAKEN_AWAY = _beside(
+    r.Merge(name="sum", type="Add", inbound=("main", "drop")),
+    r.Merge(name="same", type="Subtract", inbound=("sum", "drop")),
+)
+ADDED = _beside(r.Merge(name="sum", type="Add", inbound=("main", "drop")))
+WITHOUT_DROPOUT = (
+    *ADDED[:3], r.Merge(name="sum", type="Add", inbound=("main", "norm")), *ADDED[-2:],
+)  # fmt: skip
+
+
+def test_layers_that_do_nothing_are_found_by_experiment(
+    train: Callable[..., Done], job: Callable[..., r.TrainJob], arrays: dict[str, Any]
+) -> None:
+    """A branch that is added and taken away again changes no answer, whatever its weights and masks."""
+
+    def effects(layers: tuple[r.Layer, ...], epochs: int = 8) -> r.Effects | None:
+        return train(job({"epochs": epochs, "learning_rates": (0.01,)}, layers=layers), arrays).effects
+
+    assert effects(TAKEN_AWAY) == r.Effects(idle=(2, 3), random=False, images=IMAGES)
+    assert effects(ADDED) == r.Effects(idle=(), random=True, images=IMAGES)
+    assert effects(WITHOUT_DROPOUT) == r.Effects(idle=(), random=False, images=IMAGES)
+    assert effects((r.Rescaling(name="none", scale=0.0), *ADDED[-2:]), 1) is None
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -20,6 +20,8 @@ from grader.train.native.team import Team, cores
 class Learner:
     """One network, one seed."""
 
+    whole_epochs = False
+
     def __init__(self, job: r.TrainJob, arrays: dict[str, Array]) -> None:
         self.job = job
         # More threads than parts of a batch would only wait.
@@ -73,6 +75,9 @@ class Learner:
 
     def set_weights(self, seed: int, weights: Any) -> None:
         self.network.set_weights(weights)
+
+    def owners(self) -> Sequence[int]:
+        return [variable.layer for variable in self.network.plan.variables]
 
     def get_state(self) -> Any:
         return self.network.get_weights(), self.network.random.bit_generator.state

@@ -29,6 +29,7 @@ class Learner:
         self.seeds = (job.seed, *job.beside)
         self.many = len(self.seeds) > 1
         # On a processor convolutions take four times as long within a loop of XLA's.
+        self.whole_epochs = jax.default_backend() != "cpu"
         self.chunk = 1 if jax.default_backend() == "cpu" else CHUNK
         self.network, _ = logits_of(job.network, job.training[0].loss)
         values = [self._fresh(seed) for seed in self.seeds]
@@ -157,6 +158,9 @@ class Learner:
         for weight, value in zip(self.model.weights, weights, strict=True):
             now = self.values[id(weight)]
             self.values[id(weight)] = now.at[seed].set(value) if self.many else jnp.array(value)
+
+    def owners(self) -> Sequence[int]:
+        return build.owners(self.model)
 
     def get_state(self) -> dict[int, Any]:
         """Copies, because a program takes over the arrays that it is given."""

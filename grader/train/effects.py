@@ -1,0 +1,75 @@
+"""Which layers of a trained network do something, by experiment.
+
+The weights of a layer are changed a lot, and the network counts again: where not one image more or less is
+right, the class scores do not depend on them. Layers that drop at random have no weights; whether any of them
+matters shows when the same batches are gone over twice at a learning rate of 0: where nothing that counts is
+dropped, the loss is the same both times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from grader import records as r
+
+CHANGED_BY = 3.0  # deviations of a layer's own weights
+SAME = 1  # image more or less right, which rounding can make of a tie
+ALIVE = 0.5  # of the images right: of a network that has learned nothing nothing can be said
+SAME_LOSS = 1e-5  # rounding makes 1e-7; the smallest rates that students use, in a trained network, 1e-3
+
+
+class Trained(Protocol):
+    """A trained network on which experiments are made."""
+
+    def owners(self) -> Sequence[int]:
+        """For each of its weights, in Keras's order, the place of the layer that holds it."""
+
+    def get(self) -> list[Any]: ...
+
+    def set(self, weights: Sequence[Any]) -> None: ...
+
+    def correct(self) -> tuple[int, int]:
+        """Images that are right without Dropout, of how many; always the same images."""
+
+    def loss(self) -> float:
+        """The mean loss of some batches, with Dropout, at a learning rate of 0; always the same batches."""
+
+
+def measure(network: r.ModelDescription, trained: Trained, seed: int) -> r.Effects | None:
+    """The layers whose weights change nothing; None where the network has learned too little to tell."""
+    before, images = trained.correct()
+    if before < ALIVE * images:
+        return None
+    weights, random = trained.get(), np.random.default_rng(seed)
+    idle = []
+    for layer, chosen in _multiplying(network, trained.owners()):
+        trained.set([_changed(w, random) if n == chosen else w for n, w in enumerate(weights)])
+        if abs(trained.correct()[0] - before) <= SAME:
+            idle.append(layer)
+    trained.set(weights)
+    drops = _is_random(trained)
+    trained.set(weights)  # whose moving averages have moved
+    return r.Effects(idle=tuple(idle), random=drops, images=images)
+
+
+def _multiplying(network: r.ModelDescription, owners: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The places of layers with weights, and of the weight by which each multiplies what comes in."""
+    for place, layer in enumerate(network.layers):
+        own = [n for n, owner in enumerate(owners) if owner == place]
+        if own:  # a BatchNormalization without a gamma divides by its moving variance, the last one
+            scaled = not isinstance(layer, r.BatchNormalization) or layer.scale
+            yield place, own[0] if scaled else own[-1]
+
+
+def _changed(weight: Any, random: np.random.Generator) -> Any:
+    values = np.asarray(weight, np.float32)
+    spread = max(float(values.std()), 0.1)
+    return np.abs(values + random.normal(0.0, CHANGED_BY * spread, values.shape)).astype(np.float32)
+
+
+def _is_random(trained: Trained) -> bool:
+    one, other = trained.loss(), trained.loss()
+    return abs(one - other) > SAME_LOSS * max(1.0, abs(one))
