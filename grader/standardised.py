@@ -10,7 +10,6 @@ import numpy.typing as npt
 from grader import records as r
 from grader.datasets import Dataset
 
-
 LARGEST = 10.0  # deviations that a pixel's mean lies from 0, where pixels hardly vary
 
 
@@ -44,5 +43,5 @@ def _alike(numbers: npt.NDArray[Any], taken_off: npt.NDArray[Any]) -> bool:
 
     The tolerance does not grow with that number: a large one would leave room for numbers of its own.
     """
-    tolerance = 0.01 + 0.01 * np.minimum(np.abs(taken_off), LARGEST)
+    tolerance = 0.01 + 0.001 * np.minimum(np.abs(taken_off), LARGEST)
     return bool((np.abs(numbers - np.median(numbers)) <= tolerance).all())
