@@ -69,7 +69,8 @@ def check(
 ) -> None:
     """Grade one submission and print its rubric report.
 
-    Exit code 0: passed. 1: graded and not passed. 2: wrong usage or rubric. 3: a person must look.
+    Exit code 0: passed. 1: graded and not passed. 2: wrong usage or rubric. 3: a person must look, or no
+    isolation works where it is required: by --isolation, or by a format that a program reads.
     """
     from grader import pipeline, progress, score
     from grader.grading import prepare
@@ -81,7 +82,7 @@ def check(
     if output is not None:
         asked.append(("json" if as_json or output.suffix == ".json" else "terminal", output))
     context = Context(**vars(_screen()), submission=submission, throwaway=throwaway, environment=os.environ)
-    wanted = _wanted(isolation)
+    wanted = deliver.isolation_for(asked, context, _wanted(isolation))
     with (
         fallback(asked, submission, context),
         progress.watcher(Console(stderr=True), quiet) as watcher,
@@ -146,10 +147,11 @@ def batch(
     from grader.batch import Options
     from grader.engines import Settings
     from grader.report import deliver
+    from grader.report.interface import Context
 
     asked = deliver.wanted(formats or [])
     options = Options(
-        isolated="required" if isolation else "none",
+        isolated=deliver.isolation_for(asked, Context(), _wanted(isolation)),
         structure_only=structure_only,
         fresh=fresh,
         only=tuple(only or ()),
@@ -231,6 +233,24 @@ def doctor(
     _print(shown)
     needed = ("strangers' code", "limits of a box", "retraining", "data")
     raise typer.Exit(3 if any(f.state == "fails" and f.subject in needed for f in findings) else 0)
+
+
+@app.command("pytest", add_help_option=False, context_settings={"ignore_unknown_options": True})
+def pytest_items(
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="pytest's arguments, --grader-rubric RUBRIC and folders of submissions among them."
+        ),
+    ] = None,
+) -> None:
+    """Grade submissions as tests: pytest with grader's plugin, configured by nothing of a submission's.
+
+    `grader pytest --help` is pytest's own help. Exit codes are pytest's; 3: no isolation works.
+    """
+    from grader.commands import with_pytest
+
+    with_pytest.run(sys.argv[sys.argv.index("pytest") + 1 :])
 
 
 @app.command()

@@ -40,9 +40,10 @@ Report = str | bytes
 Files = dict[str, Report]  # by relative path; see `grader.report.deliver` for what a path may be
 OfOne = Callable[[Grade, Context], Report]
 OfClass = Callable[[ClassResults, Context], Report | Files]
-# Who reads it. A gradebook takes no grade that was made without isolation; a container's platform
-# runs every submission in a throw-away container of its own, which the instructor may let count.
-Reader = Literal["person", "gradebook", "container"]
+# Who reads it. Programs take no grade that was made without isolation: a gradebook none at all; a
+# container's platform and a CI job run every submission in a throw-away container of its own, which the
+# instructor may let count. A platform waits for its file also where grading failed; a CI job has failed then.
+Reader = Literal["person", "gradebook", "container", "job"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,14 @@ def plain(text: str) -> str:
     Of control characters the line feed and the tab are left.
     """
     return "".join(c if c in _LINES or unicodedata.category(c) not in _UNSAFE else "�" for c in text)
+
+
+def marked(text: str, mark: str) -> str:
+    """Text of several lines that came from a submission, each line behind a mark of ours.
+
+    A runner of continuous integration takes lines that begin with `::`, or the like, for commands.
+    """
+    return "\n".join(mark + words for words in plain(text).splitlines())
 
 
 def line(text: str, most: int = 200) -> str:
