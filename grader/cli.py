@@ -7,8 +7,9 @@ import os
 import shutil
 import sys
 import tempfile
+import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn, cast
 
 import typer
 from rich.console import Console
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from grader.isolation import Wanted
     from grader.report.interface import Report, Screen
 
+# The base of typer's errors of usage: click's UsageError, or the copy of it that newer versions hold.
+_WRONG_USAGE = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=True,
@@ -292,22 +295,27 @@ def _print(text: Report) -> None:
 
 
 def main() -> None:
-    """Run, and turn the errors of the tree into messages and exit codes."""
+    """Run, and turn every error into a message and an exit code."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
     except InstructorError as error:
         _fail(error, 2)
     except (BrokenError, Unsupported) as error:
         _fail(error, 3)
     except GraderError as error:
         _fail(error, 1)
+    except _WRONG_USAGE as error:
+        usage = error.ctx.get_usage() if error.ctx else ""
+        _fail(InstructorError(error.format_message(), usage), error.exit_code)
+    except Exception:  # a bug of ours is never a verdict, and what it tells may be a student's text
+        _fail(BrokenError(traceback.format_exc(), "This is a fault of grader's: please report it."), 3)
 
 
-def _fail(error: GraderError, code: int) -> None:
-    from grader.report.interface import plain
+def _fail(error: GraderError, code: int) -> NoReturn:
+    from grader.report.interface import marked
 
-    lines = [f"grader: {plain(error.message)}"]
-    lines += [f"    > {plain(error.excerpt)}"] if error.excerpt else []
-    lines += [f"  {plain(error.hint)}"] if error.hint else []
+    lines = [marked(error.message, "grader: ")]
+    lines += [marked(error.excerpt, "    > ")] if error.excerpt else []
+    lines += [marked(error.hint, "  ")] if error.hint else []
     print("\n".join(lines), file=sys.stderr)
     sys.exit(code)

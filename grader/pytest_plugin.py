@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,7 +65,7 @@ def _refuse_configuration(config: pytest.Config, parser: pytest.Parser) -> None:
     Only the command line itself counts: configuration could name itself.
     """
     named = parser.parse_known_args(list(config.invocation_params.args)).inifilename
-    own = named is not None and Path(config.invocation_params.dir, named) == config.inipath
+    own = named is not None and Path(os.path.abspath(named)) == config.inipath
     if not own or not sys.flags.safe_path:
         raise pytest.UsageError(
             "Submissions are not graded by pytest as it was started: their folders may hold configuration "
@@ -114,11 +115,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    state = parent.config.stash.get(_state, None)
-    if state is None:
-        return None
-    # Never a package of pytest's, whose __init__.py it would import.
-    return _cleaned(Class if path in state.classes else pytest.Dir, parent, path)
+    """Never a package of pytest's, whose `__init__.py` it would import."""
+    return _folder(path, parent) if _state in parent.config.stash else None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -135,21 +133,29 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     return pytest_collect_file(module_path, parent)
 
 
+def _folder(path: Path, parent: pytest.Collector) -> Folder | Class:
+    is_class = path in parent.config.stash[_state].classes
+    return _cleaned(Class, parent, path) if is_class else _cleaned(Folder, parent, path)
+
+
 def _cleaned(kind: type[Node], parent: pytest.Collector, path: Path) -> Node:
     """A node whose name and id may be printed, whatever its file is called; no two have the same."""
-    node: Node = kind.from_parent(parent, path=path)
-    name, node_id = _shown(node.name), _shown(node.nodeid)
-    if (name, node_id) == (node.name, node.nodeid):
-        return node
-    cleaned: Node = kind.from_parent(parent, path=path, name=name, nodeid=node_id)
-    return cleaned
+    root = parent.config.rootpath
+    parts = path.relative_to(root).parts if path.is_relative_to(root) else path.parts
+    shown = [_shown(part) for part in parts]
+    known = {} if shown == list(parts) else {"name": shown[-1], "nodeid": "/".join(shown)}
+    node: Node = kind.from_parent(parent, path=path, **known)
+    return node
 
 
 def _shown(name: str) -> str:
-    """The name on one line; where that is another name, with a part of its digest."""
+    """The name on one line, with nothing that parts an id or begins a command of a CI runner.
+
+    Where that is another name, a part of the digest of the first is added.
+    """
     from grader.report.interface import line
 
-    shown = line(name, 1_000)
+    shown = line(name, 1_000).replace("::", ": :").replace("##", "# #")
     if shown == name:
         return name
     return f"{shown} ({hashlib.sha256(name.encode(errors='surrogateescape')).hexdigest()[:8]})"
@@ -190,6 +196,17 @@ class _State:
         self._open.close()
 
 
+class Folder(pytest.Directory):
+    """A folder on the way to what was named, which pytest looks for among all that it holds."""
+
+    def collect(self) -> Iterator[pytest.Collector]:
+        for path in sorted(self.path.iterdir()):
+            if os.path.isdir(path):
+                yield _folder(path, self)
+            elif path.suffix.lower() in SUFFIXES:
+                yield _cleaned(Submission, self, path)
+
+
 class Class(pytest.Directory):
     """A folder of submissions: one file or folder for each."""
 
@@ -197,7 +214,7 @@ class Class(pytest.Directory):
         for path in sorted(self.path.iterdir()):
             if path.name.startswith((".", "__")) or path.name == "conftest.py":
                 continue
-            if path.is_dir() or path.suffix.lower() in SUFFIXES:
+            if os.path.isdir(path) or path.suffix.lower() in SUFFIXES:
                 yield _cleaned(Submission, self, path)
 
 
@@ -241,7 +258,7 @@ class CriterionItem(pytest.Item):
         return marked(str(excinfo.value if known else super().repr_failure(excinfo, style)), "E   ")
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
-        path = Path(_shown(str(self.path)))
+        path = Path(*map(_shown, self.path.parts))
         return path, None, f"{path.name}: {self.name}"
 
 

@@ -30,7 +30,15 @@ def run(arguments: Sequence[str]) -> NoReturn:
         raise InstructorError("the name of this folder cannot be shown", "Start from the folder above.")
     if find_spec("pytest") is None:
         raise InstructorError("pytest is not installed", "pip install pytest pytest-xdist")
-    command = [sys.executable, "-I", "-m", "pytest", *_ours(here), *files(arguments)]
+    command = [
+        sys.executable,
+        "-I",
+        "-m",
+        "pytest",
+        *_ours(here),
+        *_cache(here, arguments),
+        *files(arguments),
+    ]
     os.execve(sys.executable, command, _environment())
 
 
@@ -38,10 +46,16 @@ def files(arguments: Sequence[str]) -> Iterator[str]:
     """The arguments, and no file among them that pytest would take for an option or for more arguments.
 
     A shell puts whatever names there are in place of `*`: what follows `--` is a file, and `@name` never
-    is a file of arguments.
+    is a file of arguments. Raises `InstructorError` for a name that pytest cannot be given.
     """
     only_files = False
     for argument in arguments:
+        # It would be the id of a test in another file, or printed as it is where it cannot be graded.
+        odd = "::" in argument or line(argument, 4_000) != argument
+        if odd and os.path.lexists(argument):
+            raise InstructorError(
+                f"pytest cannot be given the file {line(argument)!r}", "Name its folder instead."
+            )
         if argument == "--" and not only_files:
             only_files = True
         elif argument.startswith("@") or (only_files and argument.startswith("-")):
@@ -52,9 +66,16 @@ def files(arguments: Sequence[str]) -> Iterator[str]:
 
 def _ours(here: Path) -> Iterator[str]:
     """Options that come first, so that an instructor's own `-c` and `--rootdir` count."""
-    yield from ("-c", str(CONFIGURATION), "--rootdir", str(here), "-p", "grader.pytest_plugin")
+    yield from ("-c", str(CONFIGURATION), "--rootdir", str(here), "--confcutdir", str(here))
+    yield from ("-p", "grader.pytest_plugin")
     if find_spec("xdist") is not None:
         yield from ("-p", "xdist.plugin")
+
+
+def _cache(here: Path, arguments: Sequence[str]) -> Iterator[str]:
+    """Where `--lf` looks, for this folder: the user's own place, as the folder may be a student's."""
+    if "no:cacheprovider" in arguments:
+        return
     place = cache.folder(f"pytest-{hashlib.sha256(os.fsencode(here)).hexdigest()[:16]}")
     yield from ("-p", "no:cacheprovider") if place is None else ("-o", f"cache_dir={place}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -68,6 +69,7 @@ class Format:
         return self.one(grade, context if isinstance(context, Context) else Context(**vars(context)))
 
 
+_COMMAND = re.compile(r"^([^\S\n]*)(?=::|##)", re.MULTILINE)
 _LINES = "\n\t"
 _UNSAFE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
@@ -80,11 +82,16 @@ def plain(text: str) -> str:
     return "".join(c if c in _LINES or unicodedata.category(c) not in _UNSAFE else "�" for c in text)
 
 
-def marked(text: str, mark: str) -> str:
-    """Text of several lines that came from a submission, each line behind a mark of ours.
+def inert(log: str) -> str:
+    """A report for a terminal, which may be a log: no line that a CI runner takes for a command.
 
-    A runner of continuous integration takes lines that begin with `::`, or the like, for commands.
+    GitHub's takes lines that begin with `::` or `##[`, Azure's and TeamCity's those with `##`.
     """
+    return _COMMAND.sub(r"\1| ", log)
+
+
+def marked(text: str, mark: str) -> str:
+    """Text of several lines that came from a submission, each line behind a mark of ours."""
     return "\n".join(mark + words for words in plain(text).splitlines())
 
 
