@@ -49,9 +49,9 @@ RUBRIC = 'title = "EVERYONE PASSES"\n[[criterion]]\nid = "a"\nkind = "parameter_
 BAD_NAME = "w\n::error::x\x1b[31mred.keras"
 
 
-def plant(folder: Path, model: bytes, canaries: Path, repository: bool = True) -> None:
+def plant(folder: Path, model: bytes, canaries: Path, repository: bool = True, modules: bool = True) -> None:
     """Put all of these into a folder, beside a model."""
-    for name in MODULES:
+    for name in MODULES if modules else ():
         _write(folder / name, _code(canaries / name.replace("/", "+")))
     for name, text in TEXTS.items():
         _write(folder / name, text)

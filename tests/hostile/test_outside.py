@@ -13,12 +13,13 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from planted import BAD_NAME, MODULES, plant
+from planted import BAD_NAME, plant
 
 from grader import isolation
 
@@ -133,9 +134,27 @@ def test_commands_started_in_a_students_folder(course: Course, honest: dict[str,
         "Assignment 4"
         in json.loads(course.run(course.work, GRADER, "rubric", "show", "assignment4").stdout)["title"]
     )
+    whole = course.run(course.work, GRADER, "check", ".", *STRUCTURE)
+    assert "several files could be the submission" in " ".join(whole.stdout.split())
     named = course.run(course.work, GRADER, "check", *STRUCTURE, BAD_NAME, "gone.keras")
     assert named.returncode == 2
     assert "unexpected extra argument" in named.stderr
+
+
+def test_what_runs_and_trains(
+    course: Course, sides: Callable[..., Path], network_of: Callable[[int], str], tmp_path: Path
+) -> None:
+    """A script in its box among all the modules, and a training process that is started beside them."""
+    (course.work / "work.py").write_text(network_of(3))
+    inside = course.run(course.work, GRADER, "check", ".", *STRUCTURE, "--rubric", str(sides(seconds=60)))
+    assert "STRUCTURE PASSES" in inside.stdout
+    (course.work / "work.py").unlink()
+    (tmp_path / "own.py").write_text(network_of(3))
+    told = (tmp_path / "own.py", "--isolation", "--quiet", "--json", "--rubric", str(sides()))
+    done = course.run(course.work, GRADER, "check", *told)
+    grade = essence(done.stdout)
+    assert grade["runs"][0]["epochs"]
+    assert grade["problem"] is None
 
 
 def test_python_m_grader(course: Course) -> None:
@@ -286,22 +305,22 @@ def test_gradescope(course: Course, honest: dict[str, Any]) -> None:
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     python.chmod(0o755)
-    plant_submission(course, root / "submission")
-    done = course.run(root / "submission", "bash", root / "source" / "run_autograder", AUTOGRADER=str(root))
-    assert done.returncode == 0
-    made = json.loads((root / "results" / "results.json").read_text())
-    assert made["score"] == sum(v["points"] for v in honest["verdicts"] if v["outcome"] == "pass")
-
-
-def plant_submission(course: Course, folder: Path) -> None:
-    """Everything that is no candidate for the submission itself, beside the model."""
-    folder.mkdir()
-    plant(folder, MODEL.read_bytes(), course.canaries)
-    (folder / BAD_NAME).unlink()
-    for name in (*MODULES, "-p evil.keras"):
-        if name not in ("sitecustomize.py",):
-            (folder / name).unlink()
-    (folder / "sitecustomize.py").unlink()
+    made = []
+    for modules in (False, True):  # every module is a candidate for the submission itself
+        submission = root / f"submission-{modules}"
+        submission.mkdir()
+        plant(submission, MODEL.read_bytes(), course.canaries, modules=modules)
+        (submission / BAD_NAME).unlink()
+        (submission / "-p evil.keras").unlink()
+        submission.replace(root / "submission")
+        done = course.run(
+            root / "submission", "bash", root / "source" / "run_autograder", AUTOGRADER=str(root)
+        )
+        assert done.returncode == 0
+        made.append(json.loads((root / "results" / "results.json").read_text()))
+        (root / "submission").replace(submission)
+    assert made[0]["score"] == honest["points"]
+    assert "several files could be the submission" in made[1]["output"]
 
 
 NO_BOX = "import grader.isolation as i; i.wheel = lambda: None; from grader.cli import main; main()"
