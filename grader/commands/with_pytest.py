@@ -20,6 +20,7 @@ from grader import cache
 from grader.errors import InstructorError
 from grader.report.interface import line
 
+MODULE = "grader.commands.with_pytest"
 CONFIGURATION = Path(__file__).with_name("pytest.ini")
 
 
@@ -30,16 +31,8 @@ def run(arguments: Sequence[str]) -> NoReturn:
         raise InstructorError("the name of this folder cannot be shown", "Start from the folder above.")
     if find_spec("pytest") is None:
         raise InstructorError("pytest is not installed", "pip install pytest pytest-xdist")
-    command = [
-        sys.executable,
-        "-I",
-        "-m",
-        "pytest",
-        *_ours(here),
-        *_cache(here, arguments),
-        *files(arguments),
-    ]
-    os.execve(sys.executable, command, _environment())
+    options = (*_ours(here), *_cache(here, arguments), *files(arguments))
+    os.execve(sys.executable, [sys.executable, "-I", "-m", MODULE, *options], _environment())
 
 
 def files(arguments: Sequence[str]) -> Iterator[str]:
@@ -84,3 +77,10 @@ def _environment() -> dict[str, str]:
     """Workers of xdist are started by `python -c`, which without these would import from this folder."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return kept | {"PYTHONSAFEPATH": "1", "PYTHONNOUSERSITE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+
+
+if __name__ == "__main__":  # as `run` starts it; grader has been imported, and has cleared the path
+    import pytest
+
+    sys.argv[0] = "grader pytest"
+    sys.exit(pytest.console_main())

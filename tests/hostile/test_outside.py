@@ -141,20 +141,17 @@ def test_commands_started_in_a_students_folder(course: Course, honest: dict[str,
     assert "unexpected extra argument" in named.stderr
 
 
-def test_what_runs_and_trains(
-    course: Course, sides: Callable[..., Path], network_of: Callable[[int], str], tmp_path: Path
+def test_children_of_grader(
+    course: Course, sides: Callable[..., Path], network_of: Callable[[int], str]
 ) -> None:
-    """A script in its box among all the modules, and a training process that is started beside them."""
+    """A script in its box among all the modules; the boxes, the fork server and the training child of `doctor`."""
     (course.work / "work.py").write_text(network_of(3))
     inside = course.run(course.work, GRADER, "check", ".", *STRUCTURE, "--rubric", str(sides(seconds=60)))
     assert "STRUCTURE PASSES" in inside.stdout
     (course.work / "work.py").unlink()
-    (tmp_path / "own.py").write_text(network_of(3))
-    told = (tmp_path / "own.py", "--isolation", "--quiet", "--json", "--rubric", str(sides()))
-    done = course.run(course.work, GRADER, "check", *told)
-    grade = essence(done.stdout)
-    assert grade["runs"][0]["epochs"]
-    assert grade["problem"] is None
+    found = json.loads(course.run(course.work, GRADER, "doctor", "--json").stdout)
+    states = {finding["subject"]: finding["state"] for finding in found}
+    assert (states["strangers' code"], states["retraining"]) == ("works", "works")
 
 
 def test_python_m_grader(course: Course) -> None:
@@ -164,6 +161,17 @@ def test_python_m_grader(course: Course) -> None:
     (course.klass / "grader").rmdir()
     done = course.run(course.klass, sys.executable, "-m", "grader", "rubric", "validate", "assignment4")
     assert "60,000 training" in done.stdout
+
+
+def test_no_relative_entry_is_on_the_path(course: Course) -> None:
+    """Python looks there for sitecustomize.py before anything else runs: grader's installation leaves none.
+
+    (Where this fails, install grader again by `make`.) What other packages leave goes when grader is loaded.
+    """
+    left = "import os, sys; print([p for p in sys.path if not os.path.isabs(p)])"
+    assert course.run(course.work, sys.executable, "-I", "-c", left).stdout == "[]\n"
+    later = f"import sys; sys.path.append('relative'); import grader; {left}"
+    assert course.run(course.work, sys.executable, "-I", "-c", later).stdout == "[]\n"
 
 
 def test_a_class_and_its_results(course: Course, honest: dict[str, Any]) -> None:
