@@ -1,4 +1,4 @@
-"""The command line: arguments, exit codes, and the only place that prints."""
+"""The command line: arguments, and the only place that prints results."""
 
 from __future__ import annotations
 
@@ -7,24 +7,20 @@ import os
 import shutil
 import sys
 import tempfile
-import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from grader import __version__
-from grader.commands import gradescope, rubric
+from grader.commands import console, gradescope, rubric
 from grader.commands.report import Formats, Throwaway, fallback, of_class, outputs, report
-from grader.errors import BrokenError, GraderError, InstructorError, Unsupported
 
 if TYPE_CHECKING:
     from grader.isolation import Wanted
     from grader.report.interface import Report, Screen
 
-# The base of typer's errors of usage: click's UsageError, or the copy of it that newer versions hold.
-_WRONG_USAGE = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=True,
@@ -296,26 +292,4 @@ def _print(text: Report) -> None:
 
 def main() -> None:
     """Run, and turn every error into a message and an exit code."""
-    try:
-        sys.exit(app(standalone_mode=False))
-    except InstructorError as error:
-        _fail(error, 2)
-    except (BrokenError, Unsupported) as error:
-        _fail(error, 3)
-    except GraderError as error:
-        _fail(error, 1)
-    except _WRONG_USAGE as error:
-        usage = error.ctx.get_usage() if error.ctx else ""
-        _fail(InstructorError(error.format_message(), usage), error.exit_code)
-    except Exception:  # a bug of ours is never a verdict, and what it tells may be a student's text
-        _fail(BrokenError(traceback.format_exc(), "This is a fault of grader's: please report it."), 3)
-
-
-def _fail(error: GraderError, code: int) -> NoReturn:
-    from grader.report.interface import marked
-
-    lines = [marked(error.message, "grader: ")]
-    lines += [marked(error.excerpt, "    > ")] if error.excerpt else []
-    lines += [marked(error.hint, "  ")] if error.hint else []
-    print("\n".join(lines), file=sys.stderr)
-    sys.exit(code)
+    console.run(app)
