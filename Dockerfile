@@ -3,7 +3,7 @@
 FROM python:3.12-slim AS build
 WORKDIR /src
 COPY requirements.lock pyproject.toml README.md ./
-RUN python -m venv /opt/grader \
+RUN python -I -m venv /opt/grader \
     && /opt/grader/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock
 COPY grader grader
 COPY rubrics rubrics

@@ -3,7 +3,7 @@
 set -eu
 lock=$1
 environment=$2
-python3 -m venv "$environment"
+python3 -I -m venv "$environment"
 "$environment/bin/pip" install --no-cache-dir --disable-pip-version-check --require-hashes -r "$lock"
 "$environment/bin/pip" install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation .
 "$environment/bin/grader" --version

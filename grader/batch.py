@@ -204,7 +204,7 @@ class Options:
 def grade_class(found: Found, rubric: LoadedRubric, store: Store, options: Options, display: Display) -> bool:
     """Grade into the store what is not graded there yet; False: ^C came before the end.
 
-    Raises `InstructorError` for what is wrong with the machine, the data or the store.
+    Raises `InstructorError` for what is wrong with the data or the store, `BrokenError` where no box works.
     """
     keeper = Keeper(store)
     told = {"rubric": rubric.digest, "isolated": options.isolated, "engine": options.engine}

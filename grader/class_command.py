@@ -60,6 +60,11 @@ def run(
     rubric = _rubric(job)
     if job.options.engine not in ENGINES:
         raise InstructorError(f"no such engine: {job.options.engine}", f"There are: {', '.join(ENGINES)}.")
+    if job.results.resolve().is_relative_to(job.folder.resolve()):
+        raise InstructorError(
+            f"{job.results} lies among the submissions, where a student may have put results",
+            "Start from the folder above, or name another place with --out.",
+        )
     people = rosters.read(job.roster) if job.roster else ()
     with tempfile.TemporaryDirectory(prefix="grader-") as scratch:
         found = discover(job.folder, Path(scratch), job.assignment)
@@ -138,18 +143,20 @@ def _check_only(job: ClassJob, found: Found) -> None:
     known = [s.student.id for s in found.submissions]
     for student in job.options.only:
         if student not in known:
-            shown = ", ".join(known[:50])
-            raise InstructorError(f"--only {student}: nobody with this id handed in", f"There are: {shown}.")
+            shown = ", ".join(line(name) for name in known[:50])
+            raise InstructorError(
+                f"--only {line(student)}: nobody with this id handed in", f"There are: {shown}."
+            )
 
 
 def _told(found: Found, entries: list[Entry], notes: list[str], most: int) -> str:
     late = sum(s.handed_in.late for s in found.submissions)
-    missing = [s.id for s, handed_in in entries if handed_in is None]
+    missing = [line(s.id) for s, handed_in in entries if handed_in is None]
     count = f"{len(found.submissions)} submissions, read as {found.layout}"
     lines = [f"{count}, {late} late" if late else count]
     if most > _SHOWN or len(found.submissions) <= _SHOWN:
         lines += [
-            f"  {s.student.id}: {line(s.handed_in.path)}{_when(s.handed_in)}" for s in found.submissions
+            f"  {line(s.student.id)}: {line(s.handed_in.path)}{_when(s.handed_in)}" for s in found.submissions
         ]
     lines += [f"  {len(missing)} handed in nothing: {', '.join(missing[:most])}"] * bool(missing)
     lines += [f"  left out: {line(x.path)}: {line(x.reason)}" for x in found.left_out[:most]]

@@ -1,4 +1,4 @@
-"""The command line: arguments, exit codes, and the only place that prints."""
+"""The command line: arguments, and the only place that prints results."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ import typer
 from rich.console import Console
 
 from grader import __version__
-from grader.commands import gradescope, rubric
+from grader.commands import console, gradescope, rubric
 from grader.commands.report import Formats, Throwaway, fallback, of_class, outputs, report
-from grader.errors import BrokenError, GraderError, InstructorError, Unsupported
 
 if TYPE_CHECKING:
     from grader.isolation import Wanted
@@ -69,7 +68,8 @@ def check(
 ) -> None:
     """Grade one submission and print its rubric report.
 
-    Exit code 0: passed. 1: graded and not passed. 2: wrong usage or rubric. 3: a person must look.
+    Exit code 0: passed. 1: graded and not passed. 2: wrong usage or rubric. 3: a person must look, or no
+    isolation works where it is required: by --isolation, or by a format that a program reads.
     """
     from grader import pipeline, progress, score
     from grader.grading import prepare
@@ -81,7 +81,7 @@ def check(
     if output is not None:
         asked.append(("json" if as_json or output.suffix == ".json" else "terminal", output))
     context = Context(**vars(_screen()), submission=submission, throwaway=throwaway, environment=os.environ)
-    wanted = _wanted(isolation)
+    wanted = deliver.isolation_for(asked, context, _wanted(isolation))
     with (
         fallback(asked, submission, context),
         progress.watcher(Console(stderr=True), quiet) as watcher,
@@ -146,10 +146,11 @@ def batch(
     from grader.batch import Options
     from grader.engines import Settings
     from grader.report import deliver
+    from grader.report.interface import Context
 
     asked = deliver.wanted(formats or [])
     options = Options(
-        isolated="required" if isolation else "none",
+        isolated=deliver.isolation_for(asked, Context(), _wanted(isolation)),
         structure_only=structure_only,
         fresh=fresh,
         only=tuple(only or ()),
@@ -250,6 +251,24 @@ def doctor(
     raise typer.Exit(3 if any(f.state == "fails" and f.subject in needed for f in findings) else 0)
 
 
+@app.command("pytest", add_help_option=False, context_settings={"ignore_unknown_options": True})
+def pytest_items(
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="pytest's arguments, --grader-rubric RUBRIC and folders of submissions among them."
+        ),
+    ] = None,
+) -> None:
+    """Grade submissions as tests: pytest with grader's plugin, configured by nothing of a submission's.
+
+    `grader pytest --help` is pytest's own help. Exit codes are pytest's; 3: no isolation works.
+    """
+    from grader.commands import with_pytest
+
+    with_pytest.run(sys.argv[sys.argv.index("pytest") + 1 :])
+
+
 @app.command()
 def schema(
     of_class: Annotated[bool, typer.Option("--class", help="Of a class instead of one submission.")] = False,
@@ -289,22 +308,5 @@ def _print(text: Report) -> None:
 
 
 def main() -> None:
-    """Run, and turn the errors of the tree into messages and exit codes."""
-    try:
-        app()
-    except InstructorError as error:
-        _fail(error, 2)
-    except (BrokenError, Unsupported) as error:
-        _fail(error, 3)
-    except GraderError as error:
-        _fail(error, 1)
-
-
-def _fail(error: GraderError, code: int) -> None:
-    from grader.report.interface import plain
-
-    lines = [f"grader: {plain(error.message)}"]
-    lines += [f"    > {plain(error.excerpt)}"] if error.excerpt else []
-    lines += [f"  {plain(error.hint)}"] if error.hint else []
-    print("\n".join(lines), file=sys.stderr)
-    sys.exit(code)
+    """Run, and turn every error into a message and an exit code."""
+    console.run(app)

@@ -69,8 +69,8 @@ def prepare(
 ) -> Iterator[Grading]:
     """What one or ``many`` submissions need; many get a fork server where there can be one.
 
-    Raises `InstructorError` for what is wrong with the rubric's data or this machine, before any
-    grading.
+    Raises `InstructorError` for what is wrong with the rubric's data, and `BrokenError` where a box is
+    required and none works, before any grading.
     """
     box = isolation.choose(isolated)
     dataset = datasets.load(loaded.dataset)

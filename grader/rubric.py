@@ -1,13 +1,15 @@
 """TOML -> `Rubric`: the whole of what an instructor decides, as data.
 
-Every error names the file, the key, and what is allowed there. Rubrics that ship with grader are
-found by name (`assignment4`); anything else is a path.
+Every error names the file, the key, and what is allowed there. What has a separator in it or ends in
+`.toml` is a path; anything else is the name of a rubric that ships with grader (`assignment4`), whatever
+file of that name a submission has put into the current folder.
 """
 
 from __future__ import annotations
 
 import difflib
 import hashlib
+import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -137,16 +139,16 @@ def shipped() -> list[Path]:
 
 def load(name: str) -> LoadedRubric:
     """A path, or the name of a rubric that ships with grader. Raises `InstructorError`."""
-    path = Path(name)
-    if not path.is_file() and path.suffix != ".toml":
-        path = SHIPPED / f"{name}.toml"
+    path = Path(name) if _is_path(name) else SHIPPED / f"{name}.toml"
     try:
         raw = path.read_bytes()
         data = tomllib.loads(raw.decode("utf-8"))
         repr(data)  # what cannot be shown, a number of 5,000 digits, cannot be a setting
     except OSError:
         known = ", ".join(p.stem for p in shipped())
-        raise InstructorError(f"{name}: no such rubric", f"Give a path, or one of: {known}.") from None
+        raise InstructorError(
+            f"{name}: no such rubric", f"Give a path (./ in front makes it one), or one of: {known}."
+        ) from None
     except (ValueError, RecursionError) as error:
         raise InstructorError(
             f"{path}: not valid TOML: {error}", "See https://toml.io; strings need quotes."
@@ -156,6 +158,10 @@ def load(name: str) -> LoadedRubric:
     except ValidationError as error:
         raise InstructorError(_explain(path, error, data), "See `grader rubric schema`.") from None
     return LoadedRubric(rubric=rubric, path=str(path), digest=hashlib.sha256(raw).hexdigest())
+
+
+def _is_path(name: str) -> bool:
+    return name.endswith(".toml") or any(mark in name for mark in (os.sep, os.altsep) if mark)
 
 
 # --- error messages -----------------------------------------------------------------------------

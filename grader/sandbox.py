@@ -20,6 +20,7 @@ from typing import IO, Literal, Protocol, cast
 
 from grader import tree
 
+NEUTRAL = Path("/")  # where a child stands that needs no folder: nothing lies there that configures anything
 _CHUNK = 1 << 16
 _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # by itself, or as a box reports it
 _LOOK_EVERY = 0.1  # seconds between two looks at memory and processes
@@ -80,11 +81,14 @@ class Spawned:
         self,
         command: Sequence[str],
         environment: Mapping[str, str],
-        cwd: Path | None = None,
+        cwd: Path = NEUTRAL,
         descriptors: Sequence[int] = (),
         stop: Sequence[str] = (),
     ) -> None:
-        """``stop`` is a command that ends what killing the process group would leave running."""
+        """``cwd`` is never a submission's: Numba and others read their settings from where they are started.
+
+        ``stop`` is a command that ends what killing the process group would leave running.
+        """
         self._stop = stop
         self._process = subprocess.Popen(
             command,
@@ -113,7 +117,7 @@ class Spawned:
     def kill(self) -> int:
         if self._stop:
             with suppress(OSError, subprocess.TimeoutExpired):
-                subprocess.run(self._stop, capture_output=True, timeout=30, check=False)
+                subprocess.run(self._stop, capture_output=True, timeout=30, check=False, cwd=NEUTRAL)
         # What has left the group first, while it can still be found below its root.
         for process in reversed(list(tree.descendants(self._process.pid))):
             with suppress(ProcessLookupError, PermissionError):

@@ -43,9 +43,9 @@ def test_the_action_names_what_exists() -> None:
 
 def test_the_grading_step_runs(tmp_path: Path) -> None:
     """As a runner starts it: annotations are printed, the summary and the outputs are there."""
-    place = tmp_path / "grader" / "bin" / "grader"
+    place = tmp_path / "grader" / "bin" / "python"
     place.parent.mkdir(parents=True)
-    place.write_text(f'#!/bin/sh\nexec {sys.executable} -m grader "$@"\n')
+    place.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     place.chmod(0o755)
     summary, output = tmp_path / "summary.md", tmp_path / "output"
     output.write_text("before=1\n")
@@ -61,6 +61,10 @@ def test_the_grading_step_runs(tmp_path: Path) -> None:
         ["bash", "-eo", "pipefail", "-c", ACTION["runs"]["steps"][-1]["run"]],
         env=os.environ | environment, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
+    if done.returncode == 3:  # no box on this machine: nothing was run, and nothing is told
+        assert "no isolation works on this machine" in done.stderr
+        assert (output.read_text(), summary.exists()) == ("before=1\n", False)
+        return
     assert done.returncode == 0, done.stderr
     assert all(line.startswith("::notice title=validation accuracy") for line in done.stdout.splitlines())
     assert summary.read_text().startswith("# 8-saved-keras")

@@ -172,7 +172,8 @@ def test_a_dry_run_and_a_roster(place: Path, first: subprocess.CompletedProcess[
         (("--only", "nobody"), "--only nobody: nobody with this id"),
         (("--attempts", "50"), "50 attempts need as many seeds"),
         (("--roster", "none.csv"), "the roster none.csv cannot be read"),
-        (("--out", "class/anna.py"), "class/anna.py cannot be written"),
+        (("--out", "roster.csv"), "roster.csv cannot be written"),
+        (("--out", "class/kept"), "class/kept lies among the submissions"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_done(

@@ -94,6 +94,19 @@ def test_a_missing_file(cli: Cli) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_bug_is_no_verdict() -> None:
+    """Exit code 3, and nothing that the error says is obeyed by a terminal or a CI runner."""
+    source = (
+        "import sys, grader.rubric\nfrom grader.cli import main\n"
+        "def fails(): raise ValueError('\\x1b[31m\\n::add-mask::x')\n"
+        "grader.rubric.shipped, sys.argv = fails, ['grader', 'rubric', 'show']\nmain()"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", source], capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "grader: ::add-mask::x\n  This is a fault of grader's" in done.stderr
+    assert "\x1b" not in done.stderr
+
+
 def test_an_empty_notebook(cli: Cli, tmp_path: Path) -> None:
     """Exit code 1: a student's mistake, told as one."""
     done = cli("check", _notebook(tmp_path / "empty.ipynb"), "--no-retrain")
@@ -254,7 +267,7 @@ def test_ones_own_work_without_isolation_is_marked(cli: Cli) -> None:
 def test_isolation_that_works_is_told(cli: Cli) -> None:
     """With isolation required: a grade made in a box, or no grade and the reasons."""
     done = cli("check", str(ROOT / "submissions" / "8-saved-keras"), "--no-retrain", "--isolation", "--json")
-    if done.returncode == 2:
+    if done.returncode == 3:
         assert "no isolation works on this machine" in done.stderr
         return
     assert json.loads(done.stdout)["provenance"]["isolated"] is True

@@ -54,8 +54,10 @@ def course(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(course: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-p", "no:randomly", "--rootdir", ".", *arguments]
+def run(
+    course: Path, *arguments: str, start: tuple[str, ...] = ("grader", "pytest")
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", "-m", *start, *arguments]
     done = subprocess.run(command, cwd=course, capture_output=True, text=True, timeout=500, check=False)
     assert not (course / "trapped").exists(), "a student's file was imported"
     return done
@@ -109,5 +111,5 @@ def test_nothing_changes_without_the_option(course: Path) -> None:
         "    assert ours == {'grader.pytest_plugin'}\n"
         "    assert not {'pydantic', 'tensorflow', 'rich'} & set(sys.modules)\n"
     )
-    done = run(course, "-q", "-p", "no:hypothesispytest")
+    done = run(course, "-q", "-p", "no:hypothesispytest", "-p", "no:randomly", start=("pytest",))
     assert "1 passed" in done.stdout, done.stdout

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -120,7 +119,7 @@ def fallback(formats: list[tuple[str, Path | None]], submission: Path, context: 
         broken = _broken(submission, error)
         trusted = replace(context, throwaway=True)  # it tells no result
         for name, path in formats:
-            if path is not None and deliver.known(name).reader != "gradebook":
+            if path is not None and deliver.known(name).reader == "container":
                 with contextlib.suppress(GraderError, OSError):
                     made = deliver.of_one(broken, name, trusted)
                     deliver.write(made, path, deliver.known(name).appended)
@@ -159,8 +158,6 @@ def outputs(grade: Grade, formats: list[tuple[str, Path | None]], context: Conte
     """Write what has a path, then print what has none; the report for people if nothing else is printed."""
     from grader.report import deliver
 
-    if any(name == "classroom50" for name, _ in formats):
-        context = replace(context, environment={**context.environment, **_commit(context.submission)})
     made = [(name, path, deliver.of_one(grade, name, context)) for name, path in formats]
     for name, path, text in made:
         if path is not None:
@@ -194,16 +191,3 @@ def of_class(path: Path, formats: list[tuple[str, Path | None]], screen: Screen,
             raise InstructorError(f"{name} makes several files", f"Name a folder: -f {name}=FOLDER/.")
         else:
             show(made)
-
-
-def _commit(submission: Path | None) -> dict[str, str]:
-    """When the checked out commit was made, where the environment does not tell."""
-    if submission is None or os.environ.get("COMMIT_DATETIME"):
-        return {}
-    folder = submission if submission.is_dir() else submission.parent
-    command = ["git", "-C", str(folder), "show", "-s", "--format=%cI", "HEAD"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return {}
-    return {"COMMIT_DATETIME": done.stdout.strip()}

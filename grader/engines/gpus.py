@@ -11,6 +11,8 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from grader.sandbox import NEUTRAL
+
 
 @dataclass(frozen=True)
 class Gpu:
@@ -55,7 +57,7 @@ def _ask(query: str) -> Iterator[list[str]]:
     try:
         told = subprocess.run(
             [program, query, "--format=csv,noheader,nounits"],
-            capture_output=True, text=True, timeout=30, check=True,
+            capture_output=True, text=True, timeout=30, check=True, cwd=NEUTRAL,
         ).stdout  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return

@@ -17,7 +17,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, nullcontext
+from contextlib import chdir, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from grader.errors import BrokenError, InstructorError
 from grader.progress import Quiet
 from grader.records import DatasetSpec, TrainJob
 from grader.retraining import Runs, Training, Watcher
+from grader.sandbox import NEUTRAL
 
 CPUS = 1  # for one attempt on a machine without GPUs
 GPU_SHARE = 0.25  # of a GPU for one attempt, unless --jobs says how many share the cluster's GPUs
@@ -104,7 +105,8 @@ def _connected(address: str) -> Any:
     try:
         _answers(address)
         before = signal.getsignal(signal.SIGTERM)
-        ray.init(address=address or "auto", log_to_driver=False, logging_level=logging.ERROR)
+        with chdir(NEUTRAL):  # Ray puts the folder that it is started in on the path of every worker
+            ray.init(address=address or "auto", log_to_driver=False, logging_level=logging.ERROR)
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before)  # Ray sets its own, which would leave no table
     except Exception as error:  # of many kinds

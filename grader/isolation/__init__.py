@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from grader import __version__
-from grader.errors import InstructorError
+from grader.errors import BrokenError
 from grader.isolation.bubblewrap import Bubblewrap, wheel
 from grader.isolation.container import Container
 from grader.isolation.interface import Isolation, Places, Task
@@ -47,7 +47,7 @@ class Tried:
 
 
 def choose(wanted: Wanted) -> Isolation:
-    """The best box there is. Raises `InstructorError` where one is required and none works."""
+    """The best box there is. Raises `BrokenError` where one is required and none works."""
     if wanted == "none":
         return Plain()
     attempts = []
@@ -58,7 +58,7 @@ def choose(wanted: Wanted) -> Isolation:
     if wanted == "preferred":
         return Plain()
     reasons = "\n".join(f"  {a.isolation.kind}: {a.reason}" for a in attempts)
-    raise InstructorError(
+    raise BrokenError(
         f"no isolation works on this machine, and without it only your own code should run:\n{reasons}",
         next((a.remedy for a in attempts if a.remedy), "Run `grader doctor`."),
     )

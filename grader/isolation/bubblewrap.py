@@ -28,7 +28,7 @@ from grader.isolation.interface import (
     box_environment,
     stranger,
 )
-from grader.sandbox import Child, Spawned
+from grader.sandbox import NEUTRAL, Child, Spawned
 
 
 def wheel() -> str | None:
@@ -120,7 +120,9 @@ def _capabilities(*names: str) -> Iterator[str]:
 
 @cache
 def _options(program: str) -> str:
-    done = subprocess.run([program, "--help"], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(
+        [program, "--help"], capture_output=True, text=True, timeout=30, check=False, cwd=NEUTRAL
+    )
     return done.stdout + done.stderr
 
 

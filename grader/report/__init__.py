@@ -36,11 +36,11 @@ FORMATS: dict[str, Format] = {
     "csv": Format(".csv", many=table.render_csv),
     "jsonl": Format(".jsonl", many=table.render_jsonl),
     "parquet": Format(".parquet", many=table.render_parquet),
-    "junit": Format(".xml", one=junit.render, many=junit.render_class),
+    "junit": Format(".xml", one=junit.render, many=junit.render_class, reader="container"),
     # for continuous integration
     "github": Format(".txt", one=github.render),
-    "github-summary": Format(".md", one=github.summary, appended=True),
-    "github-output": Format(".txt", one=github.outputs, appended=True),
+    "github-summary": Format(".md", one=github.summary, reader="job", appended=True),
+    "github-output": Format(".txt", one=github.outputs, reader="job", appended=True),
     # for learning platforms
     "gradescope": Format(".json", one=gradescope.render, reader="container"),
     "prairielearn": Format(".json", one=prairielearn.render, reader="container"),

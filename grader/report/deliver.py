@@ -10,11 +10,17 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from grader.errors import InstructorError
 from grader.records import ClassResults, Entry, Grade
 from grader.report import FORMATS
-from grader.report.interface import Context, Files, Format, Report
+from grader.report.interface import Context, Files, Format, Report, line
+
+if TYPE_CHECKING:
+    from grader.isolation import Wanted
+
+Asked = list[tuple[str, Path | None]]  # formats, each with the file that it is written to
 
 
 def known(name: str) -> Format:
@@ -24,7 +30,7 @@ def known(name: str) -> Format:
     return FORMATS[name]
 
 
-def wanted(options: list[str]) -> list[tuple[str, Path | None]]:
+def wanted(options: list[str]) -> Asked:
     """`-f NAME` or `-f NAME=PATH`, several times. Raises `InstructorError`."""
     split = [option.partition("=") for option in options]
     for name, _, _ in split:
@@ -60,20 +66,40 @@ def of_one(grade: Grade, name: str, context: Context) -> Report:
 
 
 def permit(grade: Grade, name: str, context: Context) -> None:
-    """Raises `InstructorError` for a gradebook's format of a grade made without isolation."""
+    """Raises `InstructorError` for a program's format of a grade made without isolation."""
+    if not grade.provenance.isolated and _boxed_only(name, context):
+        raise InstructorError(
+            f"{line(grade.submission)}: graded without isolation, so it is not written for {name}",
+            f"Grade it again with --isolation (see `grader doctor`).{_container(name)}",
+        )
+
+
+def isolation_for(formats: Asked, context: Context, wanted: Wanted) -> Wanted:
+    """The isolation to grade with: a format that a program reads needs a box before anything runs.
+
+    Code that runs without a box could write what the program reads by itself. Raises `InstructorError`
+    where isolation was declined.
+    """
+    boxed = [name for name, _ in formats if _boxed_only(name, context)]
+    if boxed and wanted == "none":
+        raise InstructorError(
+            f"{boxed[0]} is not written of what is graded without isolation",
+            f"Leave out --no-isolation (see `grader doctor`).{_container(boxed[0])}",
+        )
+    return "required" if boxed else wanted
+
+
+def _boxed_only(name: str, context: Context) -> bool:
     reader = known(name).reader
-    trusted = reader == "container" and context.throwaway
-    if reader == "person" or grade.provenance.isolated or trusted:
-        return
-    more = (
+    return reader == "gradebook" or (reader != "person" and not context.throwaway)
+
+
+def _container(name: str) -> str:
+    if known(name).reader == "gradebook":
+        return ""
+    return (
         " On a platform that runs each submission in a container of its own, --throwaway-container "
         "lets that container count."
-        if reader == "container"
-        else ""
-    )
-    raise InstructorError(
-        f"{grade.submission}: graded without isolation, so it is not written for {name}",
-        f"Grade it again with --isolation (see `grader doctor`).{more}",
     )
 
 

@@ -10,7 +10,7 @@ from tabulate import tabulate
 from grader import shapes
 from grader.errors import StudentError
 from grader.records import DescribedModel, Description, TrainingRecipe
-from grader.report.interface import Screen, plain
+from grader.report.interface import Screen, inert, line
 
 
 def as_dict(description: Description, graded: Sequence[DescribedModel]) -> dict[str, Any]:
@@ -65,15 +65,15 @@ def _recipe(fits: Sequence[TrainingRecipe]) -> dict[str, Any]:
 def as_text(shown: dict[str, Any], screen: Screen) -> str:
     parts = [_table(model) for model in shown["models"]]
     notes = [
-        f"  {'cell ' + str(n['cell']) + ': ' if n['cell'] else ''}{plain(n['message'])}"
+        f"  {'cell ' + str(n['cell']) + ': ' if n['cell'] else ''}{line(n['message'], 2_000)}"
         for n in shown["notes"]
     ]
-    return "\n\n".join([*parts, "\n".join(["Notes:", *notes])] if notes else parts)
+    return inert("\n\n".join([*parts, "\n".join(["Notes:", *notes])] if notes else parts))
 
 
 def _table(model: dict[str, Any]) -> str:
     rows = [
-        (plain(x["name"]), x.get("class_name", x["type"]), _shape(x["output_shape"]),
+        (line(x["name"]), line(x.get("class_name", x["type"])), _shape(x["output_shape"]),
          "?" if x["parameters"] is None else f"{x['parameters']:,}",
          x["receptive_field"][0] if x["receptive_field"] else "?")
         for x in model["layers"]
@@ -92,11 +92,12 @@ def _table(model: dict[str, Any]) -> str:
     )
     recipe = model["recipe"]
     trained = (
-        f"{recipe['optimizer']['type']}, {recipe['loss']['name']}, batch size {recipe['batch_size']}, "
-        f"{recipe['epochs']} epochs, learning rate {recipe['learning_rates'][0]:g} to "
-        f"{recipe['learning_rates'][-1]:g}" if recipe else "no fit"
+        f"{line(recipe['optimizer']['type'])}, {line(recipe['loss']['name'])}, "
+        f"batch size {recipe['batch_size']}, {recipe['epochs']} epochs, "
+        f"learning rate {recipe['learning_rates'][0]:g} to {recipe['learning_rates'][-1]:g}"
+        if recipe else "no fit"
     )  # fmt: skip
-    return f"{plain(model['name'])}{graded}: {total}\n{table}\n{trained}"
+    return f"{line(model['name'])}{graded}: {total}\n{table}\n{trained}"
 
 
 def _shape(shape: Sequence[int] | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -40,9 +41,10 @@ Report = str | bytes
 Files = dict[str, Report]  # by relative path; see `grader.report.deliver` for what a path may be
 OfOne = Callable[[Grade, Context], Report]
 OfClass = Callable[[ClassResults, Context], Report | Files]
-# Who reads it. A gradebook takes no grade that was made without isolation; a container's platform
-# runs every submission in a throw-away container of its own, which the instructor may let count.
-Reader = Literal["person", "gradebook", "container"]
+# Who reads it. Programs take no grade that was made without isolation: a gradebook none at all; a
+# container's platform and a CI job run every submission in a throw-away container of its own, which the
+# instructor may let count. A platform waits for its file also where grading failed; a CI job has failed then.
+Reader = Literal["person", "gradebook", "container", "job"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Format:
         return self.one(grade, context if isinstance(context, Context) else Context(**vars(context)))
 
 
+_COMMAND = re.compile(r"^([^\S\n]*)(?=::|##)", re.MULTILINE)
 _LINES = "\n\t"
 _UNSAFE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
@@ -77,6 +80,19 @@ def plain(text: str) -> str:
     Of control characters the line feed and the tab are left.
     """
     return "".join(c if c in _LINES or unicodedata.category(c) not in _UNSAFE else "�" for c in text)
+
+
+def inert(log: str) -> str:
+    """A report for a terminal, which may be a log: no line that a CI runner takes for a command.
+
+    GitHub's takes lines that begin with `::` or `##[`, Azure's and TeamCity's those with `##`.
+    """
+    return _COMMAND.sub(r"\1| ", log)
+
+
+def marked(text: str, mark: str) -> str:
+    """Text of several lines that came from a submission, each line behind a mark of ours."""
+    return "\n".join(mark + words for words in plain(text).splitlines())
 
 
 def line(text: str, most: int = 200) -> str:

@@ -82,6 +82,7 @@ def _result(grade: r.Grade | None) -> dict[str, Any]:
         "max_points": words.points(grade.max_points) if grade else None,
         "needs_review": int(grade.needs_review) if grade else None,
         "problem": grade.problem.kind if grade and grade.problem else None,
+        "isolated": int(grade.provenance.isolated) if grade else None,
     }
 
 
@@ -156,7 +157,7 @@ def _sample() -> r.ClassResults:
 
 
 _COUNTS = ("late", "needs_review", "total_parameters", "trainable_parameters", "layers", "attempts",
-           "best_correct", "images", "required", "hidden")  # fmt: skip
+           "best_correct", "images", "required", "hidden", "isolated")  # fmt: skip
 
 
 def _arrow_type(arrow: Any, name: str) -> Any:

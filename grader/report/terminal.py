@@ -9,7 +9,7 @@ from tabulate import tabulate
 
 from grader import records as r
 from grader.report import words
-from grader.report.interface import Screen, line, plain
+from grader.report.interface import Screen, inert, line, plain
 from grader.report.view import View, for_student
 
 _COLOUR = {"pass": "32", "fail": "31", "borderline": "33", "not_reached": "33", "broken": "35"}
@@ -30,7 +30,7 @@ def render(grade: r.Grade, screen: Screen) -> str:
         _notes(grade, screen),
         _provenance(grade, screen),
     ]
-    return "\n\n".join(part for part in parts if part)
+    return inert("\n\n".join(part for part in parts if part))
 
 
 def paint(text: str, code: str, screen: Screen) -> str:
@@ -157,7 +157,7 @@ def _model(grade: r.Grade) -> str:
     if model is None or model.total_parameters is None:
         return ""
     return (
-        f"Model {plain(model.name)!r}: {model.total_parameters:,} parameters, "
+        f"Model {line(model.name)!r}: {model.total_parameters:,} parameters, "
         f"{model.trainable_parameters:,} of them trainable, {len(model.layers)} layers\n"
         f"Recipe ({words.RECIPE[model.recipe_source]}): {words.recipe(model)}"
     )

@@ -15,7 +15,7 @@ from attacks import HONEST, SAY, Attack, Grade, Outcome, ask, assert_only, boxes
 from grader import datasets, isolation, pipeline, rubric
 from grader import records as r
 from grader.asking import Asker
-from grader.errors import InstructorError
+from grader.errors import BrokenError
 from grader.grading import prepare
 from grader.progress import Quiet
 
@@ -24,7 +24,7 @@ from grader.progress import Quiet
 def box() -> isolation.Isolation:
     try:
         return isolation.choose("required")
-    except InstructorError as error:
+    except BrokenError as error:
         pytest.skip(str(error))
 
 

@@ -262,6 +262,19 @@ def test_classroom50_needs_its_runner(make: Make) -> None:
         FORMATS["classroom50"](make(), Context())
 
 
+def test_classroom50_knows_the_commit_by_the_push(make: Make, tmp_path: Path) -> None:
+    """The time of the commit that is graded, from GitHub's own event; of another commit it is not taken."""
+    event = {"ref": "x", "head_commit": {"id": "abc", "timestamp": "2026-11-02T10:30:00+01:00", "more": {}}}
+    (tmp_path / "event.json").write_text(json.dumps(event))
+    runner = {k: v for k, v in RUNNER.items() if k != "COMMIT_DATETIME"}
+    runner |= {"GITHUB_EVENT_PATH": str(tmp_path / "event.json"), "GITHUB_SHA": "abc"}
+    made = json.loads(FORMATS["classroom50"](make(), Context(environment=runner)))
+    assert made["datetime"] == "2026-11-02T09:30:00Z"
+    for wrong in ({"GITHUB_SHA": "abd"}, {"GITHUB_EVENT_PATH": str(tmp_path)}, {"GITHUB_EVENT_PATH": ""}):
+        with pytest.raises(InstructorError, match="lacks COMMIT_DATETIME,"):
+            FORMATS["classroom50"](make(), Context(environment=runner | wrong))
+
+
 def test_github_classroom_always_has_scores_and_lines(full: r.Grade) -> None:
     """A missing score was shown as NaN, a missing line broke the reporter."""
     made = decoded("github-classroom", full.model_copy(update={"problem": None}))
@@ -326,6 +339,7 @@ def test_several_formats_at_once(tmp_path: Path) -> None:
     )
     assert refused.returncode == 2
     assert "graded without isolation" in refused.stderr
+    assert not (tmp_path / "x.json").exists()
     unknown = cli("check", "work.ipynb", "-f", "pdf", folder=tmp_path)
     assert unknown.returncode == 2
     assert "'pdf' is no report format" in unknown.stderr

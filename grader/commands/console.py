@@ -1,0 +1,41 @@
+"""How a command ends: every error becomes a message on standard error, and an exit code."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import NoReturn, cast
+
+import typer
+
+from grader.errors import BrokenError, GraderError, InstructorError, Unsupported
+
+# The base of typer's errors of usage: click's UsageError, or the copy of it that newer versions hold.
+_WRONG_USAGE = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
+
+
+def run(app: typer.Typer) -> NoReturn:
+    """Run the command that the arguments name, and end this process."""
+    try:
+        sys.exit(app(standalone_mode=False))
+    except InstructorError as error:
+        _fail(error, 2)
+    except (BrokenError, Unsupported) as error:
+        _fail(error, 3)
+    except GraderError as error:
+        _fail(error, 1)
+    except _WRONG_USAGE as error:
+        usage = error.ctx.get_usage() if error.ctx else ""
+        _fail(InstructorError(error.format_message(), usage), error.exit_code)
+    except Exception:  # a bug of ours is never a verdict, and what it tells may be a student's text
+        _fail(BrokenError(traceback.format_exc(), "This is a fault of grader's: please report it."), 3)
+
+
+def _fail(error: GraderError, code: int) -> NoReturn:
+    from grader.report.interface import inert, marked
+
+    lines = [marked(error.message, "grader: ")]
+    lines += [marked(error.excerpt, "    > ")] if error.excerpt else []
+    lines += [inert(marked(error.hint, "  "))] if error.hint else []
+    print("\n".join(lines), file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,86 @@
+"""`grader pytest`: pytest, started so that nothing of a submission's configures it.
+
+pytest looks for its configuration in the folders that are named and above them, and obeys it before any
+plugin is loaded: it imports what `-p`, `filterwarnings` and `pythonpath` there say. So pytest itself is
+started by grader: in an isolated interpreter, with a configuration of grader's own, and with no plugins but
+grader's and xdist.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NoReturn
+
+from grader import cache
+from grader.errors import InstructorError
+from grader.report.interface import line
+
+MODULE = "grader.commands.with_pytest"
+CONFIGURATION = Path(__file__).with_name("pytest.ini")
+
+
+def run(arguments: Sequence[str]) -> NoReturn:
+    """Become pytest with these arguments. Raises `InstructorError` where it cannot be started."""
+    here = Path.cwd()
+    if line(str(here), 4_000) != str(here):  # pytest prints where it was started
+        raise InstructorError("the name of this folder cannot be shown", "Start from the folder above.")
+    if find_spec("pytest") is None:
+        raise InstructorError("pytest is not installed", "pip install pytest pytest-xdist")
+    options = (*_ours(here), *_cache(here, arguments), *files(arguments))
+    os.execve(sys.executable, [sys.executable, "-I", "-m", MODULE, *options], _environment())
+
+
+def files(arguments: Sequence[str]) -> Iterator[str]:
+    """The arguments, and no file among them that pytest would take for an option or for more arguments.
+
+    A shell puts whatever names there are in place of `*`: what follows `--` is a file, and `@name` never
+    is a file of arguments. Raises `InstructorError` for a name that pytest cannot be given.
+    """
+    only_files = False
+    for argument in arguments:
+        # It would be the id of a test in another file, or printed as it is where it cannot be graded.
+        odd = "::" in argument or line(argument, 4_000) != argument
+        if odd and os.path.lexists(argument):
+            raise InstructorError(
+                f"pytest cannot be given the file {line(argument)!r}", "Name its folder instead."
+            )
+        if argument == "--" and not only_files:
+            only_files = True
+        elif argument.startswith("@") or (only_files and argument.startswith("-")):
+            yield f"./{argument}"
+        else:
+            yield argument
+
+
+def _ours(here: Path) -> Iterator[str]:
+    """Options that come first, so that an instructor's own `-c` and `--rootdir` count."""
+    yield from ("-c", str(CONFIGURATION), "--rootdir", str(here), "--confcutdir", str(here))
+    yield from ("-p", "grader.pytest_plugin")
+    if find_spec("xdist") is not None:
+        yield from ("-p", "xdist.plugin")
+
+
+def _cache(here: Path, arguments: Sequence[str]) -> Iterator[str]:
+    """Where `--lf` looks, for this folder: the user's own place, as the folder may be a student's."""
+    if "no:cacheprovider" in arguments:
+        return
+    place = cache.folder(f"pytest-{hashlib.sha256(os.fsencode(here)).hexdigest()[:16]}")
+    yield from ("-p", "no:cacheprovider") if place is None else ("-o", f"cache_dir={place}")
+
+
+def _environment() -> dict[str, str]:
+    """Workers of xdist are started by `python -c`, which without these would import from this folder."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return kept | {"PYTHONSAFEPATH": "1", "PYTHONNOUSERSITE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+
+
+if __name__ == "__main__":  # as `run` starts it; grader has been imported, and has cleared the path
+    import pytest
+
+    sys.argv[0] = "grader pytest"
+    sys.exit(pytest.console_main())
