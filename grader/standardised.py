@@ -43,5 +43,5 @@ def _alike(numbers: npt.NDArray[Any], taken_off: npt.NDArray[Any]) -> bool:
 
     The tolerance does not grow with that number: a large one would leave room for numbers of its own.
     """
-    tolerance = 0.01 + 0.001 * np.minimum(np.abs(taken_off), LARGEST)
+    tolerance = 0.005 + 0.001 * np.minimum(np.abs(taken_off), LARGEST)
     return bool((np.abs(numbers - np.median(numbers)) <= tolerance).all())
