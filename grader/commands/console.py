@@ -18,6 +18,8 @@ def run(app: typer.Typer) -> NoReturn:
     """Run the command that the arguments name, and end this process."""
     try:
         sys.exit(app(standalone_mode=False))
+    except typer.Abort:  # ^C
+        sys.exit(130)
     except InstructorError as error:
         _fail(error, 2)
     except (BrokenError, Unsupported) as error:
