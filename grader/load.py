@@ -15,7 +15,7 @@ from grader import choosing, parcel
 from grader.archive import extract
 from grader.choosing import MAX_BYTES
 from grader.errors import InstructorError, StudentError, Unsupported
-from grader.parcel import Parcel
+from grader.parcel import PERSON, Parcel
 from grader.readers import MAX_CELLS, markdown, notebook, script
 from grader.records import Note, Program
 
@@ -56,7 +56,7 @@ def _check_zip(path: Path) -> None:
     if (size := path.stat().st_size) > parcel.MAX_SEEN_BYTES:
         raise Unsupported(
             f"{path.name} has {size:,} bytes; at most {parcel.MAX_SEEN_BYTES:,} are read",
-            "A person should look at the submission.",
+            PERSON,
         )
 
 
@@ -78,9 +78,7 @@ def _chosen(handed_in: Parcel, name: str) -> tuple[Path, tuple[Note, ...]]:
     except StudentError as error:
         if not handed_in.beyond:
             raise
-        raise Unsupported(
-            f"{error.message}; {handed_in.beyond}", "A person should look at the submission."
-        ) from None
+        raise Unsupported(f"{error.message}; {handed_in.beyond}", PERSON) from None
 
 
 def _is_saved_model(path: Path) -> bool:
@@ -103,7 +101,7 @@ def _program(path: Path, name: str, digest: str) -> Program:
         )
     cells, extra = readers[suffix](_text(path), path)
     if len(cells) > MAX_CELLS:
-        raise StudentError(f"{path.name} has {len(cells):,} cells; at most {MAX_CELLS:,} are read")
+        raise Unsupported(f"{path.name} has {len(cells):,} cells; at most {MAX_CELLS:,} are read", PERSON)
     if not any(c.kind == "code" and c.source.strip() for c in cells):
         raise StudentError(f"{path.name} holds no code", "Hand in the file that builds the network.")
     return Program(**common, cells=tuple(cells), **extra)
@@ -112,9 +110,9 @@ def _program(path: Path, name: str, digest: str) -> Program:
 def _text(path: Path) -> str:
     size = path.stat().st_size
     if size > MAX_BYTES:
-        raise StudentError(
+        raise Unsupported(
             f"{path.name} has {size:,} bytes; at most {MAX_BYTES:,} are read",
-            "Clear the outputs that hold pictures or data.",
+            f"{PERSON} It becomes smaller when outputs that hold pictures or data are cleared.",
         )
     raw = path.read_bytes()
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):

@@ -1,9 +1,9 @@
 """What was handed in, as a private copy: the one list of files that all of grader goes by.
 
-The same files are digested, searched for the submission and copied into its box. They are regular files, sorted
-by name. Hidden files are not among them, nor what Python and systems leave behind, nor links. What exceeds
-the bounds is left out as well; links and what exceeds the bounds are noted. Of a file its name and its content
-count; permissions and times are not copied.
+The same files are digested, searched for the submission and copied into its box. They are regular files,
+sorted by name. Hidden files are not among them, nor what Python and systems leave behind, nor links. What
+exceeds the bounds is left out as well; links and what exceeds the bounds are noted. A file is its name and
+its content; permissions and times are not copied.
 
 Each file is copied once and digested while it is copied, so that it makes no difference if it changes later.
 """
@@ -30,7 +30,7 @@ _LEFT_BEHIND = ("__MACOSX", "__pycache__", "Thumbs.db", "desktop.ini")
 _CHUNK = 1 << 20
 Kind = Literal["file", "folder", "zip"]
 _BOUNDS = f"{MAX_FILES:,} files, {MAX_FILE:,} bytes each, {MAX_BYTES:,} in all"
-_PERSON = "A person should look at the submission."
+PERSON = "A person should look at the submission."
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def of_file(file: Path, target: Path) -> Parcel:
     """Copy one file into the new folder ``target``. Raises `Unsupported` if it is too large."""
     size = file.stat().st_size
     if size > MAX_BYTES:
-        raise Unsupported(f"{file.name} has {size:,} bytes; at most {MAX_BYTES:,} are read", _PERSON)
+        raise Unsupported(f"{file.name} has {size:,} bytes; at most {MAX_BYTES:,} are read", PERSON)
     target.mkdir(parents=True)
     place = target / file.name
     content = _copy(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), place, size)
@@ -131,7 +131,7 @@ def _listed(folder: Path, name: str) -> tuple[list[_File], list[PurePath]]:
             odd.append(inside)
         if size > MAX_SEEN_BYTES or seen > MAX_SEEN:
             most = f"{MAX_SEEN_BYTES:,} bytes and {MAX_SEEN:,} files"
-            raise Unsupported(f"{name} is larger than any submission: at most {most} are read", _PERSON)
+            raise Unsupported(f"{name} is larger than any submission: at most {most} are read", PERSON)
     return files, sorted(odd)
 
 
@@ -142,7 +142,7 @@ def _entries(folder: Path, name: str) -> Iterator[tuple[PurePath, os.DirEntry[st
         if len(here.parts) > MAX_DEPTH or len(str(here)) > MAX_PATH:
             raise Unsupported(
                 f"{name}: its folders are nested too deeply; {MAX_DEPTH} in one another, with names of "
-                f"{MAX_PATH:,} characters together, are read", _PERSON,
+                f"{MAX_PATH:,} characters together, are read", PERSON,
             )  # fmt: skip
         with os.scandir(folder / here) as found:
             for entry in found:

@@ -80,7 +80,9 @@ def _grade_model(
     if problem is not None and problem.kind == "broken":
         verdicts = tuple(_broken(v) if v.kind in MEASURED else v for v in verdicts)
     if _may_be_misled(candidate):
-        verdicts = tuple(_undecided(v) if v.kind in MEASURED and v.outcome == "fail" else v for v in verdicts)
+        verdicts = tuple(_undecided(v, _MISLED) if v.kind in MEASURED else v for v in verdicts)
+    if examined.description is not None and (incomplete := examined.description.incomplete):
+        verdicts = tuple(_undecided(v, incomplete) for v in verdicts)
     return _graded(candidate, examined, grading, verdicts, problem, runs, retrained), pending
 
 
@@ -94,8 +96,11 @@ def _may_be_misled(candidate: Candidate) -> bool:
     return candidate.replay is not None and any(word in told for word in _WATCHING)
 
 
-def _undecided(verdict: r.Verdict) -> r.Verdict:
-    message = f"{verdict.message}; but {_MISLED}"
+def _undecided(verdict: r.Verdict, why: str) -> r.Verdict:
+    """A fail that is none for certain: a person decides."""
+    if verdict.outcome != "fail":
+        return verdict
+    message = f"{verdict.message}; but {why}"
     return verdict.model_copy(update={"outcome": "not_reached", "needs_review": True, "message": message})
 
 

@@ -12,6 +12,7 @@ from grader.records.base import (
     Rate,
     Record,
     Text,
+    exceeded,
     writable,
 )
 from grader.records.claims import Claims, LoggedEpoch, SavedLog, SavedScore, SavedSummary, SummaryRow
@@ -119,6 +120,9 @@ from grader.records.runs import (
     TrainJob,
 )
 from grader.records.submission import (
+    MAX_ANSWER,
+    MAX_FITS,
+    MAX_MODELS,
     Cell,
     CellFailure,
     DescribeAnswer,
@@ -162,7 +166,10 @@ __all__ = [
     "ELU",
     "GLOROT_UNIFORM",
     "L1L2",
+    "MAX_ANSWER",
+    "MAX_FITS",
     "MAX_LAYERS",
+    "MAX_MODELS",
     "MAX_PREDICTIONS",
     "MAX_SAMPLES",
     "NOT_IN_KERAS_3",
@@ -299,5 +306,6 @@ __all__ = [
     "VarianceScaling",
     "Verdict",
     "ZeroPadding2D",
+    "exceeded",
     "writable",
 ]
