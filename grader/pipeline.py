@@ -232,6 +232,7 @@ def _grade(
             seeds=grading.seeds,
             isolation=grading.asker.isolation.name,
             isolated=grading.asker.isolation.closed,
+            contained=grading.asker.isolation.contained,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         ),
     )

@@ -174,7 +174,7 @@ def test_code_is_cut_at_its_bound() -> None:
 class Crashing:
     """Starts a child that ends by a signal at the word CRASH and says nonsense at the word LIE."""
 
-    kind, name, closed, absent = "none", "", False, ""
+    kind, name, closed, contained, absent = "none", "", False, False, ""
     script = """if True:
         import base64, json, os, sys
         for code in json.loads(sys.stdin.read()):
