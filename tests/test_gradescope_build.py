@@ -105,9 +105,8 @@ def test_no_process_of_a_submission_outlives_the_results(autograder: Path, tmp_p
     """
     chosen = autograder / "source" / "source" / "grader" / "isolation" / "__init__.py"
     text = chosen.read_text()
-    chosen.write_text(
-        text.replace("def _candidates() -> Iterator[Isolation]:", "def _candidates():\n    return", 1)
-    )
+    head = "def _candidates() -> Iterator[Isolation]:\n"
+    chosen.write_text(text.replace(head, f"{head}    return\n", 1))
     results = autograder / "results" / "results.json"
     (tmp_path / "work.py").write_text(BUILD + DAEMON.format(str(results)))
     for folder in (autograder, *autograder.parents):
