@@ -14,7 +14,7 @@ from typing import Any
 from grader import records as r
 from grader.errors import BrokenError, InstructorError
 from grader.report import marks, words
-from grader.report.interface import Context, line
+from grader.report.interface import CleanGrade, Context, line
 
 _WANTED = {
     "classroom": "CLASSROOM",
@@ -26,7 +26,7 @@ _WANTED = {
 COMMIT_TIME = "COMMIT_DATETIME"
 
 
-def render(grade: r.Grade, context: Context) -> str:
+def render(grade: CleanGrade, context: Context) -> str:
     """Raises `InstructorError` outside a runner of Classroom 50, `BrokenError` where there is no mark."""
     env = context.environment
     missing = [name for name in (*_WANTED.values(), COMMIT_TIME) if not env.get(name)]

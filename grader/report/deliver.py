@@ -47,7 +47,7 @@ def make(results: ClassResults, name: str, context: Context, each: bool = False)
         return dict(_each(results.entries, chosen, context))
     if chosen.many is None or each:
         raise InstructorError(f"{name} is one file for the whole class", "Name a file behind -o.")
-    return chosen.many(results, context)
+    return chosen.of_class(results, context)
 
 
 def of_one(grade: Grade, name: str, context: Context) -> Report:
