@@ -9,13 +9,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from functools import cache
 
 from grader.isolation.interface import Places, Task, stranger
 from grader.sandbox import Child, Spawned, environment
 
-# Reads after the change of user what a child will have to read: packages, and the standard library.
-_PROBE = "from grader.describe import confine; confine.enter({}); import h5py, pydantic, uuid"
+# Reads after the change of user what a child has to read: packages, the standard library, folders of its own.
+_PROBE = """
+from grader.describe import confine
+confine.enter({user})
+import h5py, os, pydantic, uuid
+assert os.access({folder!r}, os.X_OK)
+"""
 # The kernel sends it to all processes of the user at once; what is forked meanwhile meets the next round.
 _END = """
 import os, time
@@ -85,6 +91,6 @@ def _becomes_another() -> bool:
     """Whether children can become another user here, and read what they need as that user."""
     if os.geteuid() != 0:
         return False
-    command = [sys.executable, "-I", "-c", _PROBE.format(stranger())]
+    command = [sys.executable, "-I", "-c", _PROBE.format(user=stranger(), folder=tempfile.gettempdir())]
     done = subprocess.run(command, env=environment("/"), capture_output=True, timeout=300, check=False)
     return done.returncode == 0
