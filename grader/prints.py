@@ -1,4 +1,4 @@
-"""Have the code of submissions fingerprinted by children with limits; see `grader.fingerprints`.
+"""Have the code of submissions fingerprinted by children with limits; see `grader.describe.fingerprints`.
 
 Many submissions share a child. One that ends its child, by crash or by limit, loses its own
 fingerprint and no other's.
@@ -15,16 +15,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader.fingerprints import MOST
 from grader.isolation import Isolation, Task
-from grader.records import Cell
+from grader.records import MAX_PRINTS, Cell
 from grader.sandbox import Child, Limits, run
 
 MAX_CODE = 200_000  # characters of one submission that are compared
 BATCH, BATCH_CODE = 50, 2_000_000  # submissions and characters for one child
 MEMORY = 1 << 30  # bytes
 SECONDS, SECONDS_EACH = 30.0, 5.0
-_LINE = 4 * (8 * MOST // 3 + 2)
+_LINE = 4 * (8 * MAX_PRINTS // 3 + 2)
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ def _start(scratch: Path, isolation: Isolation) -> Child:
     inputs, home = scratch / "input", scratch / "home"
     inputs.mkdir()
     home.mkdir()
-    return isolation.start(Task("grader.fingerprints", inputs, None, home))
+    return isolation.start(Task("grader.describe.fingerprints", inputs, None, home))
 
 
 def _told(one: Source, line: bytes) -> Prints:
@@ -116,4 +115,4 @@ def _told(one: Source, line: bytes) -> Prints:
     except (ValueError, binascii.Error):
         return Prints(one.student, array("Q"), "its code was not compared: it cannot be read")
     cut = f"only the first {MAX_CODE:,} characters of its code were compared"
-    return Prints(one.student, array("Q", sorted(set(hashes))[:MOST]), cut if one.cut else "")
+    return Prints(one.student, array("Q", sorted(set(hashes))[:MAX_PRINTS]), cut if one.cut else "")

@@ -1,8 +1,8 @@
 """Which submissions resemble each other: a pointer for a person, never a verdict.
 
-Code is compared by its fingerprints, see `grader.fingerprints`. What much of the class has in common, such as
-a course's starter code, is left out. Networks in one class are often the same: with them it is told how
-like the code is.
+Code is compared by its fingerprints, see `grader.describe.fingerprints`. What much of the class has in
+common, such as a course's starter code, is left out. Networks in one class are often the same: the likeness
+of the code is told with them.
 
 Students are not held against each other one by one: each hash leads to those who have it.
 """

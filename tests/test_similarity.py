@@ -8,10 +8,10 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from grader import isolation
-from grader.fingerprints import MOST, fingerprint
+from grader.describe.fingerprints import fingerprint
 from grader.isolation import Places, Task
 from grader.prints import BATCH, MAX_CODE, Batches, prints, source
-from grader.records import Cell
+from grader.records import MAX_PRINTS, Cell
 from grader.sandbox import Child, Spawned
 from grader.similarity import Code, Comparison, alike
 
@@ -168,7 +168,7 @@ def test_code_is_cut_at_its_bound() -> None:
         made = source("ann", _cells(*("x" * size for size in sizes)))
         assert (tuple(map(len, made.code)), made.cut) == (kept, cut)
     many = fingerprint([" ".join(str(n) for n in range(100_000))])
-    assert len(many) == MOST
+    assert len(many) == MAX_PRINTS
 
 
 class Crashing:

@@ -113,12 +113,18 @@ if [ -z "$python" ]; then
     apt-get install -y python3.12 python3.12-venv || apt-get install -y python3.11 python3.11-venv
     python="$(command -v python3.12 || command -v python3.11)"
 fi
-if ! "$python" -m venv "$root/venv"; then
+if ! "$python" -I -m venv "$root/venv"; then
     apt-get update
     apt-get install -y "$(basename "$python")-venv"
-    "$python" -m venv --clear "$root/venv"
+    "$python" -I -m venv --clear "$root/venv"
 fi
-"$root/venv/bin/python" -m pip install --quiet --require-hashes --requirement "$root/source/requirements.txt"
+"$root/venv/bin/python" -I -m pip install --quiet --require-hashes \\
+    --requirement "$root/source/requirements.txt"
+# Every process of grader's runs with -I, which takes no module from the environment or the current folder.
+"$root/venv/bin/python" -I - "$root/source/source" << 'PY'
+import pathlib, sys, sysconfig
+pathlib.Path(sysconfig.get_path("purelib"), "grader.pth").write_text(sys.argv[1] + "\\n")
+PY
 """
 
 
@@ -141,8 +147,8 @@ rm -f "$results"
 cat > "$results" <<'JSON'
 {failed}
 JSON
-export PYTHONPATH="$root/source/source"
-timeout --kill-after=5 {minutes * 60 - SECONDS_LEFT} "$root/venv/bin/python" -P -m grader \\
+cd /
+timeout --kill-after=5 {minutes * 60 - SECONDS_LEFT} "$root/venv/bin/python" -I -m grader \\
     check "$root/submission" --rubric "$root/source/rubric.toml" {options} {isolation} --quiet \\
     -f terminal -f gradescope="$results"
 echo "grader ended with exit code $?"

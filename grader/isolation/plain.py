@@ -6,6 +6,7 @@ write what root has written; when it ends, all processes of that user are ended.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -15,13 +16,6 @@ from functools import cache
 from grader.isolation.interface import Places, Task, stranger
 from grader.sandbox import Child, Spawned, environment
 
-# Reads after the change of user what a child has to read: packages, the standard library, folders of its own.
-_PROBE = """
-from grader.describe import confine
-confine.enter({user})
-import h5py, os, pydantic, uuid
-assert os.access({folder!r}, os.X_OK)
-"""
 # The kernel sends it to all processes of the user at once; what is forked meanwhile meets the next round.
 _END = """
 import os, time
@@ -91,6 +85,11 @@ def _becomes_another() -> bool:
     """Whether children can become another user here, and read what they need as that user."""
     if os.geteuid() != 0:
         return False
-    command = [sys.executable, "-I", "-c", _PROBE.format(user=stranger(), folder=tempfile.gettempdir())]
-    done = subprocess.run(command, env=environment("/"), capture_output=True, timeout=300, check=False)
-    return done.returncode == 0
+    user = stranger()
+    command = [sys.executable, "-I", "-m", "grader.describe.confine", str(user)]
+    place = tempfile.gettempdir()
+    done = subprocess.run(
+        command, env=environment(place), cwd=place, capture_output=True, timeout=300, check=False
+    )
+    found = json.loads(done.stdout) if done.returncode == 0 else {}
+    return bool(found) and found["user"] == user and bool(found["reads"])

@@ -12,6 +12,7 @@ from grader.records.training import TrainingRecipe
 
 MAX_MODELS, MAX_FITS = 200, 2_000  # of a submission, and of one model
 MAX_ANSWER = 8_000_000  # bytes of one answer of a child
+MAX_PRINTS = 10_000  # hashes that stand for the code of one submission
 
 
 class Note(Record):

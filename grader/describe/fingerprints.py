@@ -1,4 +1,4 @@
-"""A child that makes fingerprints of code: ``python -m grader.fingerprints [USER]``.
+"""A child that makes fingerprints of code: ``python -m grader.describe.fingerprints [USER]``.
 
 To parse a stranger's text can take any memory and end the process, so a child does it, in a box like that of
 every other child. It runs nothing of what it reads.
@@ -25,10 +25,10 @@ import tokenize
 from array import array
 from collections.abc import Iterable, Iterator
 
+from grader import records as r
 from grader.describe import confine
 
 K, WINDOW = 12, 6
-MOST = 10_000  # hashes of one submission
 SECONDS = 600  # of processor time, of which the parent grants less
 _SKIPPED = {
     tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT,
@@ -48,14 +48,14 @@ def main() -> None:
 
 
 def fingerprint(code: Iterable[str]) -> list[int]:
-    """Numbers of 64 bits that stand for the ``code`` cells, the smallest `MOST` of them, sorted."""
+    """Numbers of 64 bits that stand for the ``code`` cells, the smallest `MAX_PRINTS` of them, sorted."""
     sources = [_readable(source) for source in code]
     own: set[str] = set().union(*map(_own_names, sources))
     tokens = [token for source in sources for token in _tokens(source, own)]
     grams = (" ".join(tokens[n : n + K]) for n in range(len(tokens) - K + 1))
     hashes = [int.from_bytes(hashlib.blake2b(g.encode(), digest_size=8).digest()) for g in grams]
     last = max(1, len(hashes) - WINDOW + 1)
-    return sorted({min(hashes[n : n + WINDOW]) for n in range(last) if hashes})[:MOST]
+    return sorted({min(hashes[n : n + WINDOW]) for n in range(last) if hashes})[: r.MAX_PRINTS]
 
 
 def _readable(source: str) -> str:
