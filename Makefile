@@ -48,6 +48,7 @@ lock:
 		--no-header --quiet --upgrade --output-file requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra gpu --extra libraries --constraint requirements.lock --universal \
 		--generate-hashes --python-version 3.11 --no-header --quiet --output-file docker/requirements-gpu.lock
+	$(BIN)/python scripts/autograder_lock.py
 
 # The documented JSON Schemas; a test fails when they are out of date.
 schema: $(INSTALLED)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from grader import strict
 from grader.errors import BrokenError, StudentError, Unsupported
 from grader.isolation.interface import BOX_FILES, BOX_MEMORY, BOX_PROCESSES
-from grader.records import DescribeAnswer, Description, Problem
+from grader.records import MAX_ANSWER, DescribeAnswer, Description, Problem
 from grader.sandbox import Ended
 
-LINE_BYTES = 8_000_000  # of one answer
+LINE_BYTES = MAX_ANSWER
 
 
 def read_answer(line: bytes, ended: Ended, seconds: float) -> Description:
@@ -24,7 +24,8 @@ def read_answer(line: bytes, ended: Ended, seconds: float) -> Description:
     if answer is None:
         raise _never_began(ended, seconds)
     if answer.description is not None:
-        return answer.description.model_copy(update={"incomplete": _cut_short(ended, seconds)})
+        incomplete = _cut_short(ended, seconds) or answer.description.incomplete
+        return answer.description.model_copy(update={"incomplete": incomplete})
     if answer.problem is None:
         raise _silent(ended, seconds)
     raise _raised(answer.problem)

@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from grader.errors import StudentError
+from grader.errors import StudentError, Unsupported
 from grader.zips import open_zip
 
 MAX_MEMBERS = 2_000
@@ -15,11 +15,15 @@ MAX_DEPTH, MAX_FOLDERS, MAX_PATH = 15, 2_000, 1_000  # folders in one another, i
 MAX_MEMBER = 200_000_000
 MAX_TOTAL = 500_000_000
 _CHUNK = 1 << 20
+_PERSON = "A person should look at the submission. Zipped without data sets, it may be read."
 _HINT = "Zip the folder again, with only the submission in it."
 
 
 def extract(path: Path, target: Path) -> None:
-    """Unpack ``path`` into the new folder ``target``. Raises `StudentError` for anything odd."""
+    """Unpack ``path`` into the new folder ``target``.
+
+    Raises `StudentError` for anything odd, `Unsupported` for more than grader reads.
+    """
     target.mkdir(parents=True)
     try:
         with open_zip(path) as archive:
@@ -43,12 +47,14 @@ def extract(path: Path, target: Path) -> None:
 
 def _check(name: str, members: list[zipfile.ZipInfo]) -> None:
     if len(members) > MAX_MEMBERS:
-        raise StudentError(f"{name} holds {len(members):,} files; at most {MAX_MEMBERS:,} are read", _HINT)
+        raise Unsupported(f"{name} holds {len(members):,} files; at most {MAX_MEMBERS:,} are read", _PERSON)
     if (total := sum(m.file_size for m in members)) > MAX_TOTAL:
-        raise StudentError(f"{name} unpacks to {total:,} bytes; at most {MAX_TOTAL:,} are read", _HINT)
+        raise Unsupported(f"{name} unpacks to {total:,} bytes; at most {MAX_TOTAL:,} are read", _PERSON)
     if len(_folders(members)) > MAX_FOLDERS:
-        raise StudentError(f"{name} holds more than {MAX_FOLDERS:,} folders", _HINT)
+        raise Unsupported(f"{name} holds more than {MAX_FOLDERS:,} folders", _PERSON)
     for member in members:
+        if member.file_size > MAX_MEMBER:
+            raise Unsupported(f"{name}: {_too_large(member)}", _PERSON)
         if fault := member_fault(member):
             raise StudentError(f"{name}: {fault}", _HINT)
 
@@ -67,8 +73,12 @@ def member_fault(member: zipfile.ZipInfo, depth: int = MAX_DEPTH) -> str:
     ):
         return f"the member {member.orig_filename[:80]!r} is no plain file inside the archive"
     if member.file_size > MAX_MEMBER:
-        return f"{member.filename[:80]!r} has {member.file_size:,} bytes; at most {MAX_MEMBER:,} are read"
+        return _too_large(member)
     return ""
+
+
+def _too_large(member: zipfile.ZipInfo) -> str:
+    return f"{member.filename[:80]!r} has {member.file_size:,} bytes; at most {MAX_MEMBER:,} are read"
 
 
 def _folders(members: list[zipfile.ZipInfo]) -> set[PurePosixPath]:

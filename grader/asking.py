@@ -33,8 +33,6 @@ from grader.sandbox import Child, Ended, Limits, run
 
 ANSWER_BYTES = 64_000_000  # of all answers of one child; the last one counts
 MODEL_SECONDS = 60.0  # for a saved model: nothing of it is run, but HDF5 can loop over a damaged file
-MAX_COPIED = 300_000_000
-MAX_FILES, MAX_FILE = 2_000, 200_000_000  # no larger than the child may write
 
 
 @dataclass(frozen=True)
@@ -187,11 +185,14 @@ class Asker:
     def _job(
         self, loaded: Loaded, places: Places, seconds: float, reading: Reading | None, data: str = ""
     ) -> DescribeJob:
-        """The job, with every path as the child sees it; ``data`` is another file's name than usual."""
+        """The job, with every path as the child sees it; ``data`` is another file's name than usual.
+
+        The child is not told what the submission was called, which is no part of its digest.
+        """
         program, spec = loaded.program, self.dataset.spec
         model = f"{places.inputs}/{_inside(Path(program.model_file))}" if program.model_file else None
         return DescribeJob(
-            program=program.model_copy(update={"model_file": model, "path": ""}),
+            program=program.model_copy(update={"name": "submission", "model_file": model, "path": ""}),
             files=f"{places.inputs}/files",
             data=f"{places.data}/{data or Path(spec.path).name}" if places.data else "",
             dataset=spec.served_as,
@@ -217,17 +218,14 @@ def _laid_out(loaded: Loaded, scratch: Path, wanted: Callable[[Path], bool]) -> 
 def _is_text(file: Path) -> bool:
     """Whether a file holds no more than text: a zero byte is in every file of weights."""
     with file.open("rb") as opened:
-        return b"\0" not in opened.read(1_000_000)
+        return not any(b"\0" in chunk for chunk in iter(lambda: opened.read(1_000_000), b""))
 
 
 def _copy(beside: Path | None, folder: Path, wanted: Callable[[Path], bool]) -> None:
-    """The submission's own files, without links and within bounds."""
+    """The files of a submission's private copy, see `grader.parcel`."""
     folder.mkdir(parents=True)
-    left = MAX_COPIED
-    plain = (f for f in sorted(beside.rglob("*")) if f.is_file() and not f.is_symlink()) if beside else ()
-    for count, file in enumerate(f for f in plain if wanted(f)):
-        size = file.stat().st_size
-        if count < MAX_FILES and size <= MAX_FILE and (left := left - size) > 0:
+    for file in sorted(beside.rglob("*")) if beside else ():
+        if file.is_file() and wanted(file):
             target = folder / file.relative_to(beside or file)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, target)
@@ -241,8 +239,6 @@ def _inside(model: Path) -> str:
 def _copy_model(model: Path, inputs: Path) -> None:
     if model.is_dir():
         _copy(model, inputs / "model" / model.name, lambda file: True)
-    elif (size := model.stat().st_size) > MAX_COPIED:
-        raise StudentError(f"{model.name} has {size:,} bytes; at most {MAX_COPIED:,} are read")
     else:
         (inputs / "model").mkdir()
         shutil.copyfile(model, inputs / _inside(model))

@@ -56,6 +56,7 @@ class Attempt:
             told: dict[str, Any] = {
                 "replay": self.replay.digest, "model": self.replay.model, "seed": self.job.seed,
                 "reading": self.replay.reading, "grader": __version__,
+                "isolated": self.replay.asker.isolation.closed,
             }  # fmt: skip
         else:
             told = self.job.model_dump(

@@ -18,8 +18,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from heapq import heappop, heappush
+from typing import Any
 
-from grader import isolation, pipeline, similarity, tree
+from grader import isolation, pipeline, prints, similarity, tree
 from grader import records as r
 from grader.attempts import Attempt
 from grader.class_progress import Display
@@ -48,6 +49,16 @@ class Keeper:
     def keep_description(self, key: str, answer: r.DescribeAnswer) -> None:
         if not self.stopping:
             self._store.keep_description(key, answer)
+
+
+@dataclass(frozen=True)
+class First:
+    """The structural grade of one, whether it needs an attempt, and what of it is compared with others."""
+
+    grade: r.Grade
+    waits: bool
+    source: prints.Source
+    network: str
 
 
 @dataclass
@@ -79,37 +90,44 @@ class Batch:
 
     def structure(self) -> list[int]:
         """The structural grade of everyone, as many at a time as there are cores; who needs an attempt."""
-        codes: dict[str, similarity.Code] = {}
         pending = []
-        firsts: dict[Future[tuple[r.Grade, bool, similarity.Code]], int] = {}
+        firsts: dict[Future[First], int] = {}
         pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="describe")
+        comparison = similarity.Comparison(pool, self.grading.asker.isolation)
         try:
             firsts |= {pool.submit(self._first, s): n for n, s in enumerate(self.submissions)}
             for future in as_completed(firsts):
-                number = firsts[future]
-                student = self.submissions[number].student
-                grade, waits, codes[student.id] = future.result()
-                self.store.put_grade(student.id, grade)
-                self.display.graded(student, grade, final=not waits)
-                if waits:
-                    pending.append(number)
+                if self._structured(firsts[future], future.result(), comparison):
+                    pending.append(firsts[future])
+            if not self.only:
+                self.store.put_similar(*comparison.result(self.display.compared))
         except BaseException:
             self.keeper.stopping = True
             pool.shutdown(wait=False, cancel_futures=True)
-            while not all(future.done() for future in firsts):
+            begun: list[Future[Any]] = [*firsts, *comparison.futures]
+            while not all(future.done() for future in begun):
                 end_children()
                 time.sleep(0.1)
             raise
         finally:
             pool.shutdown(wait=True)
-        if not self.only:
-            self.store.put_similar(similarity.alike(codes))
         return sorted(pending)
 
-    def _first(self, submission: Submission) -> tuple[r.Grade, bool, similarity.Code]:
+    def _structured(self, number: int, first: First, comparison: similarity.Comparison) -> bool:
+        """Store and show the structural grade of one; whether it needs an attempt."""
+        student = self.submissions[number].student
+        self.store.put_grade(student.id, first.grade)
+        self.display.graded(student, first.grade, final=not first.waits)
+        if not self.only:
+            comparison.add(first.source, first.network)
+        return first.waits
+
+    def _first(self, submission: Submission) -> First:
         examined = examine(submission.place, self.grading)
         grade, attempt = pipeline.advance(examined, self.grading, self._known)
-        return grade, attempt is not None, similarity.code(examined, self.grading)
+        cells = examined.program.cells if examined.program else ()
+        source = prints.source(submission.student.id, cells)
+        return First(grade, attempt is not None, source, similarity.network(examined, self.grading))
 
     def _known(self, attempt: Attempt) -> r.TrainingRun | r.Problem | None:
         return self.failed.get(attempt.key) or self.store.run(attempt)

@@ -50,7 +50,7 @@ def _set_aside(found: Found) -> list[Path]:
     Settings that are no architecture (`package.json`, `environment.yml`) are no candidates either.
     """
     texts = [f for kind in (".json", ".yaml", ".yml") for f in found[kind]]
-    settings = [f for f in texts if b"class_name" not in f.read_bytes()[:MAX_BYTES]]
+    settings = [f for f in texts if b"class_name" not in _head(f)]
     hdf5 = [f for kind in (".h5", ".hdf5") for f in found[kind]]
     weights = [f for f in hdf5 if _holds_weights_only(f)]
     prose = [f for kind in (".md", ".markdown") for f in found[kind]]
@@ -75,6 +75,11 @@ def _holds_weights_only(path: Path) -> bool:
             return content.find(b"model_config") < 0
 
 
+def _head(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(MAX_BYTES)
+
+
 def _weights_notes(weights: list[Path], chosen: Path) -> Iterator[Note]:
     for file in weights[:20]:
         yield Note(
@@ -85,11 +90,7 @@ def _weights_notes(weights: list[Path], chosen: Path) -> Iterator[Note]:
 
 def _one_of(files: list[Path], folder: Path, name: str) -> Path:
     if len(files) > 1:  # the one with a network in it, if only one has
-        telling = [
-            f
-            for f in files
-            if f.is_file() and re.search(rb"\.fit\(|Sequential|Model\(", f.read_bytes()[:MAX_BYTES])
-        ]
+        telling = [f for f in files if f.is_file() and re.search(rb"\.fit\(|Sequential|Model\(", _head(f))]
         if len(telling) != 1:
             names = ", ".join(str(f.relative_to(folder)) for f in (telling or files)[:5])
             raise StudentError(

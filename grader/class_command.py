@@ -24,7 +24,7 @@ from grader.discover import roster as rosters
 from grader.engines import ENGINES
 from grader.errors import InstructorError
 from grader.report import class_table
-from grader.report.interface import Screen, line
+from grader.report.interface import Screen, clean, line
 from grader.store import Store
 
 _SHOWN = 10
@@ -81,7 +81,7 @@ def run(
             results = store.results()
         finally:
             store.close()
-    show(class_table.render(results, screen))
+    show(class_table.render(clean(results), screen))
     show(f"\nKept in {job.results}" + ("" if done else f"; to go on: {_again()}"))
     return _exit_code(results, job, done, fail_under)
 

@@ -38,6 +38,7 @@ class Display(Protocol):
         outcome: r.TrainingRun | r.Problem | None,
         seconds: float,
     ) -> None: ...
+    def compared(self, submissions: int, of: int) -> None: ...
     def waiting(self, ready: int, running: int) -> None: ...
 
 
@@ -77,6 +78,9 @@ class Silent(AbstractContextManager["Silent"]):
         seconds: float,
     ) -> None:
         self.seconds.append(seconds)
+
+    def compared(self, submissions: int, of: int) -> None:
+        return None
 
     def waiting(self, ready: int, running: int) -> None:
         return None
@@ -122,6 +126,13 @@ class Lines(Silent):
         what = result(outcome)
         self.say(f"{names}: attempt {attempt.number} (seed {attempt.job.seed}) {what}, {duration(seconds)}")
 
+    def compared(self, submissions: int, of: int) -> None:
+        """So many have been read, to find similar code; a line a minute, and one at the end."""
+        now = time.monotonic()
+        if submissions == of or now - self._told > 60:
+            self._told = now
+            self.say(f"{submissions} of {of} read for similar code")
+
     def waiting(self, ready: int, running: int) -> None:
         now, left = time.monotonic(), self.left(ready, running)
         if left is not None and now - self._told > 60:
@@ -166,6 +177,10 @@ class Live(Lines):
     ) -> None:
         self._lines.pop(attempt.key, None)
         super().attempted(students, attempt, outcome, seconds)
+
+    def compared(self, submissions: int, of: int) -> None:
+        super().compared(submissions, of)
+        self._foot = f"{submissions} of {of} read for similar code"
 
     def waiting(self, ready: int, running: int) -> None:
         left = self.left(ready, running)

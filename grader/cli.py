@@ -81,7 +81,7 @@ def check(
     if output is not None:
         asked.append(("json" if as_json or output.suffix == ".json" else "terminal", output))
     context = Context(**vars(_screen()), submission=submission, throwaway=throwaway, environment=os.environ)
-    wanted = deliver.isolation_for(asked, context, _wanted(isolation))
+    wanted = deliver.isolation_for(asked, context, _wanted(isolation, throwaway))
     with (
         fallback(asked, submission, context),
         progress.watcher(Console(stderr=True), quiet) as watcher,
@@ -280,8 +280,11 @@ def schema(
     _print(json.dumps(record.model_json_schema(mode="serialization"), indent=2))
 
 
-def _wanted(isolation: bool | None) -> Wanted:
-    return {True: "required", False: "none", None: "preferred"}[isolation]  # type: ignore[return-value]
+def _wanted(isolation: bool | None, throwaway: bool = False) -> Wanted:
+    """In a ``throwaway`` container, what a submission starts must not outlive it all the same."""
+    if isolation is None:
+        return "contained" if throwaway else "preferred"
+    return "required" if isolation else "none"
 
 
 @app.callback(invoke_without_command=True)

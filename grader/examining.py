@@ -140,8 +140,9 @@ def candidates(description: r.Description, choice: str) -> tuple[r.DescribedMode
         named = [m for m in models if m.name.split("#")[0] == wanted]
         if not named:
             names = ", ".join(sorted({m.name.split("#")[0] for m in models}))
-            raise StudentError(
-                f"no model is called {wanted!r}; there are: {names}",
+            kind = Unsupported if description.incomplete else StudentError
+            raise kind(
+                f"no model is called {wanted!r}; there are: {names[:2_000]}",
                 f"Assign the network to a variable called {wanted}.",
             )
         return (named[-1],)

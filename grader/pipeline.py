@@ -80,13 +80,11 @@ def _grade_model(
     if problem is not None and problem.kind == "broken":
         verdicts = tuple(_broken(v) if v.kind in MEASURED else v for v in verdicts)
     if _may_be_misled(candidate):
-        failed = (v.kind in MEASURED and v.outcome == "fail" for v in verdicts)
-        verdicts = tuple(_undecided(v, _MISLED) if no else v for v, no in zip(verdicts, failed, strict=True))
+        verdicts = tuple(_no_fail(v, _MISLED) if v.kind in MEASURED else v for v in verdicts)
+    if examined.description is not None and (incomplete := examined.description.incomplete):
+        verdicts = tuple(_no_fail(v, incomplete) for v in verdicts)
     if candidate.replay is not None:
-        earned = (v.kind in MEASURED and v.outcome in ("pass", "borderline") for v in verdicts)
-        verdicts = tuple(
-            score.unconfirmed(v) if some else v for v, some in zip(verdicts, earned, strict=True)
-        )
+        verdicts = tuple(score.unconfirmed(v) if v.kind in MEASURED else v for v in verdicts)
     if doubt := trust.doubt(runs, grading.dataset.classes, grading.needed):
         verdicts = tuple(_undecided(v, doubt) if v.kind in MEASURED else v for v in verdicts)
     return _graded(candidate, examined, grading, verdicts, problem, runs, retrained), pending
@@ -114,6 +112,11 @@ def _undecided(verdict: r.Verdict, why: str) -> r.Verdict:
             "message": message,
         }
     )
+
+
+def _no_fail(verdict: r.Verdict, why: str) -> r.Verdict:
+    """A fail that is none for certain is left to a person."""
+    return _undecided(verdict, why) if verdict.outcome == "fail" else verdict
 
 
 def _graded(
@@ -252,6 +255,7 @@ def _grade(
             seeds=grading.seeds,
             isolation=grading.asker.isolation.name,
             isolated=grading.asker.isolation.closed,
+            contained=grading.asker.isolation.contained,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         ),
     )

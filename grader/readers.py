@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from grader.errors import StudentError
+from grader.errors import StudentError, Unsupported
 from grader.records import Cell
 
 MAX_OUTPUT = 1_000_000  # characters of saved output kept per cell
@@ -25,12 +25,12 @@ Read = tuple[list[Cell], dict[str, Any]]
 def notebook(text: str, path: Path) -> Read:
     """Any nbformat: version 1 to 3 are brought to 4 by nbformat itself."""
     try:
-        document = _newest(_json(text), text)
+        document = _newest(_json(text, path.name), text, path.name)
         raw = document.get("cells")
         if not isinstance(raw, list):
             raise ValueError("it has no list of cells")
         if len(raw) > MAX_CELLS:
-            raise ValueError(f"it has {len(raw):,} cells; at most {MAX_CELLS:,} are read")
+            raise _too_much(path.name, f"has {len(raw):,} cells; at most {MAX_CELLS:,}")
         cells = [c for c in map(_notebook_cell, raw) if c is not None]
     except (ValueError, RecursionError) as error:
         raise StudentError(
@@ -42,10 +42,18 @@ def notebook(text: str, path: Path) -> Read:
     return cells, {"python": str(python)[:40] if python else None}
 
 
-def _json(text: str) -> dict[str, Any]:
+def _too_much(name: str, limit: str) -> Unsupported:
+    """A limit of grader's is no mistake of a student's."""
+    return Unsupported(
+        f"{name} {limit} are read",
+        "A person should look at the submission. Without its outputs, it may be read.",
+    )
+
+
+def _json(text: str, name: str) -> dict[str, Any]:
     """A JSON object of bounded cost: memory goes with the number of values, not with the bytes."""
     if text.count("{") + text.count("[") > MAX_BRACKETS or text.count(",") > MAX_COMMAS:
-        raise ValueError("it holds too many values; clear the outputs")
+        raise _too_much(name, f"holds too many values: at most {MAX_BRACKETS:,} lists and objects")
     try:
         value = json.loads(text)
     except RecursionError:
@@ -55,14 +63,14 @@ def _json(text: str) -> dict[str, Any]:
     return value
 
 
-def _newest(raw: dict[str, Any], text: str) -> dict[str, Any]:
+def _newest(raw: dict[str, Any], text: str, name: str) -> dict[str, Any]:
     """The notebook as nbformat 4 would write it."""
     if isinstance(version := raw.get("nbformat", 1), int) and version >= 4:
         return raw
     sheets = raw.get("worksheets")
     parts = [raw, *map(_dict, sheets if isinstance(sheets, list) else ())]
     if sum(len(c) for part in parts if isinstance(c := part.get("cells"), list)) > MAX_CELLS:
-        raise ValueError(f"at most {MAX_CELLS:,} cells are read")
+        raise _too_much(name, f"has too many cells: at most {MAX_CELLS:,}")
     import nbformat
 
     try:

@@ -120,7 +120,9 @@ class Replaying:
         """How the child ended; None if it was ended here, because nothing more would count."""
         dataset = self.replay.asker.dataset
         with tempfile.TemporaryDirectory(prefix="grader-") as scratch:
-            loaded = load(self.replay.path, Path(scratch) / "unpacked")
+            loaded = load(self.replay.path, Path(scratch))
+            if loaded.program.digest != self.replay.digest:
+                raise BrokenError("the submission was changed while it was graded", "Grade it again.")
             data = Path(scratch) / "data" / Path(dataset.spec.path).name
             data.parent.mkdir()
             order, changed = datasets.write_shuffled(dataset, data)

@@ -1,7 +1,7 @@
 """Stored results -> `ClassResults`: the one reader behind `grader report`.
 
 It reads what `grader check --json` wrote, a folder of such files, a class as JSON, and a store.
-It validates; it never grades.
+It validates, also whether one field contradicts another; it never grades.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from grader import store
+from grader import consistency, store
 from grader.errors import InstructorError
 from grader.records import ClassResults, Entry, Grade, HandedIn, Student
 
@@ -20,6 +20,8 @@ RECORDS: dict[str, type[Grade] | type[ClassResults]] = {
     "grader/report/1": Grade,
     "grader/results/1": ClassResults,
 }
+MAX_BYTES = 300_000_000  # of one file; a class of a thousand has some 100 MB
+MAX_FILES = 20_000  # of a folder
 
 
 def read(path: Path) -> ClassResults:
@@ -57,7 +59,10 @@ def _entry(name: str, grade: Grade) -> Entry:
 
 def _folder(path: Path) -> ClassResults:
     grades: dict[str, Grade] = {}
-    for file in sorted(path.glob("*.json")):
+    files = sorted(path.glob("*.json"))
+    if len(files) > MAX_FILES:
+        raise InstructorError(f"{path} holds {len(files):,} results; at most {MAX_FILES:,} are read")
+    for file in files:
         found = _file(file)
         if isinstance(found, ClassResults):
             raise InstructorError(f"{file} holds a whole class", "Name that file itself.")
@@ -69,7 +74,7 @@ def _folder(path: Path) -> ClassResults:
 
 def _file(path: Path) -> Grade | ClassResults:
     try:
-        raw = path.read_bytes()
+        raw = _content(path)
         version = json.loads(raw).get("schema_version", "")
     except OSError as error:
         raise InstructorError(f"{path} cannot be read: {error}", "Check the path.") from None
@@ -82,8 +87,23 @@ def _file(path: Path) -> Grade | ClassResults:
             "Read it with the grader that wrote it.",
         )
     try:
-        return record.model_validate_json(raw)
+        read_back = record.model_validate_json(raw)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise InstructorError(f"{path}: {where}: {first['msg']}", "It was changed by hand.") from None
+    for field, what in consistency.faults(read_back):
+        raise InstructorError(
+            f"{path}: {field}: {what}",
+            "It was changed by hand; use `grader set` for that.",
+        )
+    return read_back
+
+
+def _content(path: Path) -> bytes:
+    """Raises `InstructorError` for more than any results."""
+    with path.open("rb") as file:
+        raw = file.read(MAX_BYTES + 1)
+    if len(raw) > MAX_BYTES:
+        raise InstructorError(f"{path} is larger than any results: at most {MAX_BYTES:,} bytes are read")
+    return raw

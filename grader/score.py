@@ -101,7 +101,9 @@ def _failed(rubric: Rubric, verdict: Verdict) -> bool:
 
 
 def unconfirmed(verdict: Verdict) -> Verdict:
-    """What a replay has earned, as long as no person has confirmed it: nothing yet."""
+    """What a replay has earned, as long as no person has confirmed it: nothing yet. A fail stays one."""
+    if verdict.outcome not in ("pass", "borderline"):
+        return verdict
     waiting = "it was trained by the submission's own code, and a person has to confirm it"
     return verdict.model_copy(
         update={

@@ -1,142 +1,159 @@
 """Which submissions resemble each other: a pointer for a person, never a verdict.
 
-Code is compared as tokens, without comments, layout and docstrings, and with the names that a program gives
-itself made alike. Of the hashes of every K tokens in a row some are chosen by winnowing (Schleimer, Wilkerson
-and Aiken 2003): every run of K + WINDOW - 1 equal tokens is found. What much of the class has in common, such
-as a course's starter code, is left out. Networks in one class are often the same: how like the code is
-is told with them.
+Code is compared by its fingerprints, see `grader.describe.fingerprints`. What much of the class has in
+common, such as a course's starter code, is left out. Networks in one class are often the same: the likeness
+of the code is told with them.
+
+Students are not held against each other one by one: each hash leads to those who have it.
 """
 
 from __future__ import annotations
 
-import ast
-import builtins
-import hashlib
-import io
-import keyword
-import tokenize
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass
-from itertools import combinations
+from typing import TYPE_CHECKING
 
 from grader.examining import Examined, attempts_of
 from grader.grading import Grading
-from grader.records import Cell
+from grader.isolation import Isolation
+from grader.prints import Batches, Prints, Source, prints
 from grader.records.results import Similar
 
-K, WINDOW = 12, 6
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Numbers = npt.NDArray[np.int32]
+    Matrix = npt.NDArray[np.int64]
+
 FEW = 10  # chosen hashes: a program with fewer of its own says nothing
 COMMON = 0.5  # of the class: what more share belongs to the course; from CLASS students on
 CLASS = 5
 NEARLY = 0.8
 MOST = 200  # pairs that are told
-_SKIPPED = {
-    tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT,
-    tokenize.ENCODING, tokenize.ENDMARKER,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Code:
     """What is compared of one submission: hashes of its code, and a digest of network and recipe."""
 
-    prints: frozenset[int] = frozenset()
+    prints: Sequence[int] = ()
     network: str = ""
 
 
-def code(examined: Examined, grading: Grading) -> Code:
-    cells = examined.program.cells if examined.program else ()
+class Comparison:
+    """Everybody's code, fingerprinted as it comes in, and compared once all is there."""
+
+    def __init__(self, pool: Executor, isolation: Isolation) -> None:
+        self._pool, self._isolation = pool, isolation
+        self._batches = Batches()
+        self._networks: dict[str, str] = {}
+        self.futures: list[Future[list[Prints]]] = []
+
+    def add(self, one: Source, network: str) -> None:
+        self._networks[one.student] = network
+        self._begin(self._batches.add(one))
+
+    def _begin(self, batch: Sequence[Source]) -> None:
+        if batch:
+            self.futures.append(self._pool.submit(prints, batch, self._isolation))
+
+    def result(self, told: Callable[[int, int], None]) -> tuple[list[Similar], list[str]]:
+        """The pairs, and remarks on code that could not be compared in full.
+
+        ``told`` is called with the number of submissions whose code has been read, and of all.
+        """
+        self._begin(self._batches.rest())
+        made: list[Prints] = []
+        for future in as_completed(self.futures):
+            made += future.result()
+            told(len(made), len(self._networks))
+        codes = {one.student: Code(one.hashes, self._networks[one.student]) for one in made}
+        return alike(codes), [f"{x.student}: {x.remark}" for x in sorted(made, key=_student) if x.remark]
+
+
+def _student(one: Prints) -> str:
+    return one.student
+
+
+def network(examined: Examined, grading: Grading) -> str:
+    """A digest of the network and recipe that are graded; empty where there are none."""
     first = next(iter(examined.candidates), None)
     attempt = next(attempts_of(first, grading), None) if first else None
-    return Code(fingerprint(cells), attempt.key if attempt else "")
+    return attempt.key if attempt else ""
 
 
 def alike(codes: Mapping[str, Code]) -> list[Similar]:
     """The pairs that resemble each other, the likest first."""
-    own = _without_common({student: code.prints for student, code in codes.items()})
-    counts = Counter(code.network for code in codes.values())
-    usual = {x for x, count in counts.items() if len(codes) >= CLASS and count > COMMON * len(codes)} | {""}
-    pairs: list[Similar] = []
-    for one, other in combinations(sorted(codes), 2):
-        likeness = _likeness(own[one], own[other])
-        same = codes[one].network == codes[other].network and codes[one].network not in usual
-        if likeness >= NEARLY or same:
-            kind = "nearly the same code" if likeness >= NEARLY else "same network and recipe"
-            detail = _detail(same and likeness >= NEARLY, min(len(own[one]), len(own[other])))
-            pairs.append(
-                Similar(students=(one, other), kind=kind, likeness=round(likeness, 3), detail=detail)
-            )
-    return sorted(pairs, key=lambda s: (-s.likeness, s.students))[:MOST]
+    import numpy as np
+
+    students = sorted(codes)
+    own, shared = _counted([codes[student].prints for student in students])
+    either = own[:, None] + own[None, :] - shared
+    enough = np.minimum(own[:, None], own[None, :]) >= FEW
+    likeness = np.where(enough, shared / np.maximum(either, 1), 0.0)
+    same = _same([codes[student].network for student in students])
+    ones, others = np.nonzero(np.triu((likeness >= NEARLY) | same, 1))
+    order = np.lexsort((others, ones, -np.round(likeness[ones, others], 3)))[:MOST]
+    return [
+        _similar(
+            (students[one], students[other]), float(likeness[one, other]), bool(same[one, other]),
+            int(min(own[one], own[other])),
+        )
+        for one, other in zip(ones[order].tolist(), others[order].tolist(), strict=True)
+    ]  # fmt: skip
 
 
-def _detail(both: bool, prints: int) -> str:
-    if both:
-        return "and the same network and recipe"
-    return "hardly any code that is not the whole class's" if prints < FEW else ""
+def _similar(students: tuple[str, str], likeness: float, same: bool, fewest: int) -> Similar:
+    nearly = likeness >= NEARLY
+    detail = "hardly any code that is not the whole class's" if fewest < FEW and not nearly else ""
+    return Similar(
+        students=students,
+        kind="nearly the same code" if nearly else "same network and recipe",
+        likeness=round(likeness, 3),
+        detail="and the same network and recipe" if nearly and same else detail,
+    )
 
 
-def _without_common(prints: Mapping[str, frozenset[int]]) -> dict[str, frozenset[int]]:
-    if len(prints) < CLASS:
-        return dict(prints)
-    counts = Counter(x for one in prints.values() for x in one)
-    common = {x for x, count in counts.items() if count > COMMON * len(prints)}
-    return {student: one - common for student, one in prints.items()}
+def _counted(hashed: Sequence[Sequence[int]]) -> tuple[Matrix, Matrix]:
+    """How many hashes each has that are not the whole class's, and how many of them each two share."""
+    import numpy as np
+
+    count = len(hashed)
+    hashes = np.concatenate([np.asarray(one, np.uint64) for one in hashed] or [np.zeros(0, np.uint64)])
+    owner = np.repeat(np.arange(count, dtype=np.int32), [len(one) for one in hashed])
+    order = np.argsort(hashes, kind="stable")
+    owner = owner[order]
+    starts = np.flatnonzero(np.diff(hashes[order], prepend=hashes[order][:1] + np.uint64(1)))
+    lengths = np.diff(starts, append=len(owner))
+    own = np.bincount(owner[starts[lengths == 1]], minlength=count)
+    shared = np.zeros((count, count), np.int64)
+    most = COMMON * count if count >= CLASS else count
+    several = (lengths > 1) & (lengths <= most)
+    for holders, hashes_of_theirs in _holders(owner, starts[several], lengths[several]):
+        own[holders] += hashes_of_theirs
+        shared[np.ix_(holders, holders)] += hashes_of_theirs
+    return own, shared
 
 
-def _likeness(one: frozenset[int], other: frozenset[int]) -> float:
-    """The part of what both have that is the same (Jaccard)."""
-    if min(len(one), len(other)) < FEW:
-        return 0.0
-    return len(one & other) / len(one | other)
+def _holders(owner: Numbers, starts: Matrix, lengths: Matrix) -> Iterator[tuple[Matrix, int]]:
+    """Who has the same hash, by number, and how many hashes just they have."""
+    import numpy as np
+
+    ends = starts + lengths
+    groups = Counter(owner[n:m].tobytes() for n, m in zip(starts.tolist(), ends.tolist(), strict=True))
+    for group, count in groups.items():
+        yield np.frombuffer(group, np.int32).astype(np.int64), count
 
 
-def fingerprint(cells: Iterable[Cell]) -> frozenset[int]:
-    sources = [_readable(cell.source) for cell in cells if cell.kind == "code"]
-    own: set[str] = set().union(*map(_own_names, sources))
-    tokens = [token for source in sources for token in _tokens(source, own)]
-    grams = (" ".join(tokens[n : n + K]) for n in range(len(tokens) - K + 1))
-    hashes = [int.from_bytes(hashlib.blake2b(g.encode(), digest_size=8).digest()) for g in grams]
-    last = max(1, len(hashes) - WINDOW + 1)
-    return frozenset(min(hashes[n : n + WINDOW]) for n in range(last) if hashes)
+def _same(networks: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Which two have the same network; not one that most of a class has."""
+    import numpy as np
 
-
-def _readable(source: str) -> str:
-    """Without IPython's own lines."""
-    return "\n".join(line for line in source.split("\n") if not line.lstrip().startswith(("%", "!")))
-
-
-def _tokens(text: str, own: set[str]) -> Iterator[str]:
-    """The tokens of a cell; its words, where it is no Python."""
-    try:
-        found = list(tokenize.generate_tokens(io.StringIO(text).readline))
-    except (tokenize.TokenError, SyntaxError):
-        yield from text.split()
-        return
-    previous = tokenize.NEWLINE
-    for token in found:
-        if token.type in _SKIPPED:
-            previous = token.type if token.type != tokenize.COMMENT else previous
-            continue
-        alone = token.type == tokenize.STRING and previous in (
-            tokenize.NEWLINE, tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING,
-        )  # fmt: skip
-        previous = token.type
-        if not alone:  # a docstring
-            yield "name" if token.type == tokenize.NAME and token.string in own else token.string
-
-
-def _own_names(text: str) -> set[str]:
-    """Names that the program itself gives: variables, functions, arguments, and what it imports as."""
-    try:
-        parsed = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return set()
-    names: set[str] = set()
-    for node in ast.walk(parsed):
-        match node:
-            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
-                names.add(name)
-            case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.alias(asname=str(name)):
-                names.add(name)
-    return names - set(dir(builtins)) - set(keyword.kwlist)
+    counts = Counter(networks)
+    usual = {x for x, count in counts.items() if len(networks) >= CLASS and count > COMMON * len(networks)}
+    numbers = {x: number for number, x in enumerate(counts) if x and x not in usual}
+    told = np.array([numbers.get(x, -1) for x in networks], np.int64)
+    return (told[:, None] == told[None, :]) & (told >= 0)[:, None]

@@ -102,9 +102,12 @@ class Store:
             _fill(base, "left_out", "record", [x.model_dump_json() for x in left_out])
             _fill(base, "note", "text", notes)
 
-    def put_similar(self, found: Iterable[Similar]) -> None:
+    def put_similar(self, found: Iterable[Similar], remarks: Iterable[str] = ()) -> None:
+        """The pairs that resemble each other; ``remarks`` on the search for them join the class's notes."""
         with self._writing() as base:
             _fill(base, "resemblance", "record", [x.model_dump_json() for x in found])
+            cut = [(r.writable(text[:2_000]),) for text in remarks]
+            base.executemany("INSERT INTO note (text) VALUES (?)", cut)
 
     def put_grade(self, student: str, grade: r.Grade) -> None:
         told = grade.provenance

@@ -11,8 +11,8 @@ from typing import Any
 import nbformat
 import pytest
 
-from grader import claims
-from grader.errors import InstructorError, StudentError
+from grader import claims, parcel
+from grader.errors import BrokenError, InstructorError, StudentError, Unsupported
 from grader.load import load
 from grader.readers import MAX_CELLS, MAX_OUTPUT
 from grader.records import Cell, Program
@@ -195,9 +195,6 @@ def test_what_does_not_matter_may_be_wrong(read: Callable[..., Program], content
         b"{}",
         b'{"nbformat": 4, "nbformat_minor": 2, "metadata": {}}',
         b'{"nbformat": 4, "cells": 9' + b"9" * 5_000 + b"}",
-        b'{"cells": [' + b"{}," * 6_000 + b"{}]}",
-        b'{"nbformat": 3, "worksheets": [{"cells": [' + b"{}," * 6_000 + b"{}]}]}",
-        b'{"cells": [' + b"[]," * 2_000_000 + b"[]]}",
         b'{"nbformat": 4, "nbformat_minor": 2, "metadata": {}, "cells": 3}',
         b'{"nbformat": 4, "nbformat_minor": 2, "metadata": {}, "cells": [3]}',
         notebook(code(CODE, {"output_type": "stream", "text": 3})).encode()[:-20],
@@ -224,9 +221,16 @@ def test_notebook_without_code(read: Callable[..., Program], cells: list[dict[st
 
 
 def test_too_many_cells(read: Callable[..., Program]) -> None:
-    """The number of cells is bounded."""
-    with pytest.raises(StudentError, match="at most 5,000"):
-        read("a.py", "# %%\nx = 1\n" * (MAX_CELLS + 1))
+    """The number of cells and of all values is bounded; what exceeds it is no mistake of a student's."""
+    many = [code("x = 1")] * (MAX_CELLS + 1)
+    for name, text in {
+        "a.py": "# %%\nx = 1\n" * (MAX_CELLS + 1),
+        "a.ipynb": notebook(*many),
+        "old.ipynb": json.dumps({"nbformat": 3, "worksheets": [{"cells": many}]}),
+        "nested.ipynb": '{"cells": [' + "[]," * 2_000_000 + "[]]}",
+    }.items():
+        with pytest.raises(Unsupported, match=r"at most (5,000|2,000,000 lists and objects)"):
+            read(name, text)
 
 
 def test_too_many_bytes(tmp_path: Path) -> None:
@@ -234,7 +238,7 @@ def test_too_many_bytes(tmp_path: Path) -> None:
     path = tmp_path / "a.ipynb"
     with path.open("wb") as file:
         file.truncate(64_000_001)
-    with pytest.raises(StudentError, match="64,000,001 bytes"):
+    with pytest.raises(Unsupported, match="64,000,001 bytes"):
         load(path, tmp_path / "scratch")
 
 
@@ -491,7 +495,9 @@ def test_saved_model_folder(loaded_both_ways: Callable[..., tuple[Program, Path 
 def test_saved_model_itself(tmp_path: Path) -> None:
     """A SavedModel folder is a model, not a folder to search."""
     folder = make_folder(tmp_path / "net", "saved_model.pb", "helper.py")
-    assert load(folder, tmp_path / "scratch").program.model_file == str(folder)
+    program = load(folder, tmp_path / "scratch").program
+    assert Path(program.model_file or "").name == "net"
+    assert program.cells == ()
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5", ".hdf5", ".json", ".yaml", ".yml", ".H5"])
@@ -566,21 +572,124 @@ def test_digest_of_a_file(read: Callable[..., Program]) -> None:
     assert len(one.digest) == 64
 
 
-def test_digest_of_a_folder(tmp_path: Path) -> None:
-    """A folder's digest changes with any file's content or name, not with hidden files."""
-    folder = make_folder(tmp_path / "alice", "a.ipynb", "data.txt")
+def test_what_is_digested_is_what_is_copied(tmp_path: Path) -> None:
+    """Of a folder, row by row: what changes the digest is in the copy, and nothing else is."""
+    folder = make_folder(tmp_path / "alice", "a.ipynb", "data.txt", "sub/helper.py")
+    outside = make_folder(tmp_path / "outside", "secret.txt")
 
-    def digest() -> str:
-        return load(folder, tmp_path / "scratch").program.digest
+    def seen() -> tuple[str, dict[str, bytes]]:
+        loaded = load(folder, tmp_path / "scratch")
+        assert loaded.beside is not None
+        files = [f for f in loaded.beside.rglob("*") if f.is_file()]
+        return loaded.program.digest, {str(f.relative_to(loaded.beside)): f.read_bytes() for f in files}
 
-    seen = [digest()]
-    (folder / ".DS_Store").write_text("noise")
-    assert digest() == seen[0]
-    (folder / "data.txt").write_text("changed")
-    seen.append(digest())
-    (folder / "data.txt").rename(folder / "data2.txt")
-    seen.append(digest())
-    assert len(set(seen)) == 3
+    def write(name: str, text: str = "print('changed')") -> None:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+    changes: dict[str, Callable[[], object]] = {
+        "content": lambda: write("data.txt"),
+        "content below": lambda: write("sub/helper.py"),
+        "a name": lambda: (folder / "data.txt").rename(folder / "data2.txt"),
+        "a new file": lambda: write("more/new.py"),
+        "a hidden file": lambda: write(".hidden.py"),
+        "a hidden folder": lambda: write(".git/config"),
+        "a hidden folder below": lambda: write("sub/.cache/x.py"),
+        "compiled code": lambda: write("__pycache__/helper.cpython-311.pyc"),
+        "compiled code below": lambda: write("sub/__pycache__/helper.cpython-311.pyc"),
+        "what macOS leaves": lambda: write("__MACOSX/a.py"),
+        "an empty folder": lambda: (folder / "empty").mkdir(),
+        "permissions": lambda: (folder / "a.ipynb").chmod(0o755),
+        "a link": lambda: (folder / "link.py").symlink_to(outside / "secret.txt"),
+        "a folder that is a link": lambda: (folder / "linked").symlink_to(outside),
+    }
+    before, moved = seen(), {}
+    for name, change in changes.items():
+        change()
+        after = seen()
+        assert (after[0] == before[0]) == (after[1] == before[1]), name
+        moved[name], before = after[0] != before[0], after
+    assert [name for name, changed in moved.items() if changed] == list(changes)[:4]
+    assert set(before[1]) == {"a.ipynb", "data2.txt", "sub/helper.py", "more/new.py"}
+
+
+def test_the_same_files_as_folder_and_as_zip(tmp_path: Path) -> None:
+    """Both leave out the same; what is run by them is the same."""
+    folder = make_folder(tmp_path / "alice", "a.ipynb", "data.txt", ".env", "__pycache__/x.pyc")
+    for path in (folder, zipped(folder, tmp_path / "alice.zip")):
+        beside = load(path, tmp_path / "scratch").beside
+        assert beside is not None
+        assert sorted(f.name for f in beside.rglob("*")) == ["a.ipynb", "data.txt"]
+
+
+def test_beyond_the_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What there is no room for is named; the submission itself is taken first, and a person looks if
+    it is what there is no room for.
+    """
+    folder = make_folder(tmp_path / "alice", "z.ipynb")
+    for number in range(parcel.MAX_FILES + 3):
+        (folder / f"image{number:04}.png").write_bytes(b"")
+    with (folder / "data.bin").open("wb") as sparse:
+        sparse.truncate(parcel.MAX_FILE + 1)
+    (folder / "zz").symlink_to(tmp_path)
+    program = load(folder, tmp_path / "scratch").program
+    assert Path(program.path).name == "z.ipynb"
+    bounds = "2,000 files, 200,000,000 bytes each, 300,000,000 in all"
+    assert [note.message for note in program.notes] == [
+        f"left out, beyond the bounds of a submission ({bounds}): data.bin, image1999.png, image2000.png, "
+        "image2001.png, image2002.png",
+        "left out, a link, or no file at all: zz",
+    ]
+    (folder / "z.ipynb").unlink()
+    (folder / "z.ipynb").symlink_to("data.bin")
+    with pytest.raises(Unsupported, match=r"no submission in it; left out, beyond the bounds.*data\.bin"):
+        load(folder, tmp_path / "scratch")
+    monkeypatch.setattr(parcel, "MAX_SEEN", 1_000)
+    with pytest.raises(Unsupported, match="larger than any submission"):
+        load(folder, tmp_path / "scratch")
+
+
+def test_a_file_too_large(tmp_path: Path) -> None:
+    """A limit of grader's is no mistake of a student's; a folder nested without end neither."""
+    for name in ("net.keras", "work.zip"):
+        with (tmp_path / name).open("wb") as sparse:
+            sparse.truncate(parcel.MAX_SEEN_BYTES + 1)
+        with pytest.raises(Unsupported, match=r"1,000,000,001 bytes; at most"):
+            load(tmp_path / name, tmp_path / "scratch")
+    folder = make_folder(tmp_path / "alice", "a.ipynb")
+    (folder / "/".join(["x"] * 60)).mkdir(parents=True)
+    with pytest.raises(Unsupported, match="nested too deeply"):
+        load(folder, tmp_path / "scratch")
+
+
+def test_a_file_that_changes_meanwhile(tmp_path: Path) -> None:
+    """A file that is replaced by a link after it was listed is not followed, and what has grown is not cut:
+    both are told, and cost nobody a point.
+    """
+    folder, secret = make_folder(tmp_path / "alice", "a.ipynb", "sub/b.txt"), tmp_path / "secret"
+    secret.mkdir()
+    (secret / "b.txt").write_text(CODE)
+    listed = parcel._listed
+    changes: list[Callable[[], object]] = [
+        lambda: (folder / "sub" / "b.txt").write_text(CODE * 2),
+        lambda: (folder / "sub" / "b.txt").unlink(),
+        lambda: (folder / "sub" / "b.txt").symlink_to(secret / "b.txt"),
+        lambda: (folder / "sub").rename(folder / "other") and (folder / "sub").symlink_to(secret),
+    ]
+    for change in changes:
+
+        def then(place: Path, name: str, change: Callable[[], object] = change) -> Any:
+            found = listed(place, name)
+            change()
+            return found
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(parcel, "_listed", then)
+            with pytest.raises(BrokenError, match="alice cannot be read"):
+                load(folder, tmp_path / "scratch")
+        (folder / "sub" / "b.txt").unlink(missing_ok=True)
+        (folder / "sub" / "b.txt").write_text(CODE)
+    assert not any("secret" in str(f) for f in (tmp_path / "scratch").rglob("*"))
 
 
 def test_digest_of_equal_folders(tmp_path: Path) -> None:

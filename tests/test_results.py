@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from grader import records as r
 from grader.errors import InstructorError
 from grader.report import deliver
 from grader.report.interface import Context
-from grader.results import read
+from grader.results import MAX_BYTES, read
 from grader.rubric import load
 from grader.store import Store
 
@@ -26,16 +27,19 @@ Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 def grade(name: str = "work.ipynb", rubric: str = "Assignment 4", **changes: Any) -> r.Grade:
     verdict = r.Verdict(
-        criterion="a", title="first", kind="manual", outcome="pass", points=7.5, max_points=10, required=True,
-        message="well",
+        criterion="a", title="first", kind="manual", outcome="pass", points=7.5, max_points=7.5,
+        required=True, message="well",
     )  # fmt: skip
+    extra = verdict.model_copy(
+        update={"criterion": "b", "outcome": "fail", "points": 0, "max_points": 2.5, "required": False}
+    )
     provenance = r.Provenance(
         grader_version="0.1", submission_digest="a" * 64, rubric_digest="b" * 64, dataset="mnist",
         dataset_digest="c" * 64, seeds=(1,), isolation="box", isolated=True, created="2026-11-22",
     )  # fmt: skip
     given = {
         "submission": name, "rubric": rubric, "status": "passed", "points": 7.5, "max_points": 10,
-        "needs_review": False, "verdicts": (verdict,), "provenance": provenance,
+        "needs_review": False, "verdicts": (verdict, extra), "provenance": provenance,
     }  # fmt: skip
     return r.Grade(**(given | changes))
 
@@ -91,6 +95,100 @@ def test_other_files(tmp_path: Path, text: str, message: str) -> None:
     file.write_text(text)
     with pytest.raises(InstructorError, match=message):
         read(file)
+
+
+TAMPERED: dict[str, tuple[list[str | int], Any, str]] = {
+    "points of a verdict": (["verdicts", 0, "points"], 8, "verdicts.0.points: 8 is not between 0 and 7.5"),
+    "points below nothing": (["verdicts", 1, "points"], -1, "verdicts.1.points: -1 is not between 0 and 2.5"),
+    "points for a fail": (["verdicts", 1, "points"], 2, "verdicts.1.points: 2, and its outcome 'fail'"),
+    "a pass for less": (["verdicts", 0, "points"], 7, "verdicts.0.points: 7, and it passes"),
+    "points": (["points"], 10, "points: 10, and the verdicts add up to 7.5"),
+    "possible points": (["max_points"], 7.5, "max_points: 7.5, and the verdicts add up to 10"),
+    "no finite number": (["points"], float("inf"), "points: Input should be a finite number"),
+    "no number": (["points"], float("nan"), "points: Input should be a finite number"),
+    "a criterion twice": (["verdicts", 1, "criterion"], "a", "verdicts.criterion: 'a' is there 2 times"),
+    "passed and fails": (["verdicts", 1, "required"], True, "status: 'passed', and a required criterion"),
+    "passed with a problem": (["problem"], {"kind": "broken", "message": "x"}, "status: 'passed', and its"),
+    "review of a verdict": (["verdicts", 0, "needs_review"], True, "needs_review: false, and"),
+    "interrupted by nothing": (["status"], "interrupted", "status: 'interrupted', and no problem"),
+    "a person for nothing": (["status"], "needs_person", "status: 'needs_person', and needs_review is false"),
+    "more correct than images": (["runs", 0, "epochs", 1, "correct"], 10_001, "correct: 10,001 of 10,000"),
+    "correct below 0": (["runs", 0, "epochs", 1, "correct"], -1, "runs.0.epochs.1.correct: -1 of"),
+    "fewer images": (["runs", 0, "epochs", 0, "images"], 9_960, "images: 9,960, and the target has 10,000"),
+    "an epoch twice": (["runs", 0, "epochs", 1, "epoch"], 1, "runs.0.epochs.1.epoch: 1, and it is number 2"),
+    "time that runs back": (["runs", 0, "epochs", 0, "seconds"], -1, "runs.0.epochs.0.seconds"),
+    "weights of no epoch": (["runs", 0, "kept"], 9, "runs.0.kept: epoch 9, and there are 2"),
+    "no recipe": (["model", "recipe"], [], "model.recipe: it is empty"),
+    "parameters": (["model", "total_parameters"], 5, "model.total_parameters: 5, which is not the sum"),
+    "parameters below 0": (["model", "trainable_parameters"], -80, "below 0"),
+}
+
+
+@pytest.fixture
+def complete(run: Callable[..., r.TrainingRun], recipe: Callable[..., r.TrainingRecipe]) -> r.Grade:
+    model = r.GradedModel(
+        name="model", total_parameters=80, trainable_parameters=80, non_trainable_parameters=0, layers=(),
+        recipe=(recipe(),), recipe_source="submission",
+    )  # fmt: skip
+    target = r.Target(correct=9_940, images=10_000, epochs=20)
+    return grade(model=model, runs=(run([9_900, 9_950]),), target=target)
+
+
+@pytest.mark.parametrize(("path", "value", "message"), TAMPERED.values(), ids=TAMPERED)
+def test_what_contradicts_itself_is_refused(
+    complete: r.Grade, tmp_path: Path, path: list[str | int], value: Any, message: str
+) -> None:
+    """Alone and within a class; named are file, field and what is wrong. As it was, it is read."""
+    file = tmp_path / "x.json"
+    whole = r.ClassResults(
+        rubric="Assignment 4",
+        max_points=10,
+        entries=(
+            r.Entry(
+                student=r.Student(id="ann", name="Ann"),
+                handed_in=r.HandedIn(layout="plain", path="x"),
+                grade=complete,
+            ),
+        ),
+    )
+    for record, before in ((complete, ""), (whole, r"entries\.0\.grade\.")):
+        told = json.loads(record.model_dump_json())
+        file.write_text(json.dumps(told))
+        read(file)
+        place = told["entries"][0]["grade"] if before else told
+        for part in path[:-1]:
+            place = place[part]
+        place[path[-1]] = value
+        file.write_text(json.dumps(told))
+        with pytest.raises(InstructorError, match=rf"x\.json: {before}.*{re.escape(message)}"):
+            read(file)
+
+
+def test_a_class_that_contradicts_itself(tmp_path: Path) -> None:
+    """A student twice, a grade of another rubric's points, or a grade for nothing handed in."""
+    file = tmp_path / "class.json"
+    one = r.Entry(
+        student=r.Student(id="ann", name="Ann"),
+        handed_in=r.HandedIn(layout="plain", path="x"),
+        grade=grade(),
+    )
+    nothing = one.model_copy(update={"handed_in": None})
+    for entries, most, message in (
+        ((one, one), 10, "entries.student.id: 'ann' is there 2 times"),
+        ((one,), 20, "entries.0.grade.max_points: 10, and the class's rubric has 20"),
+        ((nothing,), 10, "entries.0.grade: nothing was handed in"),
+    ):
+        file.write_text(r.ClassResults(rubric="x", max_points=most, entries=entries).model_dump_json())
+        with pytest.raises(InstructorError, match=re.escape(message)):
+            read(file)
+
+
+def test_more_than_any_results(tmp_path: Path) -> None:
+    """A file without end is not read to it."""
+    with (tmp_path / "x.json").open("wb") as sparse:
+        sparse.truncate(MAX_BYTES + 1)
+    with pytest.raises(InstructorError, match="larger than any results"):
+        read(tmp_path / "x.json")
 
 
 def test_folders_that_cannot_be_reported_on(folder: Path, tmp_path: Path) -> None:

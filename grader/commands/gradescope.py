@@ -7,10 +7,8 @@ In it are this grader, the rubric with its data, and two scripts. Its container 
 from __future__ import annotations
 
 import io
-import re
 import zipfile
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +16,7 @@ import typer
 
 from grader.commands.report import Throwaway
 from grader.errors import InstructorError
+from grader.isolation.interface import STRANGERS
 
 app = typer.Typer(no_args_is_help=True, help="Run grader as an autograder of Gradescope.")
 PACKAGE = Path(__file__).parents[1]
@@ -61,7 +60,7 @@ def build(
         "setup.sh": _setup().encode(),
         "run_autograder": _run(retrain, minutes, throwaway).encode(),
         "rubric.toml": text.encode(),
-        "requirements.txt": "\n".join(pinned()).encode(),
+        "requirements.txt": (PACKAGE / "data" / "requirements.lock").read_bytes(),
         **dict(_source()),
     }
     if data is not None:
@@ -86,22 +85,6 @@ def _source() -> Iterator[tuple[str, bytes]]:
             yield f"source/grader/{inside.as_posix()}", file.read_bytes()
     for file in sorted(SHIPPED.glob("*.toml")):
         yield f"source/grader/rubrics/{file.name}", file.read_bytes()
-
-
-def pinned() -> list[str]:
-    """grader's requirements at the versions that are installed here, so that both machines agree."""
-    lines = []
-    for requirement in metadata.requires("grader") or []:
-        if "extra ==" in requirement:
-            continue
-        name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
-        marker = requirement.partition(";")[2].strip()
-        try:
-            version = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue  # not needed on this system
-        lines.append(f"{name}=={version}" + (f" ; {marker}" if marker else ""))
-    return lines
 
 
 def pack(files: dict[str, bytes]) -> bytes:
@@ -135,7 +118,8 @@ if ! "$python" -I -m venv "$root/venv"; then
     apt-get install -y "$(basename "$python")-venv"
     "$python" -I -m venv --clear "$root/venv"
 fi
-"$root/venv/bin/python" -I -m pip install --quiet --requirement "$root/source/requirements.txt"
+"$root/venv/bin/python" -I -m pip install --quiet --require-hashes \\
+    --requirement "$root/source/requirements.txt"
 # Every process of grader's runs with -I, which takes no module from the environment or the current folder.
 "$root/venv/bin/python" -I - "$root/source/source" << 'PY'
 import pathlib, sys, sysconfig
@@ -146,24 +130,32 @@ PY
 
 def _run(retrain: bool, minutes: int, throwaway: bool) -> str:
     options = "--retrain" if retrain else "--no-retrain"
-    options += " --throwaway-container" if throwaway else " --isolation"
+    isolation = "--throwaway-container" if throwaway else "--isolation"
     failed = (
         '{"tests": [], "output": "Grading failed by no fault of this submission: it took too long or was '
         'stopped. Your instructor can run it again.", "stdout_visibility": "hidden"}'
     )
     return f"""#!/usr/bin/env bash
 # Run for every submission. What Gradescope waits for is there from the start and is replaced at the end.
+# Only root may write it. A submission runs as a user of its own, whose processes are ended before that.
 set -u
 root="${{AUTOGRADER:-/autograder}}"
 results="$root/results/results.json"
 mkdir -p "$root/results"
+chmod 755 "$root" "$root/results"
+rm -f "$results"
 cat > "$results" <<'JSON'
 {failed}
 JSON
 cd /
 timeout --kill-after=5 {minutes * 60 - SECONDS_LEFT} "$root/venv/bin/python" -I -m grader \\
-    check "$root/submission" --rubric "$root/source/rubric.toml" {options} --quiet \\
+    check "$root/submission" --rubric "$root/source/rubric.toml" {options} {isolation} --quiet \\
     -f terminal -f gradescope="$results"
 echo "grader ended with exit code $?"
+# Where grader itself was stopped, the users that it makes for submissions may have processes left.
+for process in /proc/[0-9]*; do
+    user="$(stat -c %u "$process" 2> /dev/null || echo 0)"
+    [ "$user" -lt {STRANGERS} ] || kill -KILL "${{process#/proc/}}" 2> /dev/null
+done
 exit 0
 """

@@ -149,6 +149,7 @@ def _broken(submission: Path, error: BaseException) -> Grade:
             seeds=(),
             isolation="",
             isolated=False,
+            contained=True,  # nothing of the submission's is told
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         ),
     )

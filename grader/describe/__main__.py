@@ -46,7 +46,10 @@ def serve(of_code: bool = False) -> NoReturn:
         os.dup2(nothing.fileno(), 0)
 
     def answer(result: r.DescribeAnswer) -> None:
-        answers.write(result.model_dump_json() + "\n")
+        line = result.model_dump_json() + "\n"
+        if (size := len(line.encode())) > r.MAX_ANSWER:
+            line = _too_large(size).model_dump_json() + "\n"
+        answers.write(line)
         answers.flush()
 
     try:
@@ -58,6 +61,13 @@ def serve(of_code: bool = False) -> NoReturn:
         problem = r.Problem(kind="broken", message=traceback.format_exc()[-3_000:])
         answer(r.DescribeAnswer(problem=problem))
     os._exit(0)  # threads that the submission has left running do not keep this process alive
+
+
+def _too_large(size: int) -> r.DescribeAnswer:
+    """A limit of grader's is no mistake of a student's."""
+    message = f"the description of this submission has {size:,} bytes; at most {r.MAX_ANSWER:,} are read"
+    hint = "A person should look at the submission."
+    return r.DescribeAnswer(problem=r.Problem(kind="unsupported", message=message, hint=hint))
 
 
 def _describe(job: r.DescribeJob, answer: Callable[[r.DescribeAnswer], None]) -> None:
@@ -92,6 +102,8 @@ def _saved_model(path: Path, job: r.DescribeJob) -> r.Description:
         raise
     except graph.OwnModel as error:
         raise Unsupported(f"{path.name}: {error}", "A person should look at the code.") from None
+    except graph.TooLarge as error:
+        raise Unsupported(f"{path.name}: {error}", "A person should look at the submission.") from None
     except Exception as error:  # a file that is not what it seems may raise anything in here
         raise StudentError(f"{path.name}: {type(error).__name__}: {error}"[:500], hint) from None
     name = config.get("config", {}).get("name") if isinstance(config.get("config"), dict) else None

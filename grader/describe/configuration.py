@@ -9,7 +9,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from grader import records as r
-from grader.describe.graph import Graph, Node, NotAModel, OwnModel, inlined, input_node, operation_node
+from grader.describe.graph import (
+    Graph,
+    Node,
+    NotAModel,
+    OwnModel,
+    TooLarge,
+    inlined,
+    input_node,
+    operation_node,
+)
 
 MAX_NESTED = 10  # models within models
 
@@ -25,7 +34,7 @@ def of_config(model: Any, default_shape: tuple[int, ...] | None = None, depth: i
     if not isinstance(model, dict):
         raise NotAModel("the configuration is not a JSON object")
     if depth > MAX_NESTED:
-        raise NotAModel(f"its models are nested more than {MAX_NESTED} deep")
+        raise TooLarge(f"its models are nested more than {MAX_NESTED} deep")
     kind, config = model.get("class_name"), model.get("config")
     if kind == "Sequential" and isinstance(config, dict | list):
         return _sequential(config, default_shape, depth)
@@ -102,7 +111,7 @@ def _name_of(raw: Config) -> str:
 
 def _check_count(layers: int) -> None:
     if layers > r.MAX_LAYERS:
-        raise NotAModel(f"it has {layers:,} layers; at most {r.MAX_LAYERS:,} are read")
+        raise TooLarge(f"it has {layers:,} layers; at most {r.MAX_LAYERS:,} are read")
 
 
 def _free_name(name: str, graph: Graph) -> str:

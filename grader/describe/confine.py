@@ -10,6 +10,7 @@ Run as a program, it confines itself and prints what it then finds, for the self
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import json
 import os
 import platform
@@ -111,7 +112,14 @@ def findings() -> dict[str, object]:
         "descriptors": sorted(int(name) for name in os.listdir("/proc/self/fd"))[3:-1],
         "writable": [folder for folder in _CLOSED if _writable(folder)],
         "home": _writable("."),
+        "reads": _reads("h5py") and _reads("sqlite3") and os.access(".", os.X_OK),
     }  # fmt: skip
+
+
+def _reads(package: str) -> bool:
+    """Whether the code of a package can be read here, by the user that this has become."""
+    found = importlib.util.find_spec(package)
+    return found is not None and found.origin is not None and os.access(found.origin, os.R_OK)
 
 
 def _writable(folder: str) -> bool:

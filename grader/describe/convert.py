@@ -19,9 +19,9 @@ Config = dict[str, Any]
 
 
 def layer_record(class_name: str, config: Config, name: str, inbound: tuple[str, ...]) -> r.Layer:
-    """Convert; never raises for what a student may have written."""
+    """Convert; raises for what a student may have written only where names or inbound layers are too many."""
     kind = legacy.modern_class(class_name)
-    base = {"name": name[:200] or "layer", "inbound": inbound}
+    base = {"name": name or "layer", "inbound": inbound}
     trainable = config.get("trainable", True)
     try:
         if kind not in _CONVERTERS:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pydantic import ValidationError
+
 from grader import records as r
 from grader.describe import convert
 
@@ -37,15 +39,28 @@ class NotAModel(Exception):
     """The configuration holds no network that can be read."""
 
 
+class TooLarge(NotAModel):
+    """It may be a network, but it exceeds a limit of grader's, which the message names."""
+
+
 class OwnModel(NotAModel):
     """It is a model class of the student's own, whose layers the configuration does not tell."""
 
 
 def describe(graph: Graph, image_shape: tuple[int, ...] = ()) -> r.ModelDescription:
-    """Convert every node; pydantic checks that the result is a graph. Raises `NotAModel`.
+    """Convert every node; pydantic checks that the result is a graph. Raises `NotAModel`, `TooLarge`.
 
     An input whose size is left open takes ``image_shape``, if that fits.
     """
+    try:
+        return _described(graph, image_shape)
+    except ValidationError as error:
+        if limit := r.exceeded(error):
+            raise TooLarge(limit) from None
+        raise
+
+
+def _described(graph: Graph, image_shape: tuple[int, ...]) -> r.ModelDescription:
     first = any(_is_channels_first(n.config) for n in graph.nodes)
     for node in graph.nodes:
         _close_input(node, image_shape)

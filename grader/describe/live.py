@@ -21,11 +21,15 @@ def of_model(model: Any) -> Graph:
     layers = list(getattr(model, "layers", []))
     if type(model).__name__ == "Sequential" and layers:
         return unique(_of_chain(model, layers))
+    return unique(as_one_layer(model, model.name, "a subclassed model has no graph of layers"))
+
+
+def as_one_layer(model: Any, name: str, refusal: str) -> Graph:
+    """A model whose layers cannot be listed, as one unsupported layer behind an input."""
     shape = _input_shape(model)
-    refusal = _not_here(model) or "a subclassed model has no graph of layers"
-    whole = Node(model.name, type(model).__name__, {}, ["input"], refusal)
+    whole = Node(name, type(model).__name__, {}, ["input"], _not_here(model) or refusal)
     whole.reported = _reported(model, (None, *shape))
-    return unique(Graph([input_node("input", shape), whole], ["input"], [model.name]))
+    return Graph([input_node("input", shape), whole], ["input"], [name])
 
 
 def _input_shape(model: Any) -> tuple[int | None, ...]:

@@ -15,8 +15,8 @@ from grader.describe import compat, era, leftover, notebook, recorder, served, s
 from grader.describe.arguments import Tracked
 from grader.describe.recognise import RawData
 
-MAX_MODELS = 200
 MAX_ANSWERED = 16_000_000
+RECURSION = 3_000  # calls in one another; as in Jupyter, where Jedi sets it
 
 
 def describe(job: r.DescribeJob, answer: Callable[[r.Description], None]) -> None:
@@ -52,6 +52,8 @@ class Session:
 
     def answer_so_far(self, answer: Callable[[r.Description], None]) -> None:
         """After each fit, as long as all answers together stay well below what the parent reads."""
+        if self.answered >= MAX_ANSWERED:
+            return
         description = self.description()
         self.answered += sum(40 + 24 * len(f.learning_rates) for m in description.models for f in m.training)
         if self.answered < MAX_ANSWERED:
@@ -63,6 +65,7 @@ class Session:
             self.notes.append(note)
 
     def run(self) -> None:
+        sys.setrecursionlimit(RECURSION)
         sys.path.insert(0, os.getcwd())
         sys.argv = [os.path.basename(self.job.program.name)]
         leftover.supply(self.job.program.cells, self.namespace, self.note)
@@ -78,8 +81,10 @@ class Session:
 
     def _look_around(self) -> None:
         """Find the models that the last cell left behind, and what the student calls them."""
+        known = {id(tracked.model) for tracked in self.recorder.tracked}
         for name, model in _models_in(self.namespace):
-            if not name.startswith("_") and len(self.recorder.tracked) < MAX_MODELS:
+            room = len(self.recorder.tracked) < r.MAX_MODELS
+            if not name.startswith("_") and (room or id(model) in known):
                 self.names.setdefault(id(self.recorder.of(model).model), name)
 
     def _describe_unfitted(self) -> None:
@@ -97,7 +102,7 @@ class Session:
         models: list[r.DescribedModel] = []
         taken: set[str] = set()
         numbered = list(enumerate(self.recorder.tracked, 1))
-        for number, tracked in numbered[-MAX_MODELS:]:
+        for number, tracked in numbered[-r.MAX_MODELS :]:
             if tracked.network is not None:
                 name = _free(self._name(tracked)[:180], taken)
                 models.append(
@@ -105,7 +110,7 @@ class Session:
                         name=name,
                         number=number,
                         network=tracked.network,
-                        training=tuple(tracked.training),
+                        training=tuple(tracked.training[: r.MAX_FITS]),
                         fit_order=tracked.fit_order,
                         cell=tracked.cell,
                         compiled=self.recorder.compiled_recipe(tracked),
@@ -118,7 +123,17 @@ class Session:
             keras_era=self.era.era,
             ambiguous_calls=self.positional.calls,
             reading=self.positional.used,
+            incomplete=self._beyond(),
         )
+
+    def _beyond(self) -> str:
+        """The limit of grader's that leaves out some of the models or fits; nothing if all are told."""
+        tracked = self.recorder.tracked
+        if len(tracked) > r.MAX_MODELS:
+            return f"it builds {len(tracked):,} models, of which grader reads the last {r.MAX_MODELS}"
+        if (most := max((len(t.training) for t in tracked), default=0)) > r.MAX_FITS:
+            return f"one model has {most:,} fits, of which grader reads the first {r.MAX_FITS:,}"
+        return ""
 
     def _era_notes(self) -> Iterator[r.Note]:
         old = self.era.era == "keras2"

@@ -24,7 +24,7 @@ MAX_PROTOCOL_BUFFER, MAX_FIELDS, MAX_TEXTS = 64_000_000, 500_000, 20_000
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The model configuration in a file or SavedModel folder. Raises `StudentError`."""
+    """The model configuration in a file or SavedModel folder. Raises `StudentError`, `Unsupported`."""
     if path.is_dir():
         return _saved_model(path)
     readers = {
@@ -43,9 +43,7 @@ def read_compiled(path: Path, config: dict[str, Any]) -> Any:
 
 def _parse(text: str | bytes, path: Path) -> Any:
     if len(text) > MAX_CONFIG:
-        raise StudentError(
-            f"{path.name}: its configuration has {len(text):,} bytes; at most {MAX_CONFIG:,} are read"
-        )
+        raise _too_large(path, "its configuration", len(text))
     try:
         return _untagged(json.loads(text))
     except (ValueError, RecursionError) as error:
@@ -53,6 +51,14 @@ def _parse(text: str | bytes, path: Path) -> Any:
             f"{path.name}: its configuration is not valid JSON: {error}"[:500],
             "Save the model again with model.save().",
         ) from None
+
+
+def _too_large(path: Path, what: str, size: int) -> Unsupported:
+    """A limit of grader's is no mistake of a student's."""
+    return Unsupported(
+        f"{path.name}: {what} has {size:,} bytes; at most {MAX_CONFIG:,} are read",
+        "A person should look at the submission.",
+    )
 
 
 def _untagged(value: Any) -> Any:
@@ -70,11 +76,7 @@ def _keras(path: Path) -> dict[str, Any]:
         with open_zip(path) as archive:
             info = archive.getinfo("config.json")
             if info.file_size > MAX_CONFIG:
-                raise StudentError(
-                    f"{path.name}: its config.json has {info.file_size:,} bytes; "
-                    f"at most {MAX_CONFIG:,} are read",
-                    hint,
-                )
+                raise _too_large(path, "its config.json", info.file_size)
             with archive.open(info) as member:
                 text = member.read(MAX_CONFIG + 1)
     except KeyError:
@@ -95,7 +97,7 @@ def _object(value: Any, path: Path) -> dict[str, Any]:
 
 def _json(path: Path) -> dict[str, Any]:
     if path.stat().st_size > MAX_CONFIG:
-        raise StudentError(f"{path.name} has {path.stat().st_size:,} bytes; at most {MAX_CONFIG:,} are read")
+        raise _too_large(path, "it", path.stat().st_size)
     value = _parse(path.read_bytes(), path)
     if isinstance(value, str):  # json.dump(model.to_json(), file) quotes it twice
         value = _parse(value, path)
@@ -104,7 +106,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _yaml(path: Path) -> dict[str, Any]:
     if path.stat().st_size > MAX_CONFIG:
-        raise StudentError(f"{path.name} has {path.stat().st_size:,} bytes; at most {MAX_CONFIG:,} are read")
+        raise _too_large(path, "it", path.stat().st_size)
     try:
         value = yamls.parse(path.read_bytes().decode("utf-8-sig", "replace"))
     except ValueError as error:

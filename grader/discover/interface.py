@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from grader import load
+from grader import parcel
 from grader.choosing import PREFERENCE
+from grader.parcel import belongs
 from grader.records import LeftOut
 
 READ = (*(kind for kind in PREFERENCE if kind.startswith(".")), ".zip")
-_SYSTEM = ("__MACOSX", "__pycache__", "Thumbs.db", "desktop.ini")
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,7 @@ class Layout(Protocol):
 
 def entries(folder: Path) -> list[Path]:
     """What lies in a folder, without hidden files and what systems leave behind, in order of names."""
-    found = (p for p in folder.iterdir() if not p.name.startswith(".") and p.name not in _SYSTEM)
-    return sorted(found, key=lambda p: p.name)
+    return sorted((p for p in folder.iterdir() if belongs(p.name)), key=lambda p: p.name)
 
 
 def is_folder(path: Path) -> bool:
@@ -84,14 +83,14 @@ def _folder_fault(folder: Path) -> str:
     suffixes: set[str] = set()
     problems: list[OSError] = []
     for here, folders, files in os.walk(folder, onerror=problems.append):
-        folders[:] = [f for f in folders if not f.startswith(".") and f not in _SYSTEM]
-        files = [f for f in files if not f.startswith(".") and f not in _SYSTEM]
+        folders[:] = filter(belongs, folders)
+        files = list(filter(belongs, files))
         if any(not os.access(Path(here) / f, os.R_OK) for f in files if not (Path(here) / f).is_symlink()):
             return "a file in it cannot be read: check the permissions"
         names += files
         suffixes |= {Path(f).suffix.lower() for f in files if not (Path(here) / f).is_symlink()}
-        if len(names) > load.MAX_FILES:
-            break  # `load` has words for it
+        if len(names) > parcel.MAX_SEEN:
+            break  # `parcel` has words for it
     if problems:
         return "it cannot be read in full: check the permissions"
     if not names or names == ["timestamp.txt"]:

@@ -45,7 +45,7 @@ class Bubblewrap:
     """One fresh box per child."""
 
     name = "bubblewrap: no network, no other processes, no files but its own, a system call filter"
-    closed = True
+    closed = contained = True
 
     def __init__(self, kind: str, program: str | None) -> None:
         self.kind = kind

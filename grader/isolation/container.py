@@ -31,7 +31,7 @@ IMAGE = "GRADER_IMAGE"  # environment variable: another image than grader:VERSIO
 class Container:
     """A fresh container per child."""
 
-    closed = True
+    closed = contained = True
 
     def __init__(self, engine: str, program: str | None) -> None:
         self.kind = engine

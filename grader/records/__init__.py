@@ -12,6 +12,7 @@ from grader.records.base import (
     Rate,
     Record,
     Text,
+    exceeded,
     writable,
 )
 from grader.records.claims import Claims, LoggedEpoch, SavedLog, SavedScore, SavedSummary, SummaryRow
@@ -124,6 +125,10 @@ from grader.records.runs import (
     Untrained,
 )
 from grader.records.submission import (
+    MAX_ANSWER,
+    MAX_FITS,
+    MAX_MODELS,
+    MAX_PRINTS,
     Cell,
     CellFailure,
     DescribeAnswer,
@@ -169,8 +174,12 @@ __all__ = [
     "ELU",
     "GLOROT_UNIFORM",
     "L1L2",
+    "MAX_ANSWER",
+    "MAX_FITS",
     "MAX_LAYERS",
+    "MAX_MODELS",
     "MAX_PREDICTIONS",
+    "MAX_PRINTS",
     "MAX_SAMPLES",
     "NOT_IN_KERAS_3",
     "ONES",
@@ -311,5 +320,6 @@ __all__ = [
     "VarianceScaling",
     "Verdict",
     "ZeroPadding2D",
+    "exceeded",
     "writable",
 ]

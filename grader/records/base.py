@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 
 def writable(value: Any) -> Any:
@@ -15,6 +15,16 @@ def writable(value: Any) -> Any:
 def cut(value: Any) -> Any:
     """Text of no more than 20,000 characters."""
     return value[:20_000] if isinstance(value, str) else value
+
+
+def exceeded(error: ValidationError) -> str:
+    """Which limit of a record's own something exceeds; nothing if it is wrong in another way."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    if first["type"] not in ("too_long", "string_too_long"):
+        return ""
+    unit = "characters" if first["type"] == "string_too_long" else "items"
+    where = ".".join(str(part) for part in first["loc"] if part != "type")
+    return f"{where}: more than {first['ctx']['max_length']:,} {unit}, which is grader's limit"[:500]
 
 
 class Record(BaseModel):

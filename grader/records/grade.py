@@ -103,6 +103,7 @@ class Provenance(Record):
     seeds: tuple[int, ...]
     isolation: str
     isolated: bool  # False: made without isolation, for its author's eyes and for no gradebook
+    contained: bool = False  # whether no process of the submission could outlive it or reach grader's own
     created: str
 
 

@@ -10,6 +10,10 @@ from grader.records.base import CutText, Name, Record, Text
 from grader.records.network import ModelDescription
 from grader.records.training import TrainingRecipe
 
+MAX_MODELS, MAX_FITS = 200, 2_000  # of a submission, and of one model
+MAX_ANSWER = 8_000_000  # bytes of one answer of a child
+MAX_PRINTS = 10_000  # hashes that stand for the code of one submission
+
 
 class Note(Record):
     """Something worth telling: what was skipped, read in one of two ways, or failed softly."""
@@ -36,7 +40,7 @@ class DescribedModel(Record):
     name: Name
     number: Annotated[int, Field(ge=1)] = 1
     network: ModelDescription
-    training: Annotated[tuple[TrainingRecipe, ...], Field(fail_fast=True, max_length=2_000)] = ()
+    training: Annotated[tuple[TrainingRecipe, ...], Field(fail_fast=True, max_length=MAX_FITS)] = ()
     fit_order: Annotated[int, Field(ge=0)] = 0  # 0: never fitted; else the rank of its last fit
     cell: int | None = None  # where it was first seen
     compiled: TrainingRecipe | None = None  # of a model compiled but never fitted; epochs are void
@@ -48,13 +52,13 @@ Reading = Literal["rows_columns", "strides"]
 class Description(Record):
     """All that the untrusted child reports about a submission."""
 
-    models: Annotated[tuple[DescribedModel, ...], Field(fail_fast=True, max_length=200)] = ()
+    models: Annotated[tuple[DescribedModel, ...], Field(fail_fast=True, max_length=MAX_MODELS)] = ()
     notes: Annotated[tuple[Note, ...], Field(fail_fast=True, max_length=1_000)] = ()
     failures: Annotated[tuple[CellFailure, ...], Field(fail_fast=True, max_length=200)] = ()
     keras_era: Literal["keras2", "keras3"] = "keras3"
     ambiguous_calls: Annotated[int, Field(ge=0)] = 0
     reading: Reading | None = None
-    incomplete: Text = ""  # why more may have followed; set by the parent
+    incomplete: Text = ""  # why there may be more: a limit of grader's, or how the child ended
 
 
 class Cell(Record):

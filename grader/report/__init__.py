@@ -32,7 +32,7 @@ FORMATS: dict[str, Format] = {
     "html": Format(".html", one=html.render, many=html.render_class),
     "markdown": Format(".md", one=markdown.render),
     # for programs
-    "json": Format(".json", one=as_json.render, many=as_json.render_class),
+    "json": Format(".json", one=as_json.render, many=as_json.render_class, record=True),
     "csv": Format(".csv", many=table.render_csv),
     "jsonl": Format(".jsonl", many=table.render_jsonl),
     "parquet": Format(".parquet", many=table.render_parquet),

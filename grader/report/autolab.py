@@ -10,10 +10,10 @@ import json
 
 from grader import records as r
 from grader.report import marks, words
-from grader.report.interface import Context, line, plain
+from grader.report.interface import CleanGrade, Context, line, plain
 
 
-def render(grade: r.Grade, context: Context) -> str:
+def render(grade: CleanGrade, context: Context) -> str:
     given = marks.of(grade)
     lines = [line(grade.rubric), marks.problem(grade) or "", *given.remarks]
     if given.failed:

@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from grader import records as r
 from grader.errors import InstructorError
 from grader.report import filling, html, marks, words
-from grader.report.interface import Context, Files
+from grader.report.interface import CleanResults, Context, Files, clean
 
 _ASSIGNMENT = re.compile(r"^(.*) \((\d+)\)$")
 _PEOPLE = ("ID", "SIS User ID", "SIS Login ID", "Integration ID")
 
 
-def render_class(results: r.ClassResults, context: Context) -> Files:
+def render_class(results: CleanResults, context: Context) -> Files:
     """`canvas.csv`, `feedback.zip` and `remarks.txt`. Raises `InstructorError`."""
     sheet = filling.read(context, "Canvas", "Student")
     column = _column(sheet, results, context)
@@ -104,4 +104,4 @@ def _feedback(results: r.ClassResults, context: Context) -> Iterator[tuple[str, 
     for entry in results.entries:
         name = entry.handed_in.keys.get("name", "") if entry.handed_in else ""
         if entry.grade is not None and name:
-            yield f"{name}.html", html.render(entry.grade, context)
+            yield f"{name}.html", html.render(clean(entry.grade), context)

@@ -9,7 +9,7 @@ from tabulate import tabulate
 
 from grader import records as r
 from grader.report import words
-from grader.report.interface import Screen, line
+from grader.report.interface import CleanResults, Screen, line
 from grader.report.terminal import paint, wrap
 
 _STATE = {
@@ -31,7 +31,7 @@ def state(grade: r.Grade) -> str:
     return f"{_STATE[grade.status]}: {line(why.message, 100)}"
 
 
-def render(results: r.ClassResults, screen: Screen) -> str:
+def render(results: CleanResults, screen: Screen) -> str:
     parts = [_head(results), _table(results, screen), _attention(results, screen), _similar(results, screen)]
     return "\n\n".join(part for part in (*parts, _left_out(results, screen)) if part)
 

@@ -20,7 +20,7 @@ from grader import records as r
 from grader import strict
 from grader.errors import BrokenError, InstructorError
 from grader.report import marks, words
-from grader.report.interface import Context, line
+from grader.report.interface import CleanGrade, Context, line
 
 _WANTED = {
     "classroom": "CLASSROOM",
@@ -44,7 +44,7 @@ class _Push(BaseModel):
     head_commit: _Commit
 
 
-def render(grade: r.Grade, context: Context) -> str:
+def render(grade: CleanGrade, context: Context) -> str:
     """Raises `InstructorError` outside a runner of Classroom 50, `BrokenError` where there is no mark."""
     env = context.environment
     committed = env.get(COMMIT_TIME) or pushed(env)

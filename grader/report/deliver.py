@@ -53,7 +53,7 @@ def make(results: ClassResults, name: str, context: Context, each: bool = False)
         return dict(_each(results.entries, chosen, context))
     if chosen.many is None or each:
         raise InstructorError(f"{name} is one file for the whole class", "Name a file behind -o.")
-    return chosen.many(results, context)
+    return chosen.of_class(results, context)
 
 
 def of_one(grade: Grade, name: str, context: Context) -> Report:
@@ -67,7 +67,8 @@ def of_one(grade: Grade, name: str, context: Context) -> Report:
 
 def permit(grade: Grade, name: str, context: Context) -> None:
     """Raises `InstructorError` for a program's format of a grade made without isolation."""
-    if not grade.provenance.isolated and _boxed_only(name, context):
+    contained = known(name).reader == "person" or grade.provenance.contained
+    if not grade.provenance.isolated and (_boxed_only(name, context) or not contained):
         raise InstructorError(
             f"{line(grade.submission)}: graded without isolation, so it is not written for {name}",
             f"Grade it again with --isolation (see `grader doctor`).{_container(name)}",
@@ -99,7 +100,7 @@ def _container(name: str) -> str:
         return ""
     return (
         " On a platform that runs each submission in a container of its own, --throwaway-container "
-        "lets that container count."
+        "lets that container count, where grader runs as root and can give the submission another user."
     )
 
 

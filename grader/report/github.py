@@ -12,7 +12,7 @@ from pathlib import Path
 
 from grader import records as r
 from grader.report import markdown, words
-from grader.report.interface import Context, line, plain
+from grader.report.interface import CleanGrade, Context, line, plain
 from grader.report.lines import Source, source
 from grader.report.view import for_student
 
@@ -30,7 +30,7 @@ class _Remark:
     excerpt: str = ""
 
 
-def render(grade: r.Grade, context: Context) -> str:
+def render(grade: CleanGrade, context: Context) -> str:
     seen = for_student(grade).grade
     root = Path(context.environment.get("GITHUB_WORKSPACE", "."))
     where = source(context.submission, root)
@@ -78,7 +78,7 @@ def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def summary(grade: r.Grade, context: Context) -> str:
+def summary(grade: CleanGrade, context: Context) -> str:
     """For `$GITHUB_STEP_SUMMARY`; what is too long ends with a sentence that says so."""
     shown = markdown.render(grade, context)
     if len(shown.encode()) <= SUMMARY_BYTES:
@@ -86,7 +86,7 @@ def summary(grade: r.Grade, context: Context) -> str:
     return shown.encode()[:SUMMARY_BYTES].decode(errors="ignore") + "\n\n(cut: GitHub shows 1 MiB)\n"
 
 
-def outputs(grade: r.Grade, context: Context) -> str:
+def outputs(grade: CleanGrade, context: Context) -> str:
     """For `$GITHUB_OUTPUT`, `result` being a status or `partial`: none of the values holds a line feed."""
     view = for_student(grade)
     values = {

@@ -12,11 +12,11 @@ from typing import Any
 
 from grader import records as r
 from grader.report import marks, words
-from grader.report.interface import Context, line
+from grader.report.interface import CleanGrade, Context, line
 from grader.report.lines import Source, source
 
 
-def render(grade: r.Grade, context: Context) -> str:
+def render(grade: CleanGrade, context: Context) -> str:
     """The line for `$GITHUB_OUTPUT`."""
     root = Path(context.environment.get("GITHUB_WORKSPACE", "."))
     encoded = base64.b64encode(json.dumps(result(grade, source(context.submission, root))).encode())

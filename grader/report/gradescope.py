@@ -11,10 +11,10 @@ from typing import Any
 
 from grader import records as r
 from grader.report import marks, words
-from grader.report.interface import Context, line
+from grader.report.interface import CleanGrade, Context, line
 
 
-def render(grade: r.Grade, context: Context) -> str:
+def render(grade: CleanGrade, context: Context) -> str:
     return json.dumps(results(grade), indent=2)
 
 

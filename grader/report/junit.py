@@ -11,18 +11,18 @@ from xml.etree import ElementTree as ET
 
 from grader import records as r
 from grader.report import words
-from grader.report.interface import Context, line, plain
+from grader.report.interface import CleanGrade, CleanResults, Context, line, plain
 from grader.report.view import View, for_student, whole
 
 _XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def render(grade: r.Grade, context: Context) -> str:
+def render(grade: CleanGrade, context: Context) -> str:
     """Hidden criteria are left out: the artifacts of a student's pipeline are the student's to read."""
     return _document([_suite(line(grade.submission, 100), for_student(grade))])
 
 
-def render_class(results: r.ClassResults, context: Context) -> str:
+def render_class(results: CleanResults, context: Context) -> str:
     graded = [entry for entry in results.entries if entry.grade is not None]
     return _document([_suite(line(e.student.id, 100), whole(e.grade)) for e in graded if e.grade])
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from grader import records as r
 from grader.report import words
-from grader.report.interface import Context, line, plain
+from grader.report.interface import CleanGrade, Context, line, plain
 from grader.report.view import for_student
 
 _MARK = {"pass": "✅", "fail": "❌", "borderline": "🟡", "not_reached": "➖", "broken": "⚠️"}
@@ -18,7 +18,7 @@ _SPECIAL = re.compile(r"([\\`*_\[\]|~$@<>&]|^[-+#=]|:(?=//))")
 _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "&#64;", ":": "&#58;"}
 
 
-def render(grade: r.Grade, context: Context) -> str:
+def render(grade: CleanGrade, context: Context) -> str:
     return "\n".join(_lines(grade)) + "\n"
 
 
@@ -106,6 +106,6 @@ def _rest(grade: r.Grade) -> Iterator[str]:
         yield "\n## Notes\n"
         yield from (f"- {f'cell {n.cell}: ' if n.cell else ''}{text(n.message)}" for n in grade.notes)
     p = grade.provenance
-    yield f"\n---\n\nSubmission SHA-256 {p.submission_digest[:16] or 'unread'},"
-    yield f"rubric {p.rubric_digest[:16]},"
-    yield f"seeds {', '.join(map(str, p.seeds))}, grader {p.grader_version}."
+    yield f"\n---\n\nSubmission SHA-256 {text(p.submission_digest[:16]) or 'unread'},"
+    yield f"rubric {text(p.rubric_digest[:16])},"
+    yield f"seeds {', '.join(map(str, p.seeds))}, grader {text(p.grader_version)}."

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from grader import records as r
 from grader.errors import InstructorError
 from grader.report import filling, html, marks, words
-from grader.report.interface import Context, Files, line
+from grader.report.interface import CleanResults, Context, Files, clean, line
 
 _PARTICIPANT = re.compile(r"^\D*?(\d+)$")
 _NO = {"no", "nein", "non", "nee", "não", "nao", "nej", "nei", "ei", "nie", "ne", "нет", "ні", "не", "hayır",
@@ -28,7 +28,7 @@ class _Columns:
     comments: int | None
 
 
-def render_class(results: r.ClassResults, context: Context) -> Files:
+def render_class(results: CleanResults, context: Context) -> Files:
     """`moodle.csv`, `feedback.zip` and `remarks.txt`. Raises `InstructorError`."""
     sheet = filling.read(context, "Moodle", "")
     columns = _columns(sheet, str(context.gradebook))
@@ -140,4 +140,4 @@ def _feedback(results: r.ClassResults, context: Context) -> Iterator[tuple[str, 
             continue
         flat = re.match(r"^(.*_assignsubmission_file_).+$", name)
         place = f"{flat[1]}feedback.html" if flat else f"{name}/feedback.html"
-        yield place, html.render(entry.grade, context)
+        yield place, html.render(clean(entry.grade), context)

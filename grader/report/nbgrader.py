@@ -7,14 +7,14 @@ import io
 
 from grader import records as r
 from grader.report import marks, words
-from grader.report.interface import Context
+from grader.report.interface import CleanResults, Context
 from grader.report.table import cell
 
 COLUMNS = ("assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email",
            "raw_score", "late_submission_penalty", "score", "max_score")  # fmt: skip
 
 
-def render_class(results: r.ClassResults, context: Context) -> str:
+def render_class(results: CleanResults, context: Context) -> str:
     """A grade that is not settled has an empty score, never a zero."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")

@@ -11,12 +11,12 @@ from typing import Any
 
 from grader import records as r
 from grader.report import marks, words
-from grader.report.interface import Context, line
+from grader.report.interface import CleanGrade, Context, line
 
 MOST = 900_000  # bytes; the platform refuses 1 MB
 
 
-def render(grade: r.Grade, context: Context) -> str:
+def render(grade: CleanGrade, context: Context) -> str:
     shown = json.dumps(results(grade), indent=2)
     if len(shown) <= MOST:
         return shown

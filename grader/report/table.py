@@ -14,7 +14,7 @@ from typing import Any
 from grader import records as r
 from grader.errors import InstructorError
 from grader.report import words
-from grader.report.interface import Context, line, plain
+from grader.report.interface import CleanResults, Context, line, plain
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "＝", "＋", "－", "＠")
 
@@ -29,16 +29,14 @@ def cell(value: Any) -> Any:
     return f"'{text}" if text.lstrip(" '\"").startswith(_FORMULA) else text
 
 
-def render_csv(results: r.ClassResults, context: Context) -> str:
+def render_csv(results: CleanResults, context: Context) -> str:
     """A row per student: who, status, points, and outcome and points of each criterion."""
     names = _criteria(results)
     rows = [_wide(entry, names) for entry in results.entries]
     stream = io.StringIO()
-    writer = csv.DictWriter(
-        stream, list(rows[0]) if rows else list(_wide_columns(names)), lineterminator="\n"
-    )
-    writer.writeheader()
-    writer.writerows({key: cell(value) for key, value in row.items()} for row in rows)
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(map(cell, rows[0] if rows else _wide_columns(names)))
+    writer.writerows(map(cell, row.values()) for row in rows)
     return stream.getvalue()
 
 
@@ -129,12 +127,12 @@ def _verdict(verdict: r.Verdict | None) -> dict[str, Any]:
     }
 
 
-def render_jsonl(results: r.ClassResults, context: Context) -> str:
+def render_jsonl(results: CleanResults, context: Context) -> str:
     """`pandas.read_json(path, lines=True)` reads it."""
     return "".join(json.dumps(row) + "\n" for row in long(results))
 
 
-def render_parquet(results: r.ClassResults, context: Context) -> bytes:
+def render_parquet(results: CleanResults, context: Context) -> bytes:
     """The rows of JSON Lines, typed. Raises `InstructorError` where pyarrow is not installed."""
     try:
         import pyarrow as arrow

@@ -9,26 +9,26 @@ from tabulate import tabulate
 
 from grader import records as r
 from grader.report import words
-from grader.report.interface import Screen, inert, line, plain
+from grader.report.interface import CleanGrade, Screen, inert, line, plain
 from grader.report.view import View, for_student
 
 _COLOUR = {"pass": "32", "fail": "31", "borderline": "33", "not_reached": "33", "broken": "35"}
 _STATUS_COLOUR = {"passed": "1;32", "not_passed": "1;31", "structure_only": "1;32"}
 
 
-def render(grade: r.Grade, screen: Screen) -> str:
+def render(grade: CleanGrade, screen: Screen) -> str:
     view = for_student(grade)
-    grade = view.grade
+    seen = view.grade
     parts = [
         _head(view, screen),
-        _problem(grade, screen),
-        _criteria(grade, screen),
-        _hints(grade, screen),
-        _runs(grade),
-        _claims(grade, screen),
-        _model(grade),
-        _notes(grade, screen),
-        _provenance(grade, screen),
+        _problem(seen, screen),
+        _criteria(seen, screen),
+        _hints(seen, screen),
+        _runs(seen),
+        _claims(seen, screen),
+        _model(seen),
+        _notes(seen, screen),
+        _provenance(seen, screen),
     ]
     return inert("\n\n".join(part for part in parts if part))
 

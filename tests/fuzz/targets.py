@@ -68,11 +68,7 @@ def markdown(data: bytes) -> None:
 
 def zipped(data: bytes) -> None:
     """A zip with any submission in it, a saved model too."""
-    folder = _SCRATCH / "zip"
-    try:
-        _submission(_file(data, "submission.zip"), folder)
-    finally:
-        _remove(folder)
+    _submission(_file(data, "submission.zip"))
 
 
 def _remove(folder: Path) -> None:
@@ -85,13 +81,21 @@ def _remove(folder: Path) -> None:
         subprocess.run(["rm", "-rf", str(folder)], check=True)
 
 
-def _submission(path: Path, folder: Path = _SCRATCH) -> None:
+def _submission(path: Path) -> None:
     """Load it, and read what the parent reads of its text by itself."""
+    folder = _SCRATCH / "scratch"
     try:
-        program = loading.load(path, folder).program
-    except StudentError as error:
-        _problem(error)
-        return
+        try:
+            program = loading.load(path, folder).program
+        except (StudentError, Unsupported) as error:
+            _problem(error)
+            return
+        _loaded(program)
+    finally:
+        _remove(folder)
+
+
+def _loaded(program: r.Program) -> None:
     if r.Program.model_validate_json(program.model_dump_json()) != program:
         raise AssertionError("the program changes on its way to the child")
     if program.model_file is not None:

@@ -44,7 +44,8 @@ Expected = tuple[str, str | None, str]  # status, whose mistake if it is a probl
 FINE: Expected = ("structure_only", None, "")
 UNKNOWN_LAYER: Expected = ("needs_person", None, "parameters cannot be counted")
 NO_JSON: Expected = ("not_passed", "student", "configuration is not valid JSON")
-TOO_LARGE: Expected = ("not_passed", "student", "at most 8,000,000 are read")
+BEYOND: Expected = ("needs_person", "unsupported", "")
+TOO_LARGE: Expected = ("needs_person", "unsupported", "at most 8,000,000 are read")
 NO_ZIP: Expected = ("not_passed", "student", "m.keras is not a readable .keras file")
 NO_HDF5: Expected = ("not_passed", "student", "m.h5 is not a readable HDF5 file")
 WEIGHTS: Expected = ("not_passed", "student", "m.h5 holds weights only")
@@ -435,10 +436,35 @@ def test_a_chain_of_1000_layers_is_described(grade: Grade, tmp_path: Path) -> No
     assert (len(found.model.layers), found.model.total_parameters) == (1_000, 1_002)
 
 
+def merging(count: int, of_inputs: bool = False) -> Config:
+    """A functional network with a layer that takes so many others, or so many inputs."""
+
+    def taken(name: str) -> list[list[Any]]:
+        return [[name, 0, 0, {}]]
+
+    inputs = [f"in{n}" for n in range(count if of_inputs else 1)]
+    before = inputs if of_inputs else [f"flat{n}" for n in range(count)]
+    layers = [{**INPUT, "name": n, "config": {**INPUT["config"], "name": n}} for n in inputs]
+    layers += [
+        layer("Flatten", name=n) | {"name": n, "inbound_nodes": [taken(inputs[0])]}
+        for n in before
+        if not of_inputs
+    ]
+    merge = layer("Add", name="sum") | {
+        "name": "sum",
+        "inbound_nodes": [[t for n in before for t in taken(n)]],
+    }
+    ends = {"input_layers": [[n, 0, 0] for n in inputs], "output_layers": [["sum", 0, 0]]}
+    return {"class_name": "Functional", "config": {"layers": [*layers, merge], **ends}}
+
+
 TOO_LONG: dict[str, Maker] = {
     "1,001 layers": keras_file(chain(1_001)),
     "400,000 layers": written("m.json", lambda: MANY % b",".join([b'{"class_name":"x"}'] * 400_000)),
     "80,000 layers, backwards": written("m.json", lambda: backwards(80_000)),
+    "65 inbound layers": keras_file(merging(65)),
+    "17 inputs": keras_file(merging(17, of_inputs=True)),
+    "a name of 201 characters": keras_file(with_setting("name", "n" * 201, 5)),
     "one layer, called 400,000 times": written(
         "m.json",
         b'{"class_name":"Functional","config":{"layers":[{"class_name":"Flatten","name":"a",'
@@ -450,17 +476,20 @@ TOO_LONG: dict[str, Maker] = {
 
 @pytest.mark.parametrize("make", TOO_LONG.values(), ids=TOO_LONG)
 def test_a_network_of_too_many_layers_is_refused_at_once(grade: Grade, tmp_path: Path, make: Maker) -> None:
-    """The number of layers is looked at before anything is done for each of them."""
-    found = graded(grade, tmp_path, make, WRONG, hurried(tmp_path))
+    """The number of layers is looked at before anything is done for each of them; a limit of grader's is a
+    reason for a person, which names it.
+    """
+    found = graded(grade, tmp_path, make, BEYOND, hurried(tmp_path))
 
     assert found.problem is not None
+    assert any(word in found.problem.message for word in ("at most 1,000 are read", "grader's limit"))
     assert "longer than" not in found.problem.message
 
 
 @pytest.mark.parametrize("depth", [1, 30, 300, 3_000])
 def test_nested_models_are_descended_a_few_levels(grade: Grade, tmp_path: Path, depth: int) -> None:
     """Models within models are their layers, up to ten levels; too deep a file cannot be read at all."""
-    too_deep: Expected = ("not_passed", "student", "nested more than 10 deep")
+    too_deep: Expected = ("needs_person", "unsupported", "nested more than 10 deep")
     expected = WRONG if depth == 1 else too_deep if depth == 30 else NO_JSON
 
     graded(grade, tmp_path, keras_file(nested_text(depth)), expected)
@@ -548,7 +577,7 @@ def forged(found: r.Grade) -> list[str]:
 
 def test_a_name_of_a_million_characters_is_cut(grade: Grade, tmp_path: Path) -> None:
     """No report is longer for it."""
-    found = graded(grade, tmp_path, keras_file(with_setting("name", "n" * 1_000_000, 5)), WRONG)
+    found = graded(grade, tmp_path, keras_file(with_setting("name", "n" * 1_000_000, 5)), BEYOND)
 
     assert len(FORMATS["terminal"](found, Screen(width=100))) < 10_000
 
@@ -688,11 +717,11 @@ ZIPS: dict[str, tuple[Maker, Expected]] = {
     "configuration of 600 MB, declared as 100 bytes": (declared(large(600), 100), NO_ZIP),
     "configuration of 600 MB, stored and sparse": (
         stored_sparse,
-        ("not_passed", "student", "at most 300,000,000 are read"),
+        ("needs_person", "unsupported", "at most 300,000,000 are read"),
     ),
     "sparse file of 600 MB": (
         sparse("m.keras", 600),
-        ("not_passed", "student", "at most 300,000,000 are read"),
+        ("needs_person", "unsupported", "at most 300,000,000 are read"),
     ),
     "sparse file of 200 MB": (sparse("m.keras", 200), NO_ZIP),
     "sound, declared as 100 bytes": (declared(SOUND, 100), NO_ZIP),
@@ -959,7 +988,10 @@ SAVED_MODELS: dict[str, tuple[Maker, Expected]] = {
     "deep JSON": (saved_model(field(b'{"a":' + DEEP + b"}")), COMPUTATION),
     "JSON that is broken, 200,000 times": (saved_model(field(b"{broken}") * 200_000), COMPUTATION),
     "JSON of 60 MB": (saved_model(b"", lambda: field(LISTS % b",".join([b"[]"] * 20_000_000))), COMPUTATION),
-    "file of 200 MB": (lambda f: sparse("saved/saved_model.pb", 200)(f).parent, COMPUTATION),
+    "file of 200 MB": (
+        lambda f: sparse("saved/saved_model.pb", 200)(f).parent,
+        ("needs_person", "unsupported", "beyond the bounds of a submission"),
+    ),
 }  # fmt: skip
 
 
@@ -985,7 +1017,7 @@ JSON: dict[str, tuple[bytes, Expected]] = {
     "depth of 10^5": (DEEP, NO_JSON),
     "depth of 10^5, in objects": (b'{"config":' * 100_000 + b"1" + b"}" * 100_000, NO_JSON),
     "depth of 10^5, in a layer": (TEXT.replace('"squeeze"', DEEP.decode()).encode(), NO_JSON),
-    "depth of 400, in a name": (TEXT.replace('"squeeze"', "[" * 400 + "]" * 400).encode(), WRONG),
+    "depth of 400, in a name": (TEXT.replace('"squeeze"', "[" * 400 + "]" * 400).encode(), BEYOND),
     "integer of 10,000 digits": (TEXT.replace("0.1", "1" + "0" * 10_000).encode(), NO_JSON),
     "integer of 7,000,000 digits": (b"1" * 7_000_000, NO_JSON),
     "number beyond all": (TEXT.replace("0.1", "1e999").encode(), UNKNOWN_LAYER),

@@ -238,9 +238,14 @@ def test_no_gradebook_without_isolation(make: Make, name: str) -> None:
 
 
 def test_a_throwaway_container_counts_for_its_platform_only(make: Make) -> None:
-    """On request, and never for a gradebook that holds a whole class."""
+    """On request, where no process outlives its submission, and never for a gradebook of a whole class."""
     provenance = make().provenance.model_copy(update={"isolated": False})
     grade, allowed = graded(make, 1, provenance=provenance), Context(throwaway=True)
+    with pytest.raises(InstructorError, match="graded without isolation") as caught:
+        deliver.of_one(grade, "gradescope", allowed)
+    assert "where grader runs as root" in caught.value.hint
+    provenance = provenance.model_copy(update={"contained": True})
+    grade = graded(make, 1, provenance=provenance)
     assert "isolated" in str(deliver.of_one(grade, "gradescope", allowed))
     with pytest.raises(InstructorError, match="graded without isolation"):
         deliver.make(a_class(student(1, grade)), "nbgrader", allowed)

@@ -5,21 +5,24 @@ from __future__ import annotations
 import base64
 import contextlib
 import csv
+import dataclasses
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 from markdown_it import MarkdownIt
-from samples import HOSTILE, unsafe
+from pydantic import BaseModel, ValidationError
+from samples import HOSTILE, OUTCOMES, unsafe
 
 from grader import records as r
 from grader.errors import InstructorError
 from grader.report import FORMATS, deliver, github
-from grader.report.interface import Context
+from grader.report.interface import Context, plain
 from grader.report.names import file_name
 
 Everywhere = Callable[[str], r.Grade]
@@ -65,9 +68,111 @@ def test_no_control_character_in_any_class(
     """Nor does a format of a class, whose names and paths are a platform's and the students'."""
     book = tmp_path / "book.csv"
     book.write_text(GRADEBOOKS.get(name, ""))
-    made = FORMATS[name].many(hostile_class(text), Context(gradebook=book))
+    made = FORMATS[name].of_class(hostile_class(text), Context(gradebook=book))
     shown = text_of(made).replace("\r\n", "\n")
     assert unsafe(shown) - {"\t"} == set()
+
+
+# --- every field there is ---------------------------------------------------------------------------
+
+
+def planted(value: Any, text: str) -> Any:
+    """The same record with this text in every field that takes it, however deep; fields that are yet to
+    be thought of are among them.
+    """
+    if isinstance(value, BaseModel):
+        for name, old in value:
+            new = text if isinstance(old, str) else planted(old, text)
+            if new is not old and new != old:
+                value = _with(value, name, new)
+        return value
+    if isinstance(value, tuple):
+        return tuple(text if isinstance(x, str) else planted(x, text) for x in value)
+    return {text: text} if isinstance(value, dict) and value else value
+
+
+def _with(record: BaseModel, name: str, new: Any) -> BaseModel:
+    """With the field as wished, cut if need be; or as it was, where it takes only certain words."""
+    for wished in (new, new[:200] if isinstance(new, str) else new):
+        changed = vars(record) | {name: wished}
+        with contextlib.suppress(ValidationError):
+            return type(record).model_validate(changed)
+    return record
+
+
+def texts(value: Any) -> Iterator[str]:
+    """All texts of a record that are free, which are those that planting has changed."""
+    if isinstance(value, BaseModel):
+        for _, inner in value:
+            yield from texts(inner)
+    elif isinstance(value, tuple | dict):
+        for inner in value:
+            yield from texts(inner)
+    elif isinstance(value, str):
+        yield value
+
+
+@hostile
+def test_no_format_shows_any_field_as_it_is(full: r.Grade, text: str, tmp_path: Path) -> None:
+    """Text in every field of a full grade and of a class of it: no control character, formula, link, heading,
+    element or command of its own comes out of any format.
+    """
+    problem = full.problem.model_copy(update={"kind": "student"})
+    full = full.model_copy(update={"problem": problem, "status": "not_passed"})
+    grade, harmless = planted(full, text), planted(full, "harmless")
+    assert sum(x == "harmless" for x in texts(harmless)) > 60
+    entry = r.Entry(
+        student=r.Student(id="x", name="x", email="x"),
+        handed_in=r.HandedIn(layout="plain", path="x", submitted_at="x", keys={"name": "x"}),
+        grade=grade,
+    )
+    whole = r.ClassResults(
+        rubric="x", max_points=100, entries=(entry,), notes=("x",),
+        left_out=(r.LeftOut(path="x", reason="x"),),
+        similar=(r.Similar(students=("x", "b"), kind="nearly the same code", likeness=1, detail="x"),),
+    )  # fmt: skip
+    klass = planted(whole, text)
+    context = dataclasses.replace(CONTEXT, throwaway=True)
+    made = {name: text_of(f(grade, context)) for name, f in FORMATS.items() if f.one}
+    for name, chosen in FORMATS.items():
+        if chosen.many and name != "parquet":
+            book = tmp_path / name
+            book.write_text(GRADEBOOKS.get(name, ""))
+            shown = chosen.of_class(klass, dataclasses.replace(context, gradebook=book))
+            made[f"class {name}"] = text_of(shown).replace("\r\n", "\n")
+    for name, shown in made.items():
+        assert unsafe(shown) - {"\t"} == set(), name
+        shown.encode("utf-8")
+    assert shape(made["html"]) == shape(text_of(FORMATS["html"](harmless, context)))
+    shape(made["class html"])
+    _assert_markdown(made["markdown"], text_of(FORMATS["markdown"](harmless, context)))
+    _assert_markdown(made["github-summary"], text_of(FORMATS["markdown"](harmless, context)))
+    for name in ("junit", "class junit"):
+        assert len(list(ET.fromstring(made[name]).iter("testcase"))) == 6, name
+    for name in ("class csv", "class nbgrader"):
+        for row in csv.reader(io.StringIO(made[name])):
+            assert not any(x.strip(" '\"").startswith(FORMULA) and x[:1] != "'" for x in row), name
+    assert all(x.startswith(("::error ", "::warning ", "::notice ")) for x in made["github"].splitlines())
+    assert len(made["github-output"].splitlines()) == 5
+    assert json.loads(made["autolab"].splitlines()[-1])["scores"].keys() <= {
+        plain(r.writable(text)),
+        *OUTCOMES,
+    }
+    for name in ("json", "class json", "gradescope", "prairielearn", "classroom50"):
+        assert made[name].isascii()
+        json.loads(made[name])
+
+
+FORMULA = ("=", "+", "-", "@", "|", "%", "＝")
+
+
+def _assert_markdown(shown: str, harmless: str) -> None:
+    """The same blocks, and nothing within them but text and the report's own emphasis."""
+    parser = MarkdownIt("commonmark").enable("table")
+    blocks = [[t.type for t in parser.parse(x) if t.type != "fence"] for x in (shown, harmless)]
+    assert blocks[0] == blocks[1]
+    inner = {child.type for token in parser.parse(shown) for child in token.children or ()}
+    assert not {"link_open", "image", "html_inline", "code_inline", "autolink"} & inner
 
 
 class Page(HTMLParser):
@@ -113,7 +218,7 @@ def test_xml_keeps_its_shape(everywhere: Everywhere, text: str) -> None:
 @pytest.mark.parametrize("name", ["csv", "nbgrader"])
 def test_no_cell_starts_a_formula(hostile_class: HostileClass, name: str, text: str) -> None:
     """Neither as it stands nor behind white space, and the table keeps its rows."""
-    rows = list(csv.reader(io.StringIO(FORMATS[name].many(hostile_class(text), CONTEXT))))
+    rows = list(csv.reader(io.StringIO(text_of(FORMATS[name].of_class(hostile_class(text), CONTEXT)))))
     assert len(rows) == 2
     assert len(rows[0]) == len(rows[1])
     for value in rows[1]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from grader import records as r
 from grader.report import words
-from grader.report.interface import Context, plain
+from grader.report.interface import CleanGrade, CleanResults, Context, plain
 from grader.report.view import View, for_student, whole
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ STATE_MARKS = {
 }
 
 
-def render(grade: r.Grade, context: Context) -> str:
+def render(grade: CleanGrade, context: Context) -> str:
     """The student's page: hidden criteria are left out."""
     view = for_student(grade)
     student = r.Student(id="student", name=grade.submission)
@@ -43,7 +43,7 @@ def render(grade: r.Grade, context: Context) -> str:
     return _environment().get_template("student.html.j2").render(page=page, **_head(grade.rubric))
 
 
-def render_class(results: r.ClassResults, context: Context) -> str:
+def render_class(results: CleanResults, context: Context) -> str:
     """The class page: everything, hidden criteria too."""
     from grader.report.html import numbers
 
