@@ -90,6 +90,8 @@ def _runs(grade: r.Grade) -> Iterator[str]:
     for number, run in enumerate(grade.runs, 1):
         best = f"{run.best.epoch} | {run.best.correct:,} of {run.best.images:,}" if run.best else "– | –"
         yield f"| {number} | {run.seed} | {best} | {len(run.epochs)} | {words.ENDED[run.ended]} |"
+    if told := words.learning(grade):
+        yield f"\n{told}"
 
 
 def _rest(grade: r.Grade) -> Iterator[str]:

@@ -136,7 +136,8 @@ def _runs(grade: r.Grade) -> str:
         disable_numparse=True,
         colalign=("right",) * 6 + ("left", "right"),
     )
-    return f"{where}\n{table}"
+    told = words.learning(grade)
+    return f"{where}\n{table}" + (f"\n{told}" if told else "")
 
 
 def _claims(grade: r.Grade, screen: Screen) -> str:

@@ -116,5 +116,22 @@ def retraining(grade: r.Grade) -> str:
     return f"Retrained on {environment.device}, {environment.threads} threads ({engine})"
 
 
+def learning(grade: r.Grade) -> str:
+    """`At most 8.6% of the test images were right before learning; renumbered classes in attempt 2.`"""
+    known = [run.untrained.accuracy for run in grade.runs if run.untrained is not None]
+    before = f"at most {max(known):.1%} of the test images were right before learning" if known else ""
+    renumbered = [n for n, run in enumerate(grade.runs, 1) if run.symmetry.classes]
+    turned = [n for n, run in enumerate(grade.runs, 1) if run.symmetry.transposed]
+    classes = f"renumbered classes in attempt {_numbers(renumbered)}" if renumbered else ""
+    images = f"transposed images in attempt {_numbers(turned)}" if turned else ""
+    said = "; ".join(part for part in (before, classes, images) if part)
+    return f"{said[0].upper()}{said[1:]}." if said else ""
+
+
+def _numbers(numbers: list[int]) -> str:
+    *most, last = map(str, numbers)
+    return f"{', '.join(most)} and {last}" if most else last
+
+
 def shape(sizes: tuple[int, ...] | None) -> str:
     return "?" if sizes is None else "×".join(str(n) for n in sizes)
