@@ -59,6 +59,11 @@ def _verdict(verdict: r.Verdict) -> Iterator[Fault]:
         yield "points", f"{verdict.points:g}, and it passes, which earns {verdict.max_points:g}"
     if verdict.outcome in ("fail", "not_reached", "broken") and verdict.points:
         yield "points", f"{verdict.points:g}, and its outcome {verdict.outcome!r} earns nothing"
+    if verdict.to_confirm is not None:
+        if not 0 <= verdict.to_confirm <= verdict.max_points:
+            yield "to_confirm", f"{verdict.to_confirm:g} is not between 0 and {verdict.max_points:g}"
+        if verdict.outcome != "not_reached" or not verdict.needs_review:
+            yield "to_confirm", f"{verdict.to_confirm:g}, and nobody is asked to confirm it"
 
 
 def _status(grade: r.Grade) -> Iterator[Fault]:

@@ -63,11 +63,15 @@ class Recorder:
             self.note(
                 f"model {model.name!r} names no input shape: it was built for the images of the data set"
             )
+        tracked.network = self.network(model)
+
+    def network(self, model: Any) -> r.ModelDescription:
+        """A built model as it is now."""
         try:
-            tracked.network = graph.describe(live.of_model(model), self.data.image_shape)
+            return graph.describe(live.of_model(model), self.data.image_shape)
         except graph.TooLarge as limit:  # of grader's own: a person looks, and no cell of the student's fails
             whole = live.as_one_layer(model, "model", str(limit))
-            tracked.network = graph.describe(whole, self.data.image_shape)
+            return graph.describe(whole, self.data.image_shape)
 
     def compiled_recipe(self, tracked: Tracked) -> r.TrainingRecipe | None:
         """Optimizer and loss of a model that was compiled but not fitted; epochs mean nothing."""

@@ -17,7 +17,6 @@ import tensorflow as tf
 
 from grader import images
 from grader import records as r
-from grader.describe import graph, live
 from grader.describe.arguments import FIT, FIT_GENERATOR, OLD_NAMES, Tracked
 from grader.describe.callbacks import kept
 from grader.describe.loops import Loop, leading
@@ -121,7 +120,7 @@ class Replayer(Recorder):
             r.ReplayEpoch(
                 predictions=self.encode(classes),
                 changed=self.encode(_classes(model, self.changed)) if self.changed is not None else "",
-                network=self._network(model),
+                network=self._changed_network(model),
                 touched=sum(math.prod(variable.shape) for variable in self.touched.values()),
                 learning_rate=_measured(_rate(model), 0, 1e30),
                 train_loss=_measured((logs or {}).get("loss"), -1e30, 1e30),
@@ -129,9 +128,9 @@ class Replayer(Recorder):
             )
         )
 
-    def _network(self, model: Any) -> r.ModelDescription | None:
+    def _changed_network(self, model: Any) -> r.ModelDescription | None:
         """The model as it is now; None where that is what was said before."""
-        now = graph.describe(live.of_model(model), self.data.image_shape)
+        now = self.network(model)
         before, self.said = self.said, now
         return now if now != before else None
 
