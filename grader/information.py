@@ -19,7 +19,7 @@ from typing import Any
 
 from grader import records as r
 
-TOLERANCE = 0.02  # of a learning rate: what is closer to a straight line than this is on it
+TOLERANCE = 0.02  # of a number in a row: what is closer to a straight line than this is on it
 _TEXT = 1 << 20  # characters of a recipe's numbers that are looked at; more of them are as many bits
 _ELSEWHERE = {"rows", "held_out", "trained_on", "validated_on", "cell", "unsupported", "pretrained",
               "learning_rates", "sample_weights", "frozen"}  # fmt: skip
@@ -54,7 +54,7 @@ def _fit(fit: r.TrainingRecipe, network: r.ModelDescription, labels: Labels) -> 
     yield f"{fit.optimizer.type}{_short(said)}"
     yield _listed(_straight(fit.learning_rates))
     if fit.sample_weights:
-        yield _listed(_by_class(fit, labels()))
+        yield _listed(_straight(_by_class(fit, labels())))
     if fit.frozen is not None:
         frozen = set(fit.frozen)
         yield _listed(place for place, layer in enumerate(network.layers) if layer.name in frozen)
@@ -68,23 +68,23 @@ def _listed(values: Any) -> str:
     return ",".join(f"{value:.6g}" for value in values)[:_TEXT]
 
 
-def _straight(rates: Sequence[float]) -> Iterator[float]:
-    """A schedule as straight pieces: the first rate, then length and last rate of each piece.
+def _straight(row: Sequence[float]) -> Iterator[float]:
+    """Learning rates, or weights, as straight pieces: the first, then length and last number of each piece.
 
-    A piece goes on as long as one line lies within the tolerance of all its rates.
+    A piece goes on as long as one line lies within the tolerance of all its numbers.
     """
-    yield rates[0]
+    yield row[0]
     start = 0
-    while start < len(rates) - 1:
+    while start < len(row) - 1:
         end, low, high = start + 1, float("-inf"), float("inf")
-        for place in range(start + 1, len(rates)):
-            slack, steps = TOLERANCE * abs(rates[place]), place - start
-            low = max(low, (rates[place] - slack - rates[start]) / steps)
-            high = min(high, (rates[place] + slack - rates[start]) / steps)
+        for place in range(start + 1, len(row)):
+            slack, steps = TOLERANCE * abs(row[place]), place - start
+            low = max(low, (row[place] - slack - row[start]) / steps)
+            high = min(high, (row[place] + slack - row[start]) / steps)
             if low > high:
                 break
             end = place
-        yield from (end - start, rates[end])
+        yield from (end - start, row[end])
         start = end
 
 

@@ -71,6 +71,7 @@ HONEST: dict[str, tuple[tuple[r.Layer, ...], dict[str, Any]]] = {
     "halved": ((), {"learning_rates": tuple(0.01 * 0.7**n for n in range(20))}),
     "weights of classes": ((), {"class_weights": tuple(np.random.default_rng(1).random(10).tolist())}),
     "weighed by class": ((), {"sample_weights": tuple(0.1 + 0.37 * label for label in LABELS)}),
+    "a ramp": ((), {"sample_weights": tuple(0.5 + n / 60_000 for n in range(60_000))}),
     "half counts double": ((), {"sample_weights": (1.0,) * 30_000 + (2.0,) * 30_000}),
     "a part by chance": ((), {"rows": tuple((n, n + 1) for n in range(0, 60_000, 2))}),
 }

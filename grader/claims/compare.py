@@ -203,7 +203,9 @@ def _finished(log: SavedLog) -> bool:
     return log.last is not None and log.last.number == log.reached == log.announced
 
 
-_RESTORED = re.compile(r"load_weights|load_model|set_weights|restore_best|swa|ema", re.IGNORECASE)
+_RESTORED = re.compile(
+    r"load_weights|load_model|set_weights|restore_best|\b(?:swa|ema)\b|_(?:swa|ema)\b", re.IGNORECASE
+)
 
 
 def _comparable(program: Program, model: DescribedModel, cell: int) -> bool:

@@ -37,7 +37,7 @@ class Tracked:
     loss_weights: bool = False
     metrics: bool = True  # whether anything but the loss is measured
     measured: tuple[str, ...] = ("accuracy",)  # by what names
-    weights: float | None = None  # a digest of its weights as the last fit left them
+    weights: bytes | None = None  # a digest of its weights as the last fit left them
     weights_from: str = ""  # what set its weights other than an initializer, if anything did
 
 

@@ -13,18 +13,18 @@ import keras
 
 from grader import records as r
 
+# Keras's own classes, taken before any code of a submission runs: whatever it calls a class of its own, it is
+# none of these.
+KERAS = frozenset(value for value in vars(keras.callbacks).values() if isinstance(value, type))
+CHECKPOINT, SCHEDULER = keras.callbacks.ModelCheckpoint, keras.callbacks.LearningRateScheduler
+PLATEAU, STOPPING = keras.callbacks.ReduceLROnPlateau, keras.callbacks.EarlyStopping
+_LAMBDA = keras.callbacks.LambdaCallback
+REACTING = {STOPPING: r.EarlyStopping, PLATEAU: r.ReduceLROnPlateau}
 _INERT = {
-    "ModelCheckpoint",
-    "History",
-    "ProgbarLogger",
-    "TensorBoard",
-    "CSVLogger",
-    "RemoteMonitor",
-    "TerminateOnNaN",
-    "LearningRateScheduler",
-    "BackupAndRestore",
-    "BaseLogger",
-}
+    CHECKPOINT, SCHEDULER, keras.callbacks.History, keras.callbacks.ProgbarLogger,
+    keras.callbacks.TensorBoard, keras.callbacks.CSVLogger, keras.callbacks.RemoteMonitor,
+    keras.callbacks.TerminateOnNaN, keras.callbacks.BackupAndRestore,
+}  # fmt: skip
 _MONITORS = {
     "acc": "accuracy",
     "val_acc": "val_accuracy",
@@ -37,12 +37,13 @@ LOG_NAMES = ("loss", "acc", "accuracy", "val_loss", "val_acc", "val_accuracy")
 
 
 def custom(callbacks: list[Any]) -> list[Any]:
-    """Callbacks of the student's own, which may do anything; Keras's are known by name."""
-    return [
-        c
-        for c in callbacks
-        if not type(c).__module__.startswith("keras.") or type(c).__name__ == "LambdaCallback"
-    ]
+    """Callbacks of the student's own, which may do anything; so may the functions of a LambdaCallback."""
+    return [c for c in callbacks if type(c) not in KERAS or type(c) is _LAMBDA]
+
+
+def is_checkpoint(callback: Any) -> bool:
+    """Whether it is Keras's ModelCheckpoint, or derived from it and made as such."""
+    return isinstance(callback, CHECKPOINT) and hasattr(callback, "grader_path")
 
 
 def acts_within_epochs(callback: Any) -> bool:
@@ -57,26 +58,24 @@ def acts_within_epochs(callback: Any) -> bool:
 
 def sets_rates_by_schedule(callback: Any) -> bool:
     """Whether it is Keras's LearningRateScheduler, or acts at the start of an epoch as that does."""
-    usual = keras.callbacks.LearningRateScheduler
-    return isinstance(callback, usual) and type(callback).on_epoch_begin is usual.on_epoch_begin
+    return isinstance(callback, SCHEDULER) and type(callback).on_epoch_begin is SCHEDULER.on_epoch_begin
 
 
 def records(fit: Any) -> Iterator[r.Callback]:
     """One record for each callback that changes the course of training; the rest is listed or inert."""
-    scheduled = any(isinstance(c, keras.callbacks.LearningRateScheduler) for c in fit.callbacks)
-    if scheduled and any(type(c).__name__ == "ReduceLROnPlateau" for c in fit.callbacks):
+    scheduled = any(isinstance(c, SCHEDULER) for c in fit.callbacks)
+    if scheduled and any(type(c) is PLATEAU for c in fit.callbacks):
         fit.unsupported.append("ReduceLROnPlateau together with a learning-rate schedule")
     for callback in fit.callbacks:
-        name = type(callback).__name__
-        record = {"EarlyStopping": r.EarlyStopping, "ReduceLROnPlateau": r.ReduceLROnPlateau}.get(name)
-        if record is not None and not custom([callback]):
+        name, record = type(callback).__name__, REACTING.get(type(callback))
+        if record is not None:
             yield from _reacting(fit, callback, record)
         elif custom([callback]) and (id(callback) in fit.reacting or not acts_on_rate_only(callback)):
             if (stop := _stops_at(callback, fit)) is not None:
                 yield stop
             else:
                 fit.unsupported.append(f"the callback {name} of the submission is not retrained")
-        elif not custom([callback]) and name not in _INERT:
+        elif not custom([callback]) and type(callback) not in _INERT:
             fit.unsupported.append(f"the callback {name} is not retrained")
 
 

@@ -8,7 +8,7 @@ be repeated.
 
 from __future__ import annotations
 
-import math
+import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -91,7 +91,7 @@ class Memory:
             if before.get(path) is not moment:
                 self.files[path] = replace(moment, training=tuple(tracked.training))
         for callback in callbacks:
-            if type(callback).__name__ == "ModelCheckpoint":
+            if known_callbacks.is_checkpoint(callback):
                 best = bool(getattr(callback, "save_best_only", False))
                 kept = known_callbacks.kept(callback) if best else None
                 moment = self.moment(tracked.model, whole=callback.grader_whole)
@@ -245,9 +245,12 @@ class Memory:
         return max(fitted, key=lambda t: t.fit_order).model if fitted else None
 
 
-def _digest(model: Any) -> float:
-    """A number that other weights would hardly give."""
-    return math.fsum(float(np.abs(np.array(w)).sum(dtype=np.float64)) for w in model.weights)
+def _digest(model: Any) -> bytes:
+    """Of all weights, byte by byte: any other weights, and any other order of them, have another."""
+    total = hashlib.sha256()
+    for weight in model.weights:
+        total.update(np.ascontiguousarray(np.array(weight)).tobytes())
+    return total.digest()
 
 
 def _pattern(template: str) -> re.Pattern[str]:

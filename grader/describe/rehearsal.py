@@ -18,7 +18,7 @@ import tensorflow as tf
 from grader import images
 from grader import records as r
 from grader.describe.arguments import FIT, FIT_GENERATOR, OLD_NAMES, Tracked
-from grader.describe.callbacks import kept
+from grader.describe.callbacks import REACTING, is_checkpoint, kept
 from grader.describe.loops import Loop, leading
 from grader.describe.notebook import Ends
 from grader.describe.recognise import Recognised, class_numbers
@@ -98,11 +98,11 @@ class Replayer(Recorder):
         """Without those that would act on the validation accuracy of labels that mean nothing."""
         listed = given.get("callbacks") or []
         for callback in listed if isinstance(listed, list | tuple) else [listed]:
-            watches = type(callback).__name__ in ("EarlyStopping", "ReduceLROnPlateau")
+            watches = type(callback) in REACTING
             monitor = kept(callback) if watches and not given.get("validation_split") else None
             if monitor is not None and monitor.monitor.startswith("val_"):
                 self.note(f"{type(callback).__name__} on {callback.monitor!r} is left out of the replay")
-            elif type(callback).__name__ != "ModelCheckpoint":
+            elif not is_checkpoint(callback):
                 yield callback
 
     # --- predictions ----------------------------------------------------------------------------

@@ -47,7 +47,9 @@ def failure(grade: r.Grade) -> str:
         return ""
     if problem.kind == "unsupported":
         return f"{words.PROBLEM['unsupported']}, so a person will: {plain(problem.message)}"
-    return f"Grading failed by no fault of this submission: {plain(problem.message).strip().splitlines()[-1]}"
+    lines = plain(problem.message).strip().splitlines() or ["nothing is known of it"]
+    said = lines[-1] if lines[0].startswith("Traceback") else lines[0]
+    return f"Grading failed by no fault of this submission: {said}"
 
 
 def unsettled(grade: r.Grade) -> str:

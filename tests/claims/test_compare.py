@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from grader import records as r
 from grader.claims import SPREAD, check, read
+from grader.claims.compare import _RESTORED
 from grader.shapes import Analysis
 
 SUMMARY = "Total params: 112\nTrainable params: 96\n"
@@ -223,3 +224,12 @@ def test_any_text_is_read(text: str) -> None:
     claims = read(r.Program(name="a", path="a", digest="", cells=cells))
     assert all(0 <= s.accuracy <= 1 for s in claims.scores)
     assert all(0 <= (e.accuracy or 0) <= 1 for log in claims.logs for e in log.epochs)
+
+
+def test_names_of_averages_are_words() -> None:
+    """`ema` is one; it is none within `remaining` or `schema`."""
+    assert all(
+        _RESTORED.search(code)
+        for code in ("swa.start()", "EMA(0.99)", "apply_ema(model)", "restore_best_weights=True")
+    )
+    assert not any(_RESTORED.search(code) for code in ("remaining = 3", "schema = {}", "print('swap')"))

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import pytest
+from pydantic import ValidationError
 
 from grader import records as r
 from grader.describe import convert, legacy
@@ -295,9 +296,11 @@ def test_what_the_records_cannot_say_is_named_with_the_reason(
     assert len(layer.reason) <= 500
 
 
-def test_long_names_are_cut() -> None:
-    """A name is for reading; a student's may be of any length, or empty."""
-    assert len(convert.layer_record("Flatten", {}, "x" * 5000, ("y",)).name) == 200
+def test_long_names() -> None:
+    """A class's name is for reading, and cut; a layer's is one of a graph, and a limit of grader's."""
+    with pytest.raises(ValidationError) as raised:
+        convert.layer_record("Flatten", {}, "x" * 5000, ("y",))
+    assert r.exceeded(raised.value) == "name: more than 200 characters, which is grader's limit"
     assert len(convert.layer_record("L" * 5000, {}, "x", ("y",)).model_dump()["class_name"]) == 200
     assert convert.layer_record("Flatten", {}, "", ("y",)).name == "layer"
 

@@ -224,3 +224,32 @@ def test_batched_data_have_their_own_batch_size(fits: Fits) -> None:
         "model.fit(data, batch_size=128)"
     )
     assert (fit.batch_size, fit.trained_on.whole_split) == (100, True)
+
+
+def test_own_classes_under_names_of_keras(fits: Fits) -> None:
+    """What a class is called says nothing of what it does: one does nothing, one stops at a value."""
+    nothing, stops = fits(
+        "class ModelCheckpoint(keras.callbacks.Callback):\n"
+        "    def on_epoch_end(self, epoch, logs=None):\n"
+        "        print(epoch)\n"
+        "model.fit(x, Y, validation_data=(xt, Yt), callbacks=[ModelCheckpoint()])",
+        "class EarlyStopping(keras.callbacks.Callback):\n"
+        "    def on_epoch_end(self, epoch, logs=None):\n"
+        "        if logs['val_accuracy'] > 0.99:\n"
+        "            self.model.stop_training = True\n"
+        "model.fit(x, Y, validation_data=(xt, Yt), callbacks=[EarlyStopping()])",
+    )
+    assert (nothing.callbacks, nothing.unsupported) == ((), ())
+    assert [type(callback) for callback in stops.callbacks] == [r.StopAt]
+    assert stops.unsupported == ()
+
+
+@pytest.mark.parametrize("change", ["-kernel", "kernel[..., ::-1]"], ids=["negated", "in another order"])
+def test_any_change_of_weights_between_fits_is_noticed(fits: Fits, change: str) -> None:
+    """Also one after which all sums are the same."""
+    *_, last = fits(
+        "model.fit(x, Y)",
+        f"kernel = model.layers[0].kernel.numpy()\nmodel.layers[0].kernel.assign({change})",
+        "model.fit(x, Y)",
+    )
+    assert last.unsupported == ("its weights were changed between two fits",)

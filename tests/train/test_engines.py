@@ -148,10 +148,11 @@ def _child(job: r.TrainJob, home: Path) -> list[dict[str, Any]]:
 
 def test_the_native_child_trains_without_tensorflow(job: Callable[..., r.TrainJob], tmp_path: Path) -> None:
     """An epoch of MNIST on a softmax regression; the environment names the engine and its versions."""
-    start, *_, epoch, end, last = _child(job(engine="native"), tmp_path)
+    start, *_, epoch, effects, end, last = _child(job(engine="native"), tmp_path)
     assert (start["engine"], start["engine_note"]) == ("native", "")
     assert "numba" in start["versions"]
     assert epoch["correct"] > 7_000
+    assert (effects["idle"], effects["random"]) == ([], False)
     assert end["ended"] == "finished"
     assert last["imported"] == "none"
 
@@ -159,10 +160,11 @@ def test_the_native_child_trains_without_tensorflow(job: Callable[..., r.TrainJo
 def test_the_child_on_jax_trains_without_tensorflow(job: Callable[..., r.TrainJob], tmp_path: Path) -> None:
     """Two seeds in one program; the other one's run comes with the end, and starts from other weights."""
     pytest.importorskip("jax")
-    start, *_, epoch, end, last = _child(job(engine="jax", beside=(2,)), tmp_path)
+    start, *_, epoch, effects, end, last = _child(job(engine="jax", beside=(2,)), tmp_path)
     assert (start["engine"], start["engine_note"]) == ("jax", "seeds 1, 2 in one program")
     assert "jax" in start["versions"]
     assert epoch["correct"] > 7_000
+    assert effects["idle"] == []
     (beside,) = end["beside"]
     assert beside["seed"] == 2
     assert beside["epochs"][0]["correct"] > 7_000
