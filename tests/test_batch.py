@@ -341,7 +341,7 @@ def test_everybodys_first_attempt_comes_first(class_of: Any, run: Callable[..., 
 def test_seeds_that_were_trained_together_are_not_trained_again(
     class_of: Any, run: Callable[..., r.TrainingRun]
 ) -> None:
-    """Of an engine that makes all attempts at once everyone has three runs by two: the first is as handed in."""
+    """An engine that makes attempts at once makes the first, as handed in, and then all others."""
     batch, engine = class_of(2, 3), Engine(run)
     policy = batch.grading.rubric.training.model_copy(update={"seeds_at_once": 3})
     changed = batch.grading.rubric.model_copy(update={"training": policy})
