@@ -24,8 +24,8 @@ def of_submission(
         yield r.Note(message="compiled but not fitted: batch size and epochs are the rubric's default")
     elif epochs and (passes := _passes(recipe, images)) > max(epochs, policy.passes_at_most) + r.PASSES_SLACK:
         yield r.Note(
-            message=f"{epochs} epochs are {passes:.3g} passes over the training images: retraining ends "
-            f"after {policy.passes_at_most:g} passes, which are {policy.epochs_of(recipe, images)} epochs"
+            message=f"{epochs} epochs are {passes:.3g} passes over the training images; retraining ends "
+            f"after {policy.passes_at_most:g} passes, with epoch {max(1, policy.epochs_of(recipe, images))}"
         )
     elif epochs and epochs > limit:
         yield r.Note(message=f"{epochs} epochs handed in: retraining ends after {limit}")

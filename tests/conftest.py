@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,20 @@ from grader.shapes import analyse
 
 settings.register_profile("grader", deadline=None)  # shared machines are slow at times
 settings.load_profile("grader")
+
+
+@pytest.fixture(scope="session")
+def alone() -> tuple[str, ...]:
+    """Before a command, so that it sees no processes but its own.
+
+    Gradescope's script ends every process of users like those of boxes: in its container there are no others,
+    here there are those of other tests. Only root could end them, and root may have namespaces.
+    """
+    if os.geteuid() != 0:
+        return ()
+    command = ("unshare", "--fork", "--pid", "--mount-proc", "--kill-child")
+    works = subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0
+    return command if works else pytest.skip("it would end the boxes of other tests")
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,8 @@ import numpy as np
 
 from grader import records as r
 
-CHANGED_BY = 3.0  # deviations of a layer's own weights
+CHANGED_BY = 3.0  # times the size of a layer's own weights
+TRIES = 2  # with other weights, before a layer is said to do nothing
 SAME = 1  # image more or less right, which rounding can make of a tie
 ALIVE = 0.5  # of the images right: of a network that has learned nothing nothing can be said
 SAME_LOSS = 1e-5  # rounding makes 1e-7; the smallest rates that students use, in a trained network, 1e-3
@@ -46,8 +47,11 @@ def measure(network: r.ModelDescription, trained: Trained, seed: int) -> r.Effec
     weights, random = trained.get(), np.random.default_rng(seed)
     idle = []
     for layer, chosen in _multiplying(network, trained.owners()):
-        trained.set([_changed(w, random) if n == chosen else w for n, w in enumerate(weights)])
-        if abs(trained.correct()[0] - before) <= SAME:
+        for _ in range(TRIES):
+            trained.set([_changed(w, random) if n == chosen else w for n, w in enumerate(weights)])
+            if abs(trained.correct()[0] - before) > SAME:
+                break
+        else:
             idle.append(layer)
     trained.set(weights)
     drops = _is_random(trained)
@@ -66,8 +70,8 @@ def _multiplying(network: r.ModelDescription, owners: Sequence[int]) -> Iterator
 
 def _changed(weight: Any, random: np.random.Generator) -> Any:
     values = np.asarray(weight, np.float32)
-    spread = max(float(values.std()), 0.1)
-    return np.abs(values + random.normal(0.0, CHANGED_BY * spread, values.shape)).astype(np.float32)
+    size = max(float(values.std()), float(np.abs(values).mean()), 0.1)
+    return np.abs(values + random.normal(0.0, CHANGED_BY * size, values.shape)).astype(np.float32)
 
 
 def _is_random(trained: Trained) -> bool:

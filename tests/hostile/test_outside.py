@@ -300,7 +300,7 @@ def test_the_action(course: Course, honest: dict[str, Any]) -> None:
     assert summary.read_text().startswith("# model")
 
 
-def test_gradescope(course: Course, honest: dict[str, Any]) -> None:
+def test_gradescope(course: Course, honest: dict[str, Any], alone: tuple[str, ...]) -> None:
     """run_autograder with all of it handed in, started beside it."""
     root = course.place / "autograder"
     built = course.run(
@@ -322,7 +322,7 @@ def test_gradescope(course: Course, honest: dict[str, Any]) -> None:
         (submission / "-p evil.keras").unlink()
         submission.replace(root / "submission")
         done = course.run(
-            root / "submission", "bash", root / "source" / "run_autograder", AUTOGRADER=str(root)
+            root / "submission", *alone, "bash", root / "source" / "run_autograder", AUTOGRADER=str(root)
         )
         assert done.returncode == 0
         made.append(json.loads((root / "results" / "results.json").read_text()))
