@@ -172,7 +172,7 @@ def test_a_dry_run_and_a_roster(place: Path, first: subprocess.CompletedProcess[
         (("--only", "nobody"), "--only nobody: nobody with this id"),
         (("--attempts", "50"), "50 attempts need as many seeds"),
         (("--roster", "none.csv"), "the roster none.csv cannot be read"),
-        (("--out", "roster.csv"), "roster.csv cannot be written"),
+        (("--out", "a-file"), "a-file cannot be written"),
         (("--out", "class/kept"), "class/kept lies among the submissions"),
     ],
 )
@@ -180,6 +180,7 @@ def test_mistakes_are_told_before_anything_is_done(
     place: Path, first: subprocess.CompletedProcess[str], sides: Sides, told: tuple[str, ...], problem: str
 ) -> None:
     """Exit code 2, and what to do."""
+    (place / "a-file").touch()
     done = _batch(place, sides(seconds=30), *told)
     assert done.returncode == 2
     assert problem in done.stderr

@@ -54,7 +54,7 @@ def test_a_box_holds_what_the_digest_holds(warm: Asker, tmp_path: Path) -> None:
 @pytest.fixture
 def replay(warm: Asker, tmp_path: Path) -> Replay:
     path = notebook(tmp_path, SAY)
-    return Replay(path, load(path, tmp_path / "scratch").program.digest, 1, 10, warm)
+    return Replay(path, load(path, tmp_path / "scratch").program.digest, 1, 10, warm, NETWORK)
 
 
 def job() -> r.TrainJob:

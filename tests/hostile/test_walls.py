@@ -559,9 +559,9 @@ def test_a_dead_fork_server_is_replaced_by_cold_starts(
     assert_only(running)
 
 
-def test_cold_and_warm_give_the_same(cold: Asker, warm: Asker) -> None:
+def test_cold_and_warm_give_the_same(cold: Asker, warm: Asker, tmp_path: Path) -> None:
     """A fork server changes when libraries are imported, and nothing else."""
     submission = Path(__file__).parents[2] / "submissions" / "3-bn-dropout-schedule"
-    outcomes: list[Outcome] = [ask(asker, submission, submission) for asker in (cold, warm)]
+    outcomes: list[Outcome] = [ask(asker, submission, tmp_path) for asker in (cold, warm)]
     assert outcomes[0].description is not None
     assert outcomes[0].description == outcomes[1].description
