@@ -122,15 +122,16 @@ def learning(grade: r.Grade) -> str:
     before = f"at most {max(known):.1%} of the test images were right before learning" if known else ""
     renumbered = [n for n, run in enumerate(grade.runs, 1) if run.symmetry.classes]
     turned = [n for n, run in enumerate(grade.runs, 1) if run.symmetry.transposed]
-    classes = f"renumbered classes in attempt {_numbers(renumbered)}" if renumbered else ""
-    images = f"transposed images in attempt {_numbers(turned)}" if turned else ""
+    classes = f"renumbered classes in {_attempts(renumbered)}" if renumbered else ""
+    images = f"transposed images in {_attempts(turned)}" if turned else ""
     said = "; ".join(part for part in (before, classes, images) if part)
     return f"{said[0].upper()}{said[1:]}." if said else ""
 
 
-def _numbers(numbers: list[int]) -> str:
+def _attempts(numbers: list[int]) -> str:
+    """`attempt 2`, `attempts 2, 3 and 4`."""
     *most, last = map(str, numbers)
-    return f"{', '.join(most)} and {last}" if most else last
+    return f"attempts {', '.join(most)} and {last}" if most else f"attempt {last}"
 
 
 def shape(sizes: tuple[int, ...] | None) -> str:
