@@ -67,6 +67,6 @@ def _far_below(runs: Sequence[TrainingRun], needed: int) -> str:
         if renumbered and reached - other > FAR_BELOW + chance:
             return (
                 f"with the classes as they are it reaches {reached:.2%}, with the classes renumbered "
-                f"{other:.2%} (seed {run.seed}): what is learned does not depend on the numbers of classes"
+                f"{other:.2%} (seed {run.seed}), and what a network learns does not depend on these numbers"
             )
     return ""

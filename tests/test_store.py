@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from grader import cli, rubric, schema, score, store, store_file
 from grader import records as r
-from grader import rubric, schema, store, store_file
 from grader.attempts import Attempt
 from grader.errors import InstructorError
 from grader.store import Store
@@ -180,6 +180,32 @@ def test_a_verdict_by_hand(filled: Store, graded: Callable[..., r.Grade], tmp_pa
     grade = store.read(tmp_path).entries[0].grade
     assert grade is not None
     assert (grade.points, grade.status) == (44, "passed")
+
+
+def test_a_replay_that_a_person_confirms(
+    filled: Store, graded: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`grader confirm` gives what it has earned, once; nobody else has anything to confirm."""
+    parameters, accuracy, *rest = graded().verdicts
+    reached = accuracy.model_copy(update={"outcome": "pass", "points": accuracy.max_points})
+    waiting = graded(
+        verdicts=(parameters, score.unconfirmed(reached), *rest),
+        status="needs_person",
+        points=parameters.points,
+    )
+    filled.put_grade("ann", waiting)
+    before = store.read(tmp_path).entries[0].grade
+    assert before is not None
+    assert (before.status, before.points) == ("needs_person", 10)
+    cli.confirm(tmp_path, "ann", "looked at it")
+    assert capsys.readouterr().out == "ann: accuracy is 30/30 by hand: looked at it\n"
+    after = store.read(tmp_path).entries[0].grade
+    assert after is not None
+    assert (after.points, after.verdicts[1].to_confirm) == (40, None)
+    assert after.verdicts[1].by_hand
+    for student, problem in (("ann", "no replay that waits"), ("ben", "no replay"), ("eve", "no student")):
+        with pytest.raises(InstructorError, match=problem):
+            store.confirm(tmp_path, student, "again")
 
 
 def test_by_hand_where_nothing_could_be_graded(filled: Store, graded: Any, tmp_path: Path) -> None:
