@@ -9,7 +9,7 @@ COPY grader grader
 COPY rubrics rubrics
 RUN /opt/grader/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation . \
     # Test labels and rubrics have no place where strangers' code runs.
-    && rm -rf /opt/grader/lib/python*/site-packages/grader/data/*.npz \
+    && rm -rf /opt/grader/lib/python*/site-packages/grader/data/files/*.npz \
               /opt/grader/lib/python*/site-packages/grader/rubrics/*.toml
 
 FROM python:3.12-slim
@@ -19,4 +19,4 @@ ENV PATH=/opt/grader/bin:$PATH
 RUN install --directory --mode 1777 /box
 USER 65534:65534
 WORKDIR /box
-CMD ["python3", "-I", "-m", "grader.describe.confine", "65534"]
+CMD ["python3", "-I", "-m", "grader.describe.child.confine", "65534"]

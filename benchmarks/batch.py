@@ -31,10 +31,12 @@ import make_class
 import numpy as np
 from tabulate import tabulate
 
-from grader import datasets, rubric, store
-from grader.batch import Options, grade_class
-from grader.class_progress import Silent
-from grader.discover import discover
+from grader.commands.class_display import Silent
+from grader.data import datasets
+from grader.grade.many import Options, grade_class
+from grader.intake.discover import discover
+from grader.judge import rubric
+from grader.store import store
 
 RUBRIC = """
 title = "Assignment 4, on a part of MNIST"

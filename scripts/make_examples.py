@@ -8,9 +8,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from grader import results
 from grader.report import FORMATS, deliver
 from grader.report.interface import Context
+from grader.store import results
 
 ROOT = Path(__file__).parents[1] / "examples"
 REPORTS = ROOT / "reports"

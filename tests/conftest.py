@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from grader import datasets, isolation
 from grader import records as r
-from grader.asking import Asker
-from grader.checks.interface import Subject
-from grader.shapes import analyse
+from grader.ask.asker import Asker
+from grader.box import isolation
+from grader.data import datasets
+from grader.judge.checks.interface import Subject
+from grader.layers.shapes import analyse
 
 settings.register_profile("grader", deadline=None)  # shared machines are slow at times
 settings.load_profile("grader")

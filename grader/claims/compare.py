@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from grader.claims import owners, tables
 from grader.claims.read import numbered, read
+from grader.layers.shapes import Analysis
 from grader.records import (
     ClaimCheck,
     Claims,
@@ -17,7 +18,6 @@ from grader.records import (
     SavedSummary,
     TrainingRun,
 )
-from grader.shapes import Analysis
 
 # Runs of one network differ by about this much (assignment facts): less is no contradiction.
 SPREAD = 0.001

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from grader.layers.shapes import Analysis, LayerShape
 from grader.records import (
     ActivationLayer,
     ClaimCheck,
@@ -14,7 +15,6 @@ from grader.records import (
     SummaryRow,
     UnsupportedLayer,
 )
-from grader.shapes import Analysis, LayerShape
 
 # What summaries of all eras call the kinds of layers that have several names.
 _ALSO = {

@@ -14,9 +14,9 @@ from typing import Annotated
 
 import typer
 
+from grader.box.isolation.interface import STRANGERS
 from grader.commands.report import Throwaway
 from grader.errors import InstructorError
-from grader.isolation.interface import STRANGERS
 
 app = typer.Typer(no_args_is_help=True, help="Run grader as an autograder of Gradescope.")
 PACKAGE = Path(__file__).parents[1]
@@ -48,8 +48,8 @@ def build(
     only if grader finds a box that works in Gradescope's container.
     """
     from grader.cli import _print
+    from grader.judge.rubric import load
     from grader.report import deliver
-    from grader.rubric import load
 
     loaded = load(rubric)
     data = None if isinstance(loaded.rubric.dataset, str) else Path(loaded.dataset.path)
@@ -60,7 +60,7 @@ def build(
         "setup.sh": _setup().encode(),
         "run_autograder": _run(retrain, minutes, throwaway).encode(),
         "rubric.toml": text.encode(),
-        "requirements.txt": (PACKAGE / "data" / "requirements.lock").read_bytes(),
+        "requirements.txt": Path(__file__).with_name("requirements.lock").read_bytes(),
         **dict(_source()),
     }
     if data is not None:
@@ -77,7 +77,7 @@ def build(
 
 def _source() -> Iterator[tuple[str, bytes]]:
     """The installed package, with the rubrics that ship where a wheel has them."""
-    from grader.rubric import SHIPPED
+    from grader.judge.rubric import SHIPPED
 
     for file in sorted(PACKAGE.rglob("*")):
         inside = file.relative_to(PACKAGE)

@@ -59,10 +59,10 @@ def report(
     throwaway: Throwaway = False,
 ) -> None:
     """Make a report of stored results, in any format; nothing is graded again."""
-    from grader import results as stored
     from grader.cli import _print, _screen
     from grader.report import FORMATS, deliver
     from grader.report.interface import Context
+    from grader.store import results as stored
 
     if format_ == "list":
         _print("\n".join(FORMATS))
@@ -175,9 +175,9 @@ def outputs(grade: Grade, formats: list[tuple[str, Path | None]], context: Conte
 
 def of_class(path: Path, formats: list[tuple[str, Path | None]], screen: Screen, show: Print) -> None:
     """What `-f` asks for of a class that was just graded."""
-    from grader import results
     from grader.report import deliver
     from grader.report.interface import Context
+    from grader.store import results
 
     found = results.read(path)
     for name, target in formats:

@@ -16,8 +16,8 @@ app = typer.Typer(no_args_is_help=True, help="Work with rubrics.")
 @app.command("validate")
 def rubric_validate(rubric: Annotated[str, typer.Argument(help="Path or name.")]) -> None:
     """Check a rubric and its data set; say what is wrong and what is allowed."""
-    from grader import datasets
-    from grader.rubric import load
+    from grader.data import datasets
+    from grader.judge.rubric import load
 
     loaded = load(rubric)
     data = datasets.load(loaded.dataset)
@@ -30,7 +30,7 @@ def rubric_validate(rubric: Annotated[str, typer.Argument(help="Path or name.")]
 @app.command("show")
 def rubric_show(rubric: Annotated[str, typer.Argument(help="Path or name.")] = "") -> None:
     """Print a rubric with all its settings, defaults included; without a name, list what ships."""
-    from grader.rubric import load, shipped
+    from grader.judge.rubric import load, shipped
 
     if not rubric:
         _print("\n".join(f"{path.stem:16} {load(str(path)).rubric.title}" for path in shipped()))
@@ -41,7 +41,7 @@ def rubric_show(rubric: Annotated[str, typer.Argument(help="Path or name.")] = "
 @app.command("schema")
 def rubric_schema() -> None:
     """Print the JSON Schema of rubrics, for editors and for `taplo`."""
-    from grader.rubric import Rubric
+    from grader.judge.rubric import Rubric
 
     _print(json.dumps(Rubric.model_json_schema(), indent=2))
 
@@ -49,8 +49,8 @@ def rubric_schema() -> None:
 @app.command("new")
 def rubric_new(path: Annotated[Path, typer.Argument(help="The file to write.")]) -> None:
     """Write a commented rubric to start from."""
+    from grader.judge.rubric import SHIPPED
     from grader.report import deliver
-    from grader.rubric import SHIPPED
 
     if path.exists():
         raise InstructorError(f"{path} exists already", "Name another file.")

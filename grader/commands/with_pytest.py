@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
-from grader import cache
+from grader.data import cache
 from grader.errors import InstructorError
 from grader.report.interface import line
 
@@ -60,7 +60,7 @@ def files(arguments: Sequence[str]) -> Iterator[str]:
 def _ours(here: Path) -> Iterator[str]:
     """Options that come first, so that an instructor's own `-c` and `--rootdir` count."""
     yield from ("-c", str(CONFIGURATION), "--rootdir", str(here), "--confcutdir", str(here))
-    yield from ("-p", "grader.pytest_plugin")
+    yield from ("-p", "grader.commands.pytest_plugin")
     if find_spec("xdist") is not None:
         yield from ("-p", "xdist.plugin")
 

@@ -11,9 +11,10 @@ from typing import Any
 import keras
 
 from grader import records as r
-from grader.describe import compat, era, leftover, notebook, recorder, served, standins
-from grader.describe.arguments import Tracked
-from grader.describe.recognise import RawData
+from grader.describe.images.recognise import RawData
+from grader.describe.keras import recorder
+from grader.describe.keras.arguments import Tracked
+from grader.describe.world import cells, compat, era, leftover, served, standins
 
 MAX_ANSWERED = 16_000_000
 RECURSION = 3_000  # calls in one another; as in Jupyter, where Jedi sets it
@@ -69,7 +70,7 @@ class Session:
         sys.path.insert(0, os.getcwd())
         sys.argv = [os.path.basename(self.job.program.name)]
         leftover.supply(self.job.program.cells, self.namespace, self.note)
-        for failure in notebook.run(self.job.program.cells, self.namespace, self._enter, self.note):
+        for failure in cells.run(self.job.program.cells, self.namespace, self._enter, self.note):
             if failure is not None and len(self.failures) < 100:
                 self.failures.append(failure)
             with suppress(Exception):  # an object of the student's may raise when it is looked at

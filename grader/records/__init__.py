@@ -2,19 +2,10 @@
 
 They are what a sandboxed child may answer with and what every later stage trusts, so every
 field is typed, ranged and closed (``extra="forbid"``). Records only hold data: shapes and
-parameter counts are computed in `grader.shapes`, points in `grader.score`.
+parameter counts are computed in `grader.layers.shapes`, points in `grader.judge.score`.
 """
 
-from grader.records.base import (
-    Name,
-    NonNegative,
-    Positive,
-    Rate,
-    Record,
-    Text,
-    exceeded,
-    writable,
-)
+from grader.record import Name, NonNegative, Positive, Rate, Record, Text, exceeded, writable
 from grader.records.claims import Claims, LoggedEpoch, SavedLog, SavedScore, SavedSummary, SummaryRow
 from grader.records.grade import (
     ClaimCheck,
@@ -98,15 +89,7 @@ from grader.records.replay import (
     ReplayJob,
     ReplayReady,
 )
-from grader.records.results import (
-    ClassResults,
-    Entry,
-    HandedIn,
-    Layout,
-    LeftOut,
-    Similar,
-    Student,
-)
+from grader.records.results import ClassResults, Entry, HandedIn, Layout, LeftOut, Similar, Student
 from grader.records.runs import (
     AS_HANDED_IN,
     BatchEvent,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from grader.records.base import Record
+from grader.record import Record
 
 
 class SummaryRow(Record):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from grader.records.base import Record
+from grader.record import Record
 from grader.records.runs import TrainingRun
 from grader.records.submission import Note, Problem
 from grader.records.training import TrainingRecipe

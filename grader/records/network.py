@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from grader.records.base import Name, NonNegative, Number, Pair, Rate, Record, Size, Text
+from grader.record import Name, NonNegative, Number, Pair, Rate, Record, Size, Text
 
 MAX_LAYERS = 1_000
 
@@ -426,7 +426,7 @@ class UnsupportedLayer(BaseLayer):
     """A layer outside this vocabulary. It is named, never imitated; nothing is assumed of it.
 
     What it ``reported`` of itself, its output shape and its parameters, counts in a replay alone
-    (`grader.shapes.analyse`).
+    (`grader.layers.shapes.analyse`).
     """
 
     type: Literal["UnsupportedLayer"] = "UnsupportedLayer"

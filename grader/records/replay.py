@@ -1,6 +1,6 @@
 """Replay: a submission's own training, run in its box, and what it hands back after each epoch.
 
-See `grader.replaying` for what this is worth.
+See `grader.ask.replay` for what this is worth.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from grader.records.base import CutText, NonNegative, Number, Record
+from grader.record import CutText, NonNegative, Number, Record
 from grader.records.network import ModelDescription
 from grader.records.submission import DescribeJob
 
@@ -20,8 +20,8 @@ class ReplayJob(DescribeJob):
     """What the replaying child is asked: one attempt.
 
     ``data`` is an npz whose test images are shuffled and whose test labels mean nothing; it holds some of the
-    test images once more, changed a little (`grader.datasets.write_shuffled`). ``model`` is the number of the
-    model to hand back predictions of, in the order in which models are first seen.
+    test images once more, changed a little (`grader.data.datasets.write_shuffled`). ``model`` is the number
+    of the model to hand back predictions of, in the order in which models are first seen.
     """
 
     seed: int

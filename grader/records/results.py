@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from grader.records.base import Name, Record, Text
+from grader.record import Name, Record, Text
 from grader.records.grade import Grade
 
 Layout = Literal["plain", "nbgrader", "gradescope", "canvas", "moodle", "repository"]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from grader.records.base import Name, Record
+from grader.record import Name, Record
 from grader.records.network import ModelDescription
 from grader.records.training import Engine, TrainingRecipe
 
@@ -97,7 +97,7 @@ class Untrained(Record):
 
 
 class Effects(Record):
-    """What experiments on a trained network showed, see `grader.train.effects`.
+    """What experiments on a trained network showed, see `grader.train.keras.effects`.
 
     ``idle`` are the places (from 0, in the network's list) of layers whose weights change no answer to
     ``images`` images; ``random``, whether the loss of a batch depends on chance: on Dropout, noise or random
@@ -137,7 +137,7 @@ TrainEvent = Environment | Untrained | Effects | BatchEvent | EpochResult | EndE
 
 
 class Symmetry(Record):
-    """What an attempt trains on, see `grader.symmetry`.
+    """What an attempt trains on, see `grader.judge.symmetry`.
 
     Images of class c have the number ``classes[c]``, or their own where there are none; ``transposed`` ones
     have their rows and columns exchanged.
@@ -176,8 +176,8 @@ class TrainingRun(Record):
     ``untrained`` is what the network gets right without learning, ``effects`` which of its layers do
     something; None where that was not measured.
     ``kept`` is the epoch whose weights the model has in the end, where that is not the last one.
-    ``replayed`` ones ran the submission's own code, see `grader.replaying`; ``touched`` counts the parameters
-    that its optimizers changed.
+    ``replayed`` ones ran the submission's own code, see `grader.ask.replay`; ``touched`` counts the
+    parameters that its optimizers changed.
     """
 
     seed: int

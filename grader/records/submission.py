@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from grader.records.base import CutText, Name, Record, Text
+from grader.record import CutText, Name, Record, Text
 from grader.records.network import ModelDescription
 from grader.records.training import TrainingRecipe
 

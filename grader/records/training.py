@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from grader.records.base import Name, NonNegative, Number, Positive, Rate, Record, Text
+from grader.record import Name, NonNegative, Number, Positive, Rate, Record, Text
 
 MAX_SAMPLES = 350_000  # learning rates in one recipe: 20 epochs of batches of four; they fit into an answer
 
@@ -161,7 +161,7 @@ class InputScaling(Record):
 
     ``pixel_scale`` and ``pixel_offset`` hold one number per pixel and channel, in row-major order, where
     each has its own; ``scale`` and ``offset`` mean nothing then, nor do they where ``per_image`` says that
-    every image was normalised by itself (`grader.images` has the formulas).
+    every image was normalised by itself (`grader.data.images` has the formulas).
     """
 
     scale: Factor = 1 / 255
@@ -180,7 +180,7 @@ Border = Annotated[int, Field(ge=0, le=500)]
 class Geometry(Record):
     """What was done to the images before they were scaled: resized, padded, repeated along channels.
 
-    ``resized`` is (rows, columns) by ``method`` (`grader.images` has the formulas); ``padding`` is
+    ``resized`` is (rows, columns) by ``method`` (`grader.data.images` has the formulas); ``padding`` is
     ((top, bottom), (left, right)) of the pixel value ``padded_with``; ``channels`` repeats a single one.
     """
 
@@ -301,7 +301,7 @@ class TrainingPolicy(Record):
     Retraining ends after ``epochs``, and after ``passes`` over the images, where a submission's epochs are
     longer than one pass.
 
-    What cannot be described is replayed, where ``replay`` allows it: see `grader.replaying`.
+    What cannot be described is replayed, where ``replay`` allows it: see `grader.ask.replay`.
 
     A network with more than ``max_parameters``, or more than ``max_activations`` values or
     ``max_multiplications`` per image, is not retrained but left to a person. ``engine`` "native" is

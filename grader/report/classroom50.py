@@ -17,10 +17,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from grader import records as r
-from grader import strict
 from grader.errors import BrokenError, InstructorError
 from grader.report import marks, words
 from grader.report.interface import CleanGrade, Context, line
+from grader.safe import strict_json
 
 _WANTED = {
     "classroom": "CLASSROOM",
@@ -75,7 +75,7 @@ def pushed(environment: Mapping[str, str]) -> str:
     """When the commit that is graded was made, by the push that started this workflow; empty if unknown."""
     try:
         with Path(environment["GITHUB_EVENT_PATH"]).open("rb") as event:
-            commit = strict.parse(event.read(EVENT_BYTES + 1), _Push, EVENT_BYTES).head_commit
+            commit = strict_json.parse(event.read(EVENT_BYTES + 1), _Push, EVENT_BYTES).head_commit
     except (KeyError, OSError, ValueError):
         return ""
     return commit.timestamp if commit.id == environment.get("GITHUB_SHA") else ""

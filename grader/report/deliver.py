@@ -18,7 +18,7 @@ from grader.report import FORMATS
 from grader.report.interface import Context, Files, Format, Report, line
 
 if TYPE_CHECKING:
-    from grader.isolation import Wanted
+    from grader.box.isolation import Wanted
 
 Asked = list[tuple[str, Path | None]]  # formats, each with the file that it is written to
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from tabulate import tabulate
 
-from grader import shapes
 from grader.errors import StudentError
+from grader.layers import shapes
 from grader.records import DescribedModel, Description, TrainingRecipe
 from grader.report.interface import Screen, inert, line
 

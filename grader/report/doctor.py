@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from grader.doctor import Finding
+from grader.machine.doctor import Finding
 from grader.report.interface import Screen
 from grader.report.terminal import paint, wrap
 

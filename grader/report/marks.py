@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from grader import records as r
-from grader.checks import MEASURED
+from grader.judge.checks import MEASURED
 from grader.report import words
 from grader.report.interface import plain
 

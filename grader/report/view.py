@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from grader import records as r
-from grader.checks import MEASURED
+from grader.judge.checks import MEASURED
 from grader.report import words
 
 PARTIAL = "partial result: not all criteria are shown"

@@ -11,8 +11,8 @@ import os
 import sys
 from typing import Any
 
-from grader import datasets
 from grader import records as r
+from grader.data import datasets
 from grader.train import engines, symmetric
 
 

@@ -10,9 +10,10 @@ import platform
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from grader import __version__, datasets, measured
+from grader import __version__
 from grader import records as r
-from grader.measured import EngineName
+from grader.data import datasets, speeds
+from grader.data.speeds import EngineName
 
 if TYPE_CHECKING:
     from grader.train.epochs import Learner
@@ -25,7 +26,7 @@ def run(job: r.TrainJob, arrays: dict[str, Any], emit: Emit) -> r.EndEvent:
     engine, note = choose(job)
     if engine == "keras":
         emit(keras_environment(note))
-        from grader.train.loop import Trainer as KerasTrainer  # after the devices are set up
+        from grader.train.keras.fit import Trainer as KerasTrainer  # after the devices are set up
 
         trainer = KerasTrainer(job, arrays, emit)
         return r.EndEvent(ended=trainer.run(), kept=trainer.kept)
@@ -53,7 +54,7 @@ def _train(engine: str, job: r.TrainJob, arrays: dict[str, Any], emit: Emit) -> 
 def learner(engine: str, job: r.TrainJob, arrays: dict[str, Any]) -> Learner:
     """What trains in one of our own engines, in a process that is set up for it."""
     if engine == "jax":
-        from grader.train.on_jax.learner import Learner as OnJax
+        from grader.train.jax.learner import Learner as OnJax
 
         return OnJax(job, arrays)
     from grader.train.native.learner import Learner as Native
@@ -75,13 +76,13 @@ def choose(job: r.TrainJob) -> tuple[EngineName, str]:
 
 def _in_turn(job: r.TrainJob) -> Iterator[tuple[EngineName, str]]:
     """The engines for a job, the best first, each with the reason why it does not train it."""
-    fastest = measured.order() if job.engine == "auto" else ()
+    fastest = speeds.order() if job.engine == "auto" else ()
     if job.engine != "auto":
         yield job.engine, OBSTACLES[job.engine](job)
     elif fastest:
         yield from ((engine, OBSTACLES[engine](job)) for engine in fastest)
     else:
-        if measured.shows_gpu():
+        if speeds.shows_gpu():
             yield "jax", jax_obstacle(job) or ("" if _jax_sees_gpu() else "JAX sees no GPU")
             yield "keras", "" if _tensorflow_sees_gpu() else "TensorFlow sees no GPU"
         yield "native", native_obstacle(job)
@@ -107,7 +108,7 @@ def usual() -> r.Environment:
 def _told(engine: EngineName, job: r.TrainJob) -> Iterator[str]:
     if engine == "jax" and job.beside:
         yield f"seeds {', '.join(map(str, (job.seed, *job.beside)))} in one program"
-    if job.engine == "auto" and measured.order()[:1] == (engine,):
+    if job.engine == "auto" and speeds.order()[:1] == (engine,):
         yield "measured as the fastest on this machine"
 
 
@@ -129,7 +130,7 @@ def native_obstacle(job: r.TrainJob) -> str:
 
 def jax_obstacle(job: r.TrainJob) -> str:
     """Why the engine on JAX does not train this job; empty if it does."""
-    from grader.train.on_jax import support
+    from grader.train.jax import support
 
     return support.obstacle(job)
 
@@ -140,7 +141,7 @@ def keras_obstacle(job: r.TrainJob) -> str:
 
 
 def _jax_sees_gpu() -> bool:
-    from grader.train.on_jax import support
+    from grader.train.jax import support
 
     return support.sees_gpu()
 
@@ -166,7 +167,7 @@ def native_environment(note: str = "") -> r.Environment:
 
 def jax_environment(note: str = "") -> r.Environment:
     """Have Keras run on JAX in this process, and say what it runs on."""
-    from grader.train.on_jax import support
+    from grader.train.jax import support
 
     support.prepare()
     import jax

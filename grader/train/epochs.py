@@ -1,4 +1,4 @@
-"""Epoch by epoch, seed by seed: what our own engines do alike, and `grader.train.loop` by Keras's `fit`.
+"""Epoch by epoch, seed by seed: what our own engines do alike, and `grader.train.keras.fit` by Keras's `fit`.
 
 Every epoch trains on the images that the submission chose, in a new order, the last partial batch included,
 and then counts the correct images of the whole test split. How a network learns is the affair of a `Learner`.
@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from grader import records as r
-from grader.train import effects
 from grader.train.callbacks import EarlyStopping, Keeper, ReduceOnPlateau, StopAt
+from grader.train.keras import effects
 from grader.train.rows import batches, chosen, shuffling, steps
 
 Array = npt.NDArray[Any]
@@ -203,7 +203,7 @@ TRIED_BATCHES = 8
 
 
 class _Trained:
-    """The first seed's network after its last fit, for `grader.train.effects`."""
+    """The first seed's network after its last fit, for `grader.train.keras.effects`."""
 
     def __init__(self, trainer: Trainer, number: int) -> None:
         self.learner, self.recipe = trainer.learner, trainer.job.training[number]

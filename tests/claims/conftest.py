@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from grader import records as r
-from grader.shapes import Analysis, analyse
+from grader.layers.shapes import Analysis, analyse
 
 Describe = Callable[..., r.DescribedModel]
 

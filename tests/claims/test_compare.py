@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from grader import records as r
 from grader.claims import SPREAD, check, read
 from grader.claims.compare import _RESTORED
-from grader.shapes import Analysis
+from grader.layers.shapes import Analysis
 
 SUMMARY = "Total params: 112\nTrainable params: 96\n"
 OTHER = "Total params: 10,524\n"

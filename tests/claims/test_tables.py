@@ -6,7 +6,7 @@ import pytest
 
 from grader import records as r
 from grader.claims import tables
-from grader.shapes import Analysis, analyse
+from grader.layers.shapes import Analysis, analyse
 
 ROWS = (
     r.SummaryRow(name="in", kind="InputLayer", shape=(28, 28, 1), parameters=0),

@@ -8,9 +8,10 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from grader import describing, load
 from grader import records as r
-from grader.asking import Asker
+from grader.ask import description
+from grader.ask.asker import Asker
+from grader.intake import load
 
 SETUP = """
 import numpy as np
@@ -45,7 +46,7 @@ def notebook(tmp_path: Path, asker: Asker) -> Callable[..., r.Description]:
         made.cells = [nbformat.v4.new_code_cell(source) for source in (SETUP, *cells)]
         path = tmp_path / "notebook.ipynb"
         nbformat.write(made, path)
-        found = describing.describe(load.load(path, tmp_path), asker, 120)
+        found = description.describe(load.load(path, tmp_path), asker, 120)
         assert found.failures == ()
         return found
 

@@ -8,9 +8,10 @@ from types import ModuleType
 
 import pytest
 
-from grader import describing, load
-from grader.asking import Asker
-from grader.describe import legacy, tables
+from grader.ask.asker import Asker
+from grader.ask.description import describe
+from grader.describe.world import legacy, tables
+from grader.intake import load
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -126,6 +127,6 @@ def test_a_submission_gets_what_the_tables_say(asker: Asker, tmp_path: Path, nam
     )  # fmt: skip
     path = tmp_path / "names.py"
     path.write_text("\n# %%\n".join([IMPORTS, check if names == "tables" else "", FIT]))
-    description = describing.describe(load.load(path, tmp_path), asker, 120)
+    description = describe(load.load(path, tmp_path), asker, 120)
     assert [failure.error for failure in description.failures] == []
     assert [len(model.training) for model in description.models] == [1]

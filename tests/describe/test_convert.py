@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from grader import records as r
-from grader.describe import convert, legacy
+from grader.describe.networks import convert
+from grader.describe.world import legacy
 
 # --- old names ----------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from grader.describe import era
+from grader.describe.world import era
 from grader.records import Cell
 
 

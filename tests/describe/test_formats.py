@@ -10,9 +10,9 @@ import dialects
 import pytest
 
 from grader import records as r
-from grader import shapes
-from grader.describe import compiled, configuration, graph, saved
-from grader.describe.__main__ import _saved_model
+from grader.describe.child.serve import _saved_model
+from grader.describe.networks import compiled, configuration, graph, saved
+from grader.layers import shapes
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 TOTAL = 80 + 32 + 13 * 13 * 8 * 10 + 10

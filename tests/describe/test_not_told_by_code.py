@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from grader import describing, load
 from grader import records as r
-from grader.asking import Asker
+from grader.ask import description
+from grader.ask.asker import Asker
 from grader.errors import Unsupported
+from grader.intake import load
 
 Fits = Callable[..., tuple[r.TrainingRecipe, ...]]
 FIT = "model.fit(x, Y, batch_size=100, epochs=6, validation_data=(xt, Yt), callbacks=[{}])"
@@ -315,7 +316,7 @@ def test_a_library_that_is_not_here_is_no_fault_of_the_students(tmp_path: Path, 
     path = tmp_path / "tuned.py"
     path.write_text("import keras_tuner\nbest = keras_tuner.RandomSearch(None).get_best_models()[0]\n")
     with pytest.raises(Unsupported, match="'keras_tuner': that is not installed here"):
-        describing.describe(load.load(path, tmp_path), asker, 60)
+        description.describe(load.load(path, tmp_path), asker, 60)
 
 
 def test_images_validated_with_statistics_of_their_own(fits: Fits) -> None:

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from grader import describing, load
 from grader import records as r
-from grader.asking import Asker
-from grader.describe.compat import training
-from grader.describe.era import find
+from grader.ask import description
+from grader.ask.asker import Asker
+from grader.describe.world.compat import training
+from grader.describe.world.era import find
 from grader.errors import Unsupported
+from grader.intake import load
 
 Fits = Callable[..., tuple[r.TrainingRecipe, ...]]
 FIT = "model.fit(x, Y, batch_size=100, epochs=2)"
@@ -170,7 +171,7 @@ def test_what_only_an_older_keras_allowed_is_no_fault(asker: Asker, tmp_path: Pa
     script = tmp_path / "submission.py"
     script.write_text(f"import tensorflow as tf\nx = tf.keras.Input((28, 28, 1))\ny = {call}\n")
     with pytest.raises(Unsupported, match="needs an older Keras"):
-        describing.describe(load.load(script, tmp_path), asker, 120)
+        description.describe(load.load(script, tmp_path), asker, 120)
 
 
 def test_decay_acts_in_a_replay(monkeypatch: pytest.MonkeyPatch) -> None:

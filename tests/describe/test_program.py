@@ -11,10 +11,14 @@ import nbformat
 import numpy as np
 import pytest
 
-from grader import datasets, describing, examining, load, shapes
 from grader import records as r
-from grader.asking import Asker
+from grader.ask.asker import Asker
+from grader.ask.description import describe as describe_program
+from grader.data import datasets
 from grader.errors import StudentError
+from grader.grade import examine
+from grader.intake import load
+from grader.layers import shapes
 
 Describe = Callable[..., r.Description]
 
@@ -40,7 +44,7 @@ def describe(tmp_path: Path, asker: Asker) -> Describe:
             notebook.cells[-1].outputs = [nbformat.v4.new_output("stream", text=outputs)]
         path = tmp_path / "notebook.ipynb"
         nbformat.write(notebook, path)
-        return describing.describe(load.load(path, tmp_path), asker, seconds)
+        return describe_program(load.load(path, tmp_path), asker, seconds)
 
     return run
 
@@ -207,11 +211,11 @@ def test_defaults_are_those_of_the_era(describe: Describe) -> None:
     assert adagrad.optimizer.initial_accumulator_value == 0.0
     assert adagrad.optimizer.epsilon == pytest.approx(1e-14)  # outside the root in Keras 2
     assert adagrad.learning_rates == pytest.approx([0.01 / (1 + 0.5 * n) for n in range(20)])
-    assert [m.name for m in examining.candidates(found, "last_fitted")] == ["first"]
-    assert [m.name for m in examining.candidates(found, "variable:unused")] == ["unused"]
-    assert {m.name for m in examining.candidates(found, "best")} == {"first", "second", "third"}
+    assert [m.name for m in examine.candidates(found, "last_fitted")] == ["first"]
+    assert [m.name for m in examine.candidates(found, "variable:unused")] == ["unused"]
+    assert {m.name for m in examine.candidates(found, "best")} == {"first", "second", "third"}
     with pytest.raises(StudentError, match="no model is called 'other'; there are: first, second"):
-        examining.candidates(found, "variable:other")
+        examine.candidates(found, "variable:other")
 
 
 def test_what_cannot_be_retrained_is_said(describe: Describe) -> None:
@@ -325,7 +329,7 @@ def test_the_seven_submissions(
     name: str, total: int, trainable: int, frozen: int, tmp_path: Path, asker: Asker
 ) -> None:
     """The parameter counts of the real submissions, exactly."""
-    found = describing.describe(load.load(SUBMISSIONS / name, tmp_path), asker, 120)
-    analysis = shapes.analyse(examining.candidates(found, "last_fitted")[0].network)
+    found = describe_program(load.load(SUBMISSIONS / name, tmp_path), asker, 120)
+    analysis = shapes.analyse(examine.candidates(found, "last_fitted")[0].network)
     assert (analysis.total, analysis.trainable, analysis.non_trainable) == (total, trainable, frozen)
     assert not found.failures

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
-from grader import images
-from grader.describe.recognise import RawData, class_numbers
+from grader.data import images
+from grader.describe.images.recognise import RawData, class_numbers
 
 Array = npt.NDArray[Any]
 

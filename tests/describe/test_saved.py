@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from grader import records as r
-from grader import shapes
-from grader.describe import configuration, graph, live, saved
+from grader.describe.networks import configuration, graph, live, saved
 from grader.errors import StudentError, Unsupported
+from grader.layers import shapes
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 

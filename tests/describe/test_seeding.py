@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from grader.describe import seeding
+from grader.describe.world import seeding
 
 Begin = Any
 

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from grader import describing, load
-from grader.asking import Asker
-from grader.describe import served
-from grader.describe.leftover import supply
-from grader.describe.recognise import RawData
+from grader.ask import description
+from grader.ask.asker import Asker
+from grader.describe.images.recognise import RawData
+from grader.describe.world import served
+from grader.describe.world.leftover import supply
+from grader.intake import load
 from grader.records import Cell
 
 
@@ -51,7 +52,7 @@ def test_a_notebook_runs_with_the_names_of_its_old_kernel(tmp_path: Path, asker:
     ]
     path = tmp_path / "notebook.ipynb"
     nbformat.write(notebook, path)
-    found = describing.describe(load.load(path, tmp_path), asker, 120)
+    found = description.describe(load.load(path, tmp_path), asker, 120)
     assert found.failures == ()
     assert [layer.type for layer in found.models[0].network.layers][1:3] == ["MaxPooling2D", "Dropout"]
     assert sum("nothing in the submission defines" in note.message for note in found.notes) == 2

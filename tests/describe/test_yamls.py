@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.describe import yamls
+from grader.describe.networks import yamls
 
 NAMES = st.text("abcdefgh_", min_size=1, max_size=8).filter(lambda t: t not in ("null",))
 VALUES = st.recursive(

@@ -14,10 +14,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from grader import load as loading
 from grader import records as r
-from grader import rubric
-from grader.describe import configuration, graph, saved
+from grader.describe.networks import configuration, graph, saved
+from grader.intake import load as loading
+from grader.judge import rubric
 
 ROOT = Path(__file__).parents[2]
 SUBMISSIONS, FIXTURES = ROOT / "submissions", ROOT / "tests" / "fixtures"

@@ -14,15 +14,21 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from grader import claims, describing, readers, rubric, shapes, strict
-from grader import load as loading
+from grader import claims
 from grader import records as r
-from grader.answers import LINE_BYTES
-from grader.checks import explanation
-from grader.checks.interface import Subject
-from grader.describe import confine, saved
-from grader.describe.__main__ import _saved_model as read_model
+from grader.ask.answer import LINE_BYTES
+from grader.ask.description import _checked
+from grader.describe.child import confine
+from grader.describe.child.serve import _saved_model as read_model
+from grader.describe.networks import saved
 from grader.errors import GraderError, InstructorError, StudentError, Unsupported
+from grader.intake import load as loading
+from grader.intake import readers
+from grader.judge import rubric
+from grader.judge.checks import explanation
+from grader.judge.checks.interface import Subject
+from grader.layers import shapes
+from grader.safe import strict_json
 
 IMAGE_SHAPE, CLASSES = (28, 28, 1), 10
 
@@ -193,7 +199,7 @@ def _problem(error: GraderError) -> None:
 def _returns(answer: r.DescribeAnswer) -> None:
     """What an honest child says arrives as it was, unless it is too long."""
     line = answer.model_dump_json().encode()
-    if len(line) <= LINE_BYTES and strict.parse(line, r.DescribeAnswer, LINE_BYTES) != answer:
+    if len(line) <= LINE_BYTES and strict_json.parse(line, r.DescribeAnswer, LINE_BYTES) != answer:
         raise AssertionError("the answer changes on its way to the parent")
 
 
@@ -208,7 +214,7 @@ def _analyse(description: r.Description) -> None:
             _ = layer.field and layer.field.rounded()
         _ = analysis.total, analysis.non_trainable
     try:
-        describing._checked(description, _TEXT, CLASSES)
+        _checked(description, _TEXT, CLASSES)
     except (StudentError, Unsupported):
         pass
 
@@ -222,7 +228,7 @@ _TEXT = r.Program(name="x", path="x", digest="x", cells=(r.Cell(kind="code", sou
 def description(data: bytes) -> None:
     """The answer of a child that a submission has taken over."""
     try:
-        answer = strict.parse(data, r.DescribeAnswer, LINE_BYTES)
+        answer = strict_json.parse(data, r.DescribeAnswer, LINE_BYTES)
     except ValueError:
         return
     _returns(answer)

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader import records as r
-from grader import strict
+from grader.safe import strict_json
 
 RUN = Path(__file__).with_name("run.py")
 EXECUTIONS, SECONDS = 3_000, 4  # whichever is reached first
@@ -82,7 +82,7 @@ _JSON = st.recursive(
 @given(_ANSWERS)
 def test_what_a_child_says_arrives(answer: r.DescribeAnswer) -> None:
     """Every record comes back from its own JSON as it was, to the last bit."""
-    assert strict.parse(answer.model_dump_json().encode(), r.DescribeAnswer, 10**6) == answer
+    assert strict_json.parse(answer.model_dump_json().encode(), r.DescribeAnswer, 10**6) == answer
 
 
 @given(_ANSWERS)
@@ -90,7 +90,7 @@ def test_size_is_limited_first(answer: r.DescribeAnswer) -> None:
     """One byte less than it takes is too little."""
     line = answer.model_dump_json().encode()
     with pytest.raises(ValueError, match="bytes are more than"):
-        strict.parse(line, r.DescribeAnswer, len(line) - 1)
+        strict_json.parse(line, r.DescribeAnswer, len(line) - 1)
 
 
 @given(_TEXT, _JSON, _JSON, st.lists(st.none() | _TEXT, max_size=30))
@@ -100,14 +100,14 @@ def test_duplicate_key_is_refused_at_any_depth(key: str, one: Any, two: Any, pat
     for step in path:
         text = f"[{text}, 1]" if step is None else f"{{{json.dumps(step)}: {text}}}"
     with pytest.raises(ValueError, match="is there twice"):
-        strict.parse(text.encode(), r.DescribeAnswer, 10**6)
+        strict_json.parse(text.encode(), r.DescribeAnswer, 10**6)
 
 
 @given(st.binary(max_size=200) | _JSON.map(lambda value: json.dumps(value).encode()))
 def test_anything_else_is_a_value_error(data: bytes) -> None:
     """Bytes and documents that are no answer raise nothing but `ValueError`."""
     try:
-        answer = strict.parse(data, r.DescribeAnswer, 10**6)
+        answer = strict_json.parse(data, r.DescribeAnswer, 10**6)
     except ValueError:
         return
     assert isinstance(answer, r.DescribeAnswer)

@@ -10,10 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader import describing, isolation, load, tree
 from grader import records as r
-from grader.asking import Asker
+from grader.ask.asker import Asker
+from grader.ask.description import describe
+from grader.box import isolation, tree
 from grader.errors import GraderError
+from grader.intake import load
 
 MARK = "attacker-was-here"  # in the name of whatever an attack tries to leave behind
 
@@ -73,7 +75,7 @@ def notebook(folder: Path, *cells: str) -> Path:
 def ask(asker: Asker, path: Path, scratch: Path, seconds: float = 60) -> Outcome:
     """Describe a submission; whatever the grader says of it is the outcome."""
     try:
-        return Outcome(describing.describe(load.load(path, scratch), asker, seconds), None)
+        return Outcome(describe(load.load(path, scratch), asker, seconds), None)
     except GraderError as error:
         return Outcome(None, error)
 

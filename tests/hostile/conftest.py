@@ -12,12 +12,15 @@ from pathlib import Path
 import pytest
 from attacks import HONEST, SAY, Attack, Grade, Outcome, ask, assert_only, boxes, host, notebook
 
-from grader import datasets, isolation, pipeline, rubric
 from grader import records as r
-from grader.asking import Asker
+from grader.ask.asker import Asker
+from grader.box import isolation
+from grader.commands.display import Quiet
+from grader.data import datasets
 from grader.errors import BrokenError
-from grader.grading import prepare
-from grader.progress import Quiet
+from grader.grade import one
+from grader.grade.session import prepare
+from grader.judge import rubric
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +77,6 @@ def grade(tmp_path: Path, box: isolation.Isolation) -> Grade:
 
     def run(path: Path, rules: str = "assignment4") -> r.Grade:
         with prepare(rubric.load(rules), False, Quiet(), "required") as grading:
-            return pipeline.grade_one(path, grading)
+            return one.grade_one(path, grading)
 
     return run

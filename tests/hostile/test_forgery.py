@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from attacks import Attack, Grade, notebook
 
-from grader import examining, shapes
 from grader import records as r
 from grader.errors import StudentError, Unsupported
+from grader.grade import examine
+from grader.layers import shapes
 
 # 28 · 28 · 100 + 100 and 100 · 10 + 10 parameters: far above the limit of the course.
 LARGE = """
@@ -50,7 +51,7 @@ def test_lies_about_the_model_change_nothing(attack: Attack, lie: str) -> None:
     if outcome.description is None:
         assert isinstance(outcome.error, StudentError | Unsupported)  # worse for the liar, not better
         return
-    network = examining.candidates(outcome.description, "last_fitted")[0].network
+    network = examine.candidates(outcome.description, "last_fitted")[0].network
     total = shapes.analyse(network).total
     assert total in (TOTAL, None) or network.unsupported, total
 
@@ -205,7 +206,7 @@ def test_test_labels_cannot_be_told_from_the_data(attack: Attack) -> None:
     """The labels that `load_data` gives for the test images are right for a tenth of them, as chance is."""
     from keras.datasets import mnist as _  # noqa: F401 - the real ones come from the package's data
 
-    from grader import datasets
+    from grader.data import datasets
 
     outcome = attack(
         "from keras.datasets import mnist\n(_, _), (_, given) = mnist.load_data()\n"
@@ -235,7 +236,7 @@ def test_behaving_differently_when_graded_hands_in_something_else(attack: Attack
         FIT,
     )
     assert outcome.description is not None
-    network = examining.candidates(outcome.description, "last_fitted")[0].network
+    network = examine.candidates(outcome.description, "last_fitted")[0].network
     assert shapes.analyse(network).total == 7_850
 
 

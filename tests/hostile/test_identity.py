@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from attacks import SAY, ask, notebook
 
-from grader import datasets
 from grader import records as r
-from grader.asking import Asker
-from grader.attempts import Attempt
+from grader.ask.asker import Asker
+from grader.ask.attempt import Attempt
+from grader.ask.replay import Replay, Replaying
+from grader.commands.display import Quiet
+from grader.data import datasets
 from grader.errors import BrokenError
-from grader.load import load
-from grader.progress import Quiet
-from grader.replaying import Replay, Replaying
+from grader.intake.load import load
 
 LOOK = """
 import os, sys
@@ -86,7 +86,7 @@ def test_whose_replay_counts_for_whom(replay: Replay) -> None:
 
 
 def _without_a_box(asker: Asker) -> Asker:
-    from grader.isolation.plain import Plain
+    from grader.box.isolation.plain import Plain
 
     other = object.__new__(Asker)
     other.__dict__.update(vars(asker) | {"isolation": Plain()})

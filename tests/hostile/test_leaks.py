@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from attacks import TRY, Attack, notebook
 
-from grader import isolation, tree
-from grader.asking import Asker
+from grader.ask.asker import Asker
+from grader.box import isolation, tree
 from grader.errors import StudentError
 
 

@@ -10,12 +10,15 @@ from __future__ import annotations
 import pytest
 from attacks import notebook
 
-from grader import datasets, examining, obstacles, rubric, score, shapes
 from grader import records as r
-from grader.asking import Asker
-from grader.checks.interface import Subject
-from grader.describing import describe
-from grader.load import load
+from grader.ask.asker import Asker
+from grader.ask.description import describe
+from grader.data import datasets
+from grader.grade import examine
+from grader.intake.load import load
+from grader.judge import obstacles, rubric, score
+from grader.judge.checks.interface import Subject
+from grader.layers import shapes
 
 START = """
 import keras, numpy as np
@@ -134,8 +137,8 @@ def found(
     rules, dataset = rubric.load("assignment4").rubric, datasets.load(datasets.MNIST)
     known = []
     for model in description.models:
-        recipe, _ = examining.recipe_of(model, rules)
-        analysis = shapes.analyse(examining.trained(model.network, recipe))
+        recipe, _ = examine.recipe_of(model, rules)
+        analysis = shapes.analyse(examine.trained(model.network, recipe))
         why = obstacles.obstacle(model.network, analysis, recipe, dataset, rules.training)
         subject = Subject(model.network, analysis, recipe, True, (), rules.training, obstacle=why)
         known.append((subject, {v.criterion: v for v in score.judge(rules, subject, False)}))

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from attacks import ask, notebook
 
-from grader import examining
-from grader.asking import Asker
+from grader.ask.asker import Asker
 from grader.errors import Unsupported
+from grader.grade import examine
 
 MANY = """
 import keras
@@ -51,7 +51,7 @@ def test_networks_beyond_the_limits_of_the_records(warm: Asker, tmp_path: Path) 
         "named": ["name: more than 200 characters, which is grader's limit"],
     }
     with pytest.raises(Unsupported, match="no model is called 'first'"):
-        examining.candidates(description, "variable:first")
+        examine.candidates(description, "variable:first")
 
 
 def test_a_description_too_large_to_be_read(warm: Asker, tmp_path: Path) -> None:

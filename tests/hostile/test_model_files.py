@@ -28,7 +28,8 @@ import pytest
 from attacks import MARK, Grade, host
 
 from grader import records as r
-from grader import rubric, tree
+from grader.box import tree
+from grader.judge import rubric
 from grader.report import FORMATS
 from grader.report.interface import Screen
 

@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 from attacks import SAY, TRY, ask, notebook
 
-from grader import datasets, isolation
-from grader.asking import Asker
+from grader.ask.asker import Asker
+from grader.box import isolation
+from grader.box.isolation.interface import STRANGERS
+from grader.box.isolation.plain import Plain, end_all
+from grader.data import datasets
 from grader.errors import InstructorError
-from grader.isolation.interface import STRANGERS
-from grader.isolation.plain import Plain, end_all
 
 DAEMON = """
 if os.fork() == 0:

@@ -21,7 +21,7 @@ import pytest
 import yaml
 from planted import BAD_NAME, plant
 
-from grader import isolation
+from grader.box import isolation
 
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "submissions" / "8-saved-keras" / "model.keras"
@@ -331,7 +331,7 @@ def test_gradescope(course: Course, honest: dict[str, Any], alone: tuple[str, ..
     assert "several files could be the submission" in made[1]["output"]
 
 
-NO_BOX = "import grader.isolation as i; i.wheel = lambda: None; from grader.cli import main; main()"
+NO_BOX = "import grader.box.isolation as i; i.wheel = lambda: None; from grader.cli import main; main()"
 
 
 def test_no_box_no_verdict_for_a_program(course: Course) -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from attacks import MARK, TRY, Attack, Outcome, ask, assert_only, boxes, host, notebook
 
-from grader import isolation
 from grader import records as r
-from grader.asking import Asker
+from grader.ask.asker import Asker
+from grader.box import isolation
+from grader.box.isolation.interface import PACKAGE
 from grader.errors import BrokenError, StudentError
-from grader.isolation.interface import PACKAGE
 
 DENIED = ("PermissionError", "FileNotFoundError", "OSError", "ProcessLookupError", "NotADirectoryError")
 
@@ -59,7 +59,7 @@ def test_another_submission_cannot_be_read(
 
 def test_the_packages_own_data_are_hidden(attack: Attack) -> None:
     """Test labels and rubrics ship with grader; in the box their folders are empty."""
-    folders = [str(PACKAGE / "data"), str(PACKAGE / "rubrics"), str(PACKAGE.parent / "rubrics")]
+    folders = [str(PACKAGE / "data" / "files"), str(PACKAGE / "rubrics"), str(PACKAGE.parent / "rubrics")]
     outcome = attack(TRY + f"say([attempt(lambda: os.listdir(folder)) for folder in {folders}])")
     assert outcome.said in (
         "[[], 'FileNotFoundError', 'FileNotFoundError']",  # a checkout
@@ -113,7 +113,7 @@ def test_the_command_line_shows_no_paths_of_the_host(attack: Attack, cold: Asker
 def test_nothing_can_be_written_but_the_home(mode: str, attack: Attack, warm: Asker, cold: Asker) -> None:
     """Every folder of the box is read-only, shared memory and the inputs included."""
     places = ["/", "/etc", "/tmp", "/usr", "/usr/bin", "/dev", "/dev/shm", "/input", "/input/files", "/data", "/proc",
-              "/proc/sys/kernel", "/sys", str(PACKAGE), str(PACKAGE / "data"), os.path.dirname(os.__file__)]  # fmt: skip
+              "/proc/sys/kernel", "/sys", str(PACKAGE), str(PACKAGE / "data" / "files"), os.path.dirname(os.__file__)]  # fmt: skip
     outcome = attack(
         TRY + f"places = {places}\n"
         f"say([p for p in places if attempt(lambda: open(p + '/{MARK}', 'w')) not in {DENIED}])",
@@ -379,7 +379,7 @@ def test_system_calls_that_nobody_needs_are_refused(
 @pytest.mark.parametrize("name", sorted(FORBIDDEN))
 def test_the_filter_has_no_such_call(name: str) -> None:
     """The filter itself, run over the call as the kernel would run it."""
-    from grader.describe import seccomp
+    from grader.describe.child import seccomp
 
     assert _judge(seccomp.program("x86_64"), FORBIDDEN[name]) & 0xFFFF0000 == seccomp.ERRNO
 
@@ -431,7 +431,7 @@ def _judge(
 )
 def test_calls_are_judged_by_their_arguments(number: int, arguments: tuple[int, ...], allowed: bool) -> None:
     """Threads but no namespaces, terminals to ask but not to type into, pairs but no sockets."""
-    from grader.describe import seccomp
+    from grader.describe.child import seccomp
 
     assert (_judge(seccomp.program("x86_64"), number, *arguments) == seccomp.ALLOW) == allowed
 
@@ -439,14 +439,14 @@ def test_calls_are_judged_by_their_arguments(number: int, arguments: tuple[int, 
 @pytest.mark.parametrize(("number", "architecture"), [(0x40000000 + 1, 0xC000003E), (4, 0x40000003)])
 def test_other_doors_into_the_kernel_are_deadly(number: int, architecture: int) -> None:
     """The x32 and the 32-bit interface have numbers of their own: using them ends the process."""
-    from grader.describe import seccomp
+    from grader.describe.child import seccomp
 
     assert _judge(seccomp.program("x86_64"), number, architecture=architecture) == seccomp.KILL
 
 
 def test_both_machines_have_the_same_filter() -> None:
     """On AArch64 whatever exists there of the same list."""
-    from grader.describe import seccomp, syscalls
+    from grader.describe.child import seccomp, syscalls
 
     names = set(syscalls.numbers("x86_64", syscalls.FILES, syscalls.PROCESSES))
     other = set(syscalls.numbers("aarch64", syscalls.FILES, syscalls.PROCESSES))
@@ -544,7 +544,7 @@ def test_a_dead_fork_server_is_replaced_by_cold_starts(
 ) -> None:
     """Killing the server from outside costs a class time, and no grade."""
     (tmp_path / "shared").mkdir()
-    from grader import datasets
+    from grader.data import datasets
 
     asker = Asker(datasets.load(datasets.MNIST), box, tmp_path / "shared")
     if reason := asker.serve():

@@ -26,7 +26,7 @@ class Done:
 def run(engine: str, job: r.TrainJob, arrays: dict[str, Any], weights: Any = None) -> Done:
     """From the given weights, or from those that the job's seed draws."""
     if engine == "jax":
-        from grader.train.on_jax import support
+        from grader.train.jax import support
 
         assert not support.obstacle(job)
         support.prepare()

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from grader import datasets, measured
 from grader import records as r
-from grader.attempts import Attempt
-from grader.progress import Quiet
-from grader.retraining import Training
+from grader.ask.attempt import Attempt
+from grader.ask.training import Training
+from grader.commands.display import Quiet
+from grader.data import datasets, speeds
 from grader.train import engines
 from grader.train.native import cache
 
@@ -38,7 +38,7 @@ def job(network: Build, recipe: Callable[..., r.TrainingRecipe]) -> Callable[...
 
 @pytest.fixture(autouse=True)
 def _unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measured, "order", lambda: ())
+    monkeypatch.setattr(speeds, "order", lambda: ())
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_a_gpu_is_taken_by_whoever_can_use_it(
     job: Callable[..., r.TrainJob], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With "auto" JAX, then TensorFlow, then the processor; by name another one."""
-    monkeypatch.setattr(measured, "shows_gpu", lambda: True)
+    monkeypatch.setattr(speeds, "shows_gpu", lambda: True)
     monkeypatch.setattr(engines, "jax_obstacle", lambda job: "")
     monkeypatch.setattr(engines, "_jax_sees_gpu", lambda: True)
     assert engines.choose(job()) == ("jax", "")
@@ -78,10 +78,10 @@ def test_what_was_measured_on_this_machine_goes_first(
 ) -> None:
     """The fastest that covers the job; what the rubric names stays."""
     fastest = "measured as the fastest on this machine"
-    monkeypatch.setattr(measured, "order", lambda: ("keras", "native"))
+    monkeypatch.setattr(speeds, "order", lambda: ("keras", "native"))
     assert engines.choose(job()) == ("keras", fastest)
     assert engines.choose(job(engine="native")) == ("native", "")
-    monkeypatch.setattr(measured, "order", lambda: ("native", "keras"))
+    monkeypatch.setattr(speeds, "order", lambda: ("native", "keras"))
     assert engines.choose(job()) == ("native", fastest)
     noise = r.GaussianNoise(name="g", stddev=0.1)
     uncovered = "the native engine does not cover the layer GaussianNoise"

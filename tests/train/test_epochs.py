@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from run_engine import Done, run
 
-from grader import datasets
 from grader import records as r
+from grader.data import datasets
 from grader.train.epochs import Trainer
-from grader.train.loop import Trainer as KerasTrainer
+from grader.train.keras.fit import Trainer as KerasTrainer
 from grader.train.native.learner import Learner
 
 Build = Callable[..., r.ModelDescription]
@@ -325,10 +325,10 @@ def _same_as_keras(job: r.TrainJob, engine: Callable[..., Done], arrays: dict[st
 @cache
 def _by_keras(job: str) -> tuple[list[Any], Done]:
     """The weights that the Keras trainer began with, and what came of them."""
-    from grader.train import loop
+    from grader.train.keras import fit
 
     events: list[Any] = []
-    trainer = loop.Trainer(r.TrainJob.model_validate_json(job), _arrays(), events.append)
+    trainer = fit.Trainer(r.TrainJob.model_validate_json(job), _arrays(), events.append)
     weights = trainer.model.get_weights()
     ended = trainer.run()
     epochs = [e for e in events if isinstance(e, r.EpochResult)]

@@ -8,10 +8,11 @@ import keras
 import numpy as np
 import pytest
 
-from grader import datasets
 from grader import records as r
-from grader.train import feeding, rows
-from grader.train.loop import Trainer
+from grader.data import datasets
+from grader.train import rows
+from grader.train.keras import feeding
+from grader.train.keras.fit import Trainer
 
 
 def _network() -> r.ModelDescription:

@@ -10,9 +10,9 @@ import pytest
 from keras import layers as kl
 
 from grader import records as r
-from grader.describe import graph, live
-from grader.shapes import analyse
-from grader.train import build
+from grader.describe.networks import graph, live
+from grader.layers.shapes import analyse
+from grader.train.keras import build
 
 IMAGES = np.random.default_rng(5).uniform(0, 255, (4, 28, 28, 1)).astype(np.float32)
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from keras import layers as kl
 
-from grader import datasets
 from grader import records as r
-from grader.train import build, loop
-from grader.train.loop import Trainer
+from grader.data import datasets
+from grader.train.keras import build, fit
+from grader.train.keras.fit import Trainer
 
 STEPS = 6
 BATCH = 32
@@ -196,7 +196,7 @@ def test_several_steps_at_once_are_the_same_steps(monkeypatch: pytest.MonkeyPatc
     """As on a GPU: ten steps in fives, the last one of a smaller batch; losses to rounding."""
     recipe = {"learning_rates": (0.003, 0.001, 0.0003)}
     one, _, _ = _run(_job(recipe=recipe))
-    monkeypatch.setattr("grader.train.loop._steps_at_once", lambda job, images: 5)
+    monkeypatch.setattr("grader.train.keras.fit._steps_at_once", lambda job, images: 5)
     five, _, trainer = _run(_job(recipe=recipe))
     assert trainer.model.steps_per_execution == 5
     assert [e.train_loss for e in five] == pytest.approx([e.train_loss for e in one], rel=1e-4)
@@ -206,14 +206,14 @@ def test_several_steps_at_once_are_the_same_steps(monkeypatch: pytest.MonkeyPatc
 
 def test_steps_at_once_are_parts_of_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a GPU a divisor of the steps of all fits; one where rates change from step to step."""
-    monkeypatch.setattr("grader.train.loop._has_gpu", lambda: True)
+    monkeypatch.setattr("grader.train.keras.fit._has_gpu", lambda: True)
     by_step = {"rates_per": "step"}
-    assert loop._steps_at_once(_job(), 60_000) == 25  # of 1,875
-    assert loop._steps_at_once(_job(recipe={"rows": ((0, 400),)}), 60_000) == 13
-    assert loop._steps_at_once(_job(recipe=by_step), 60_000) == 1
+    assert fit._steps_at_once(_job(), 60_000) == 25  # of 1,875
+    assert fit._steps_at_once(_job(recipe={"rows": ((0, 400),)}), 60_000) == 13
+    assert fit._steps_at_once(_job(recipe=by_step), 60_000) == 1
     fits = (*_job().training, *_job(recipe={"steps_per_epoch": 40}).training)
-    assert loop._steps_at_once(_job(training=fits), 60_000) == 5
-    assert loop._steps_at_once(_job(training=(*fits, *_job(recipe=by_step).training)), 60_000) == 1
+    assert fit._steps_at_once(_job(training=fits), 60_000) == 5
+    assert fit._steps_at_once(_job(training=(*fits, *_job(recipe=by_step).training)), 60_000) == 1
 
 
 def test_the_last_partial_batch_is_trained() -> None:

@@ -8,7 +8,7 @@ import shutil
 import time
 from pathlib import Path
 
-from grader.cache import folder
+from grader.data.cache import folder
 
 _VARIABLE = "NUMBA_CACHE_DIR"
 _KEPT = 30 * 24 * 3600  # seconds that kernels of another version stay

@@ -37,7 +37,7 @@ def test_every_step_is_kerass(record: Any) -> None:
     """Two weights, six gradients, a learning rate that changes on the way."""
     import keras
 
-    from grader.train import build
+    from grader.train.keras import build
 
     random = np.random.default_rng(5)
     weights = random.normal(size=7).astype(np.float32)

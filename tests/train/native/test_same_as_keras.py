@@ -126,7 +126,7 @@ def _compare(network: r.ModelDescription, recipe: r.TrainingRecipe) -> None:
     """One step's loss and gradients, what it does to moving averages, and an evaluation after it."""
     import tensorflow as tf
 
-    from grader.train import build, feeding
+    from grader.train.keras import build, feeding
 
     images, labels = _data()
     ours = Network(network, recipe, seed=4, team=TEAM)

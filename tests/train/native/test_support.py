@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from grader import datasets
 from grader import records as r
+from grader.data import datasets
 from grader.train.native.support import obstacle
 
 Build = Callable[..., r.ModelDescription]

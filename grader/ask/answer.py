@@ -1,0 +1,102 @@
+"""What the untrusted child answered, or why it did not, and whose fault that is."""
+
+from __future__ import annotations
+
+from grader.box.isolation.interface import BOX_FILES, BOX_MEMORY, BOX_PROCESSES
+from grader.box.sandbox import Ended
+from grader.errors import BrokenError, StudentError, Unsupported
+from grader.records import MAX_ANSWER, DescribeAnswer, Description, Problem
+from grader.safe import strict_json
+
+LINE_BYTES = MAX_ANSWER
+
+
+def read_answer(line: bytes, ended: Ended, seconds: float) -> Description:
+    try:
+        answer = strict_json.parse(line, DescribeAnswer, LINE_BYTES) if line else None
+    except ValueError as error:
+        if ended.stopped == "flood":
+            raise _silent(ended, seconds) from None
+        raise Unsupported(
+            f"the description of this submission is not valid: {error}",
+            "A person should look at the submission.",
+        ) from None
+    if answer is None:
+        raise _never_began(ended, seconds)
+    if answer.description is not None:
+        incomplete = _cut_short(ended, seconds) or answer.description.incomplete
+        return answer.description.model_copy(update={"incomplete": incomplete})
+    if answer.problem is None:
+        raise _silent(ended, seconds)
+    raise _raised(answer.problem)
+
+
+def _raised(problem: Problem) -> StudentError | Unsupported | BrokenError:
+    if problem.kind == "unsupported":
+        return Unsupported(problem.message, problem.hint)
+    if problem.kind == "broken":
+        return BrokenError(problem.message, problem.hint)
+    return StudentError(problem.message, problem.hint)
+
+
+def _cut_short(ended: Ended, seconds: float) -> str:
+    match ended.stopped:
+        case "time":
+            return f"the submission ran longer than {seconds:.0f} s and was stopped after its last fit"
+        case "flood":
+            return "the description grew too large and was cut"
+        case "memory" | "processes" | "files":
+            return f"the submission took too {_MUCH[ended.stopped]} and was stopped after its last fit"
+        case "machine":
+            return "the machine ran out of memory, and the submission was stopped after its last fit"
+    if ended.returncode != 0:
+        return f"the submission ended its own process ({_how(ended)}) after its last fit"
+    return ""
+
+
+_MUCH = {
+    "memory": f"much memory (limit: {BOX_MEMORY >> 30} GB)",
+    "processes": f"many processes (limit: {BOX_PROCESSES})",
+    "files": f"many files (limit: {BOX_FILES:,})",
+}
+
+
+def _silent(ended: Ended, seconds: float) -> StudentError | BrokenError:
+    """It began, and then said nothing more: whatever happened, the submission's code did it."""
+    match ended.stopped:
+        case "time":
+            return StudentError(
+                f"the submission ran longer than {seconds:.0f} s before any fit",
+                "grader does not train while it reads a submission: look for a loop that never ends.",
+            )
+        case "flood":
+            return StudentError("the submission floods the answer of its process")
+        case "memory" | "processes" | "files":
+            return StudentError(
+                f"the submission took too {_MUCH[ended.stopped]} before any model was built",
+                "Nothing is trained while a submission is read, and MNIST takes 50 MB.",
+            )
+        case "machine":
+            return BrokenError(
+                "the machine ran out of memory while the submission was described",
+                "Grade it again with less running beside it, or by itself.",
+            )
+    return StudentError(
+        f"the submission ended its own process ({_how(ended)}) before any model was built",
+        "Remove exit() and os._exit(); a signal 9 or 11 means that memory ran out or a library crashed.",
+    )
+
+
+def _never_began(ended: Ended, seconds: float) -> BrokenError:
+    """Not even the line with which a child reports that it is ready: no code of the student's has run."""
+    how = f"was not ready after {seconds:.0f} s" if ended.stopped == "time" else f"ended by {_how(ended)}"
+    return BrokenError(
+        f"the process that describes submissions {how}:\n{ended.log[-3_000:].strip()}",
+        "This is no fault of the submission. `grader doctor` tests this machine.",
+    )
+
+
+def _how(ended: Ended) -> str:
+    """A shell, and so a box, reports a signal as 128 and its number."""
+    signal = -ended.returncode if ended.returncode < 0 else ended.returncode - 128
+    return f"signal {signal}" if 0 < signal < 65 else f"status {ended.returncode}"

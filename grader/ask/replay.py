@@ -1,0 +1,259 @@
+"""Replay: what cannot be retrained from a description is trained by its own code, in its box.
+
+That is a lower assurance than retraining, and reports say so: it never passes unattended. The child gets the
+training split, and the test images in an order that it does not know, without their labels; after each epoch
+it hands over a class for each, and for some of them that were changed a little. Only this process knows the
+labels and counts. What the child can do is predict; that it learned to in so many epochs, from nothing but
+the training split, is its word, within bounds: it gets no weights that came with the submission, so many
+seconds, it describes its network again, which must be the one that was described, and it is stopped after the
+last epoch that counts.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import tempfile
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from platform import python_version
+from typing import TYPE_CHECKING
+
+from grader import __version__
+from grader.ask.answer import LINE_BYTES
+from grader.ask.asker import Asker, ReplayWish
+from grader.ask.training import Runs, Stopped, Watcher
+from grader.box.sandbox import Child
+from grader.box.sandbox import Ended as ChildEnded
+from grader.data import datasets
+from grader.errors import BrokenError, Unsupported
+from grader.intake.load import load
+from grader.layers.shapes import analyse
+from grader.records import (
+    Changed,
+    Ended,
+    Environment,
+    EpochResult,
+    ModelDescription,
+    Reading,
+    ReplayAnswer,
+    ReplayEnd,
+    ReplayEpoch,
+    TrainingRun,
+    TrainJob,
+)
+from grader.safe import strict_json
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What to replay: the submission at ``path``, the number of its model, and seconds for an attempt.
+
+    ``network`` is the model as it was described, ``parameters`` those of all models that were, if known.
+    """
+
+    path: Path
+    digest: str
+    model: int
+    seconds: int
+    asker: Asker
+    network: ModelDescription
+    parameters: int | None = None
+    reading: Reading | None = None
+
+
+class _Enough(Exception):
+    """Nothing that the child could still say would count."""
+
+
+class Replaying:
+    """One attempt: a replaying child, and what its predictions were worth."""
+
+    def __init__(self, replay: Replay, job: TrainJob, watcher: Watcher) -> None:
+        """Of the ``job`` the seed, the epochs at most and the threshold count."""
+        self.replay, self.job, self.watcher = replay, job, watcher
+        self.labels: npt.NDArray[np.int64] = replay.asker.dataset.y_test
+        self.changed_labels = self.labels
+        self.seen = False  # the network, as the child describes it while it trains
+        self.touched = 0
+        self.epochs: list[EpochResult] = []
+        self.ready = self.reached = self._stopped = False
+        self.end: ReplayEnd | None = None
+        self._child: Child | None = None
+        self.began = time.monotonic()
+
+    def run(self) -> Runs:
+        """Replay to the end. Raises `Unsupported` where that cannot be done, `Stopped`, `BrokenError`."""
+        try:
+            ended = self._replay()
+        except KeyboardInterrupt:
+            raise Stopped(self._so_far("interrupted")) from None
+        if ended is not None and (self.end is None or self.end.refused):
+            raise self._failure(ended)
+        if not self.epochs:
+            raise Unsupported(
+                "the replay came to its end without an epoch of the model in question",
+                "A person should look at the submission.",
+            )
+        return (self._so_far("threshold_reached" if self.reached else "finished"),)
+
+    def stop(self) -> None:
+        """End it from another thread; `run` then raises `BrokenError`."""
+        self._stopped = True
+        if self._child is not None:
+            self._child.kill()
+
+    @property
+    def pid(self) -> int | None:
+        return self._child.pid if self._child is not None else None
+
+    def _started(self, child: Child) -> None:
+        self._child = child
+        if self._stopped:
+            child.kill()
+
+    def _replay(self) -> ChildEnded | None:
+        """How the child ended; None if it was ended here, because nothing more would count."""
+        dataset = self.replay.asker.dataset
+        with tempfile.TemporaryDirectory(prefix="grader-") as scratch:
+            loaded = load(self.replay.path, Path(scratch))
+            if loaded.program.digest != self.replay.digest:
+                raise BrokenError("the submission was changed while it was graded", "Grade it again.")
+            data = Path(scratch) / "data" / Path(dataset.spec.path).name
+            data.parent.mkdir()
+            order, changed = datasets.write_shuffled(dataset, data)
+            self.labels, self.changed_labels = dataset.y_test[order], dataset.y_test[changed]
+            try:
+                return self.replay.asker.replay(loaded, data, self._wish(), self._answer, self._started)
+            except _Enough:
+                return None
+
+    def _wish(self) -> ReplayWish:
+        images = len(self.labels) + len(self.changed_labels)
+        size = images * 6 + 2_000  # four bytes each, in base64
+        return ReplayWish(
+            seconds=self.replay.seconds,
+            answer_bytes=size * (self.job.max_epochs + 2) + 2 * LINE_BYTES,  # and its network
+            seed=self.job.seed,
+            model=self.replay.model,
+            reading=self.replay.reading,
+        )
+
+    def _answer(self, line: bytes) -> None:
+        try:
+            event = strict_json.parse(line, ReplayAnswer, LINE_BYTES).event
+        except ValueError as error:
+            raise Unsupported(f"the answer of the replay is not valid: {error}") from None
+        self.ready = True
+        if isinstance(event, ReplayEnd):
+            self.end = event
+        elif isinstance(event, ReplayEpoch):
+            self._epoch(event)
+
+    def _epoch(self, event: ReplayEpoch) -> None:
+        self._check(event)
+        correct = self._count(event.predictions, self.labels)
+        seconds = round(time.monotonic() - self.began, 3)
+        self.began = time.monotonic()
+        result = EpochResult(
+            epoch=len(self.epochs) + 1,
+            learning_rate=event.learning_rate,
+            train_loss=event.train_loss,
+            train_accuracy=event.train_accuracy,
+            validation_loss=None,
+            correct=correct,
+            images=len(self.labels),
+            seconds=seconds,
+            training_seconds=seconds,
+            changed=self._changed(event.changed) if event.changed else None,
+        )
+        self.epochs.append(result)
+        self.watcher.epoch(result)
+        self.reached = self.job.stop_at is not None and correct >= self.job.stop_at
+        if self.reached or len(self.epochs) >= self.job.max_epochs:
+            raise _Enough
+
+    def _check(self, event: ReplayEpoch) -> None:
+        """Raise `Unsupported` where another network trains than was described, or more than that."""
+        described, self.touched = self.replay.network, event.touched
+        if event.network is not None:
+            self.seen = True
+            if _thawed(event.network) != _thawed(described):
+                raise Unsupported(
+                    f"the network that trains in the replay is not the one that was described: "
+                    f"{_size(described)} parameters were described, {_size(event.network)} train"
+                )
+        if not self.seen:
+            raise Unsupported("the replay did not say which network trains")
+        if self.replay.parameters is not None and self.touched > self.replay.parameters:
+            raise Unsupported(
+                f"its optimizers changed {self.touched:,} parameters, and all models that were described "
+                f"have {self.replay.parameters:,}"
+            )
+
+    def _changed(self, predictions: str) -> Changed:
+        correct = self._count(predictions, self.changed_labels)
+        return Changed(correct=correct, images=len(self.changed_labels))
+
+    def _count(self, predictions: str, labels: npt.NDArray[np.int64]) -> int:
+        """Correct images of one hand-in. Raises `Unsupported` for anything but a class for each."""
+        from grader.safe import npy
+
+        try:
+            classes = npy.read(base64.b64decode(predictions, validate=True))
+        except (ValueError, binascii.Error) as error:
+            raise Unsupported(f"the predictions of the replay cannot be read: {error}") from None
+        if classes.dtype.kind not in "iu" or classes.shape != labels.shape:
+            raise Unsupported(f"the replay handed in {classes.dtype} {classes.shape} for predictions")
+        return int((classes == labels).sum())
+
+    def _failure(self, ended: ChildEnded) -> Unsupported | BrokenError:
+        if self._stopped:
+            return BrokenError("the replay was stopped")
+        if not self.ready:
+            return BrokenError(f"the process that replays submissions did not start:\n{ended.log[-2_000:]}")
+        if self.end is not None:
+            return Unsupported(f"it cannot be replayed: {self.end.refused}")
+        why = {
+            "time": f"it took longer than {self.replay.seconds:,} s",
+            "memory": "it took too much memory",
+            "": f"its process ended with status {ended.returncode}",
+        }.get(ended.stopped, f"it was stopped ({ended.stopped})")
+        return Unsupported(f"its replay came to no end: {why}, after {len(self.epochs)} epochs")
+
+    def _so_far(self, how: Ended) -> TrainingRun:
+        return TrainingRun(
+            seed=self.job.seed,
+            epochs=tuple(self.epochs),
+            ended=how,
+            replayed=True,
+            touched=self.touched,
+            environment=_environment(),
+        )
+
+
+def _thawed(network: ModelDescription) -> ModelDescription:
+    """The network with layers called by their place; which of them train may change from fit to fit."""
+    layers = tuple(x.model_copy(update={"trainable": True}) for x in network.canonical().layers)
+    return network.canonical().model_copy(update={"layers": layers})
+
+
+def _size(network: ModelDescription) -> str:
+    total = analyse(network, reported=True).total
+    return "unknown" if total is None else f"{total:,}"
+
+
+def _environment() -> Environment:
+    """Of this process, whose interpreter and libraries the child shares; its word is not asked for."""
+    libraries = {name: version(name) for name in ("tensorflow", "keras", "numpy")}
+    return Environment(
+        device="CPU, in the submission's box",
+        threads=2,
+        versions={"grader": __version__, "python": python_version(), **libraries},
+    )

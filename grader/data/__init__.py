@@ -1,0 +1,1 @@
+"""Data sets, formulas that prepare images, the user's cache, and speeds measured on this machine."""

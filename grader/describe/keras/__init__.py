@@ -1,0 +1,1 @@
+"""What `compile`, `fit` and their arguments mean: recorded for a recipe, or replayed."""

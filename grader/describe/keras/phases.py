@@ -1,0 +1,39 @@
+"""Several fits of one model: the same network all the time, with other layers frozen perhaps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from grader import records as r
+from grader.describe.keras.arguments import Tracked
+
+
+def compare(tracked: Tracked, before: r.ModelDescription, unsupported: Callable[[str], None]) -> None:
+    """Hold the network against that of the fit before; from here on every fit names its frozen layers
+    where those have changed.
+    """
+    now = tracked.network
+    if now is None or before == now:
+        return
+    if _thawed(before) != _thawed(now):
+        unsupported("the network was changed between two fits")
+        return
+    tracked.training[:] = [
+        fit if fit.frozen is not None else fit.model_copy(update={"frozen": frozen(before)})
+        for fit in tracked.training
+    ]
+
+
+def within(tracked: Tracked, recipe: r.TrainingRecipe) -> r.TrainingRecipe:
+    """The recipe of a further fit, which names its frozen layers if those before it do."""
+    if tracked.network is None or not any(fit.frozen is not None for fit in tracked.training):
+        return recipe
+    return recipe.model_copy(update={"frozen": frozen(tracked.network)})
+
+
+def frozen(network: r.ModelDescription) -> tuple[str, ...]:
+    return tuple(layer.name for layer in network.layers if not layer.trainable)
+
+
+def _thawed(network: r.ModelDescription) -> tuple[r.Layer, ...]:
+    return tuple(layer.model_copy(update={"trainable": True}) for layer in network.layers)

@@ -1,0 +1,327 @@
+"""A Keras whose `fit` records instead of training.
+
+`compile`, `fit` and its old relatives, `evaluate` and `predict` of every model are replaced; the
+rest of Keras works as usual, so that code around them runs on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from grader import records as r
+from grader.describe.images.recognise import RawData, Recognised, class_numbers
+from grader.describe.keras import models, phases, recipe
+from grader.describe.keras.arguments import FIT, FIT_GENERATOR, FitArguments, Tracked, build
+from grader.describe.keras.unmeasured import Decisions
+from grader.describe.keras.weights import Memory
+from grader.describe.networks import graph, live
+from grader.describe.world.cells import CellEnds
+
+NAN = float("nan")
+LOOP_STEPS = 100  # of a loop of its own; seconds would make a description depend on the machine
+
+
+class Recorder:
+    """All models of one submission, in the order in which they were first seen."""
+
+    def __init__(self, data: RawData, note: Callable[[str], None]) -> None:
+        self.data, self.note = data, note
+        self.memory = Memory(self)
+        self.tracked: list[Tracked] = []
+        self.cell: int | None = None
+        self.on_fit: Callable[[], None] = lambda: None
+        self.loop_steps: int | None = None  # since it was first seen; None: there was none
+        self._fits = 0
+        self.decisions = Decisions(self._decided_on)
+
+    def _decided_on(self, reason: str) -> None:
+        """Whether training went on after the last fit is not known."""
+        fitted = [t for t in self.tracked if t.training]
+        if fitted:
+            last = max(fitted, key=lambda t: t.fit_order).training
+            told = tuple(dict.fromkeys((*last[-1].unsupported, reason)))
+            last[-1] = last[-1].model_copy(update={"unsupported": told})
+
+    def of(self, model: Any) -> Tracked:
+        for known in self.tracked:
+            if known.model is model:
+                return known
+        self.tracked.append(Tracked(model, self.cell))
+        return self.tracked[-1]
+
+    def describe(self, tracked: Tracked) -> None:
+        """Take down the network as it is now, building it first if its input is yet unknown."""
+        model = tracked.model
+        if not model.built:
+            build(model, self.data.image_shape)
+            self.note(
+                f"model {model.name!r} names no input shape: it was built for the images of the data set"
+            )
+        tracked.network = self.network(model)
+
+    def network(self, model: Any) -> r.ModelDescription:
+        """A built model as it is now."""
+        try:
+            return graph.describe(live.of_model(model), self.data.image_shape)
+        except graph.TooLarge as limit:  # of grader's own: a person looks, and no cell of the student's fails
+            whole = live.as_one_layer(model, "model", str(limit))
+            return graph.describe(whole, self.data.image_shape)
+
+    def compiled_recipe(self, tracked: Tracked) -> r.TrainingRecipe | None:
+        """Optimizer and loss of a model that was compiled but not fitted; epochs mean nothing."""
+        if not tracked.compiled or tracked.training:
+            return None
+        nothing = r.DataUse(split="none")
+        fit = recipe.Fit(
+            model=tracked.model, loss=tracked.loss, images=0, batch_size=32, epochs=1, steps_per_epoch=1,
+            callbacks=[], shuffle=True, train=Recognised(nothing), validation=nothing, continues=False,
+            cell=None,
+        )  # fmt: skip
+        try:
+            return recipe.recipe(fit)
+        except Exception:  # an optimizer of the student's that cannot be asked
+            return None
+
+    # --- what stands in for Keras's methods -----------------------------------------------------
+
+    def compile(self, model: Any, optimizer: Any = "rmsprop", loss: Any = None, **rest: Any) -> None:
+        tracked = self.of(model)
+        if tracked.fitted_compile == tracked.compiled and optimizer is getattr(model, "optimizer", None):
+            tracked.fitted_compile += 1  # it goes on with what it has accumulated
+        tracked.compiled += 1
+        tracked.loss = loss
+        tracked.loss_weights = bool(rest.get("loss_weights"))
+        if isinstance(rest.get("metrics"), str):
+            rest["metrics"] = [rest["metrics"]]
+        tracked.metrics = bool(rest.get("metrics") or rest.get("weighted_metrics"))
+        tracked.measured = tuple(_metric_names(rest.get("metrics"), rest.get("weighted_metrics")))
+        kept = {k: v for k, v in rest.items() if k in ("metrics", "loss_weights", "weighted_metrics")}
+        kept |= {"run_eagerly": True} if rest.get("run_eagerly") else {}
+        if isinstance(optimizer, str):
+            optimizer = _optimizer_named(optimizer)
+        ORIGINAL["compile"](model, optimizer=optimizer, loss=loss, **kept)
+        metrics = rest.get("metrics") or []
+        if loss == "binary_crossentropy" and any("acc" in str(m) for m in metrics):
+            self.note(
+                "with binary_crossentropy, Keras's 'accuracy' counts single outputs; "
+                "grader counts correct images"
+            )
+
+    def fit(self, model: Any, arguments: dict[str, Any]) -> Any:
+        """Record instead of training; a network that changes between fits cannot be retrained."""
+        tracked = self.of(model)
+        if getattr(model, "optimizer", None) is None:
+            raise RuntimeError("You must call `compile()` before calling `fit()`.")
+        fit = FitArguments(self, model, arguments).read(tracked)
+        if reason := self.memory.changed(tracked):
+            fit.unsupported.append(reason)
+        before, saved = tracked.network, dict(self.memory.files)
+        self.describe(tracked)
+        if tracked.training and before is not None and tracked.network is not None:
+            phases.compare(tracked, before, fit.unsupported.append)
+        if others := self._trained_before(tracked):
+            fit.unsupported.append(f"it shares layers with {others}, trained before")
+        if tracked.loss_weights:
+            fit.unsupported.append("loss_weights are not retrained")
+        if self.decisions.before_the_next:
+            fit.unsupported.append(self.decisions.before_the_next)
+        if own := models.own_methods(model):
+            fit.unsupported.append(f"the model has its own {', '.join(own)}")
+        tracked.training.append(phases.within(tracked, recipe.recipe(fit)))
+        self.memory.fitted(tracked, fit.callbacks, saved)
+        tracked.fitted_compile = tracked.compiled
+        self._fits += 1
+        tracked.fit_order = self._fits
+        self.on_fit()
+        return self._history(model, fit)
+
+    def _history(self, model: Any, fit: recipe.Fit) -> Any:
+        """A History of the right length and keys; its numbers are not numbers, for none were made."""
+        epochs = min(fit.epochs, 10_000)
+        history = keras.callbacks.History()
+        history.set_model(model)
+        names: Any = ("loss", "acc", "accuracy", "val_loss", "val_acc", "val_accuracy")
+        own = self.of(model).measured
+        names = dict.fromkeys((*names, *own, *(f"val_{name}" for name in own)))
+        history.history = {name: self.decisions.numbers(epochs) for name in names}
+        history.history |= {name: [NAN] * epochs for name in ("lr", "learning_rate")}
+        history.epoch = list(range(epochs))
+        history.params = {"epochs": fit.epochs, "steps": fit.steps_per_epoch, "batch_size": fit.batch_size}
+        model.history = history
+        return history
+
+    def evaluate(self, model: Any, *args: Any, **kwargs: Any) -> Any:
+        """A loss, and the metrics if it has any, that are not numbers."""
+        measured = self.of(model).measured
+        if kwargs.get("return_dict"):
+            return {name: self.decisions.number() for name in ("loss", "accuracy", "acc", *measured)}
+        if not measured:
+            return self.decisions.number()
+        return [self.decisions.number() for _ in ("loss", *measured)]
+
+    def _trained_before(self, tracked: Tracked) -> str:
+        """The other models that have trained some of its weights already."""
+        own = {id(w) for w in tracked.model.weights}
+        found = [
+            str(other.model.name)
+            for other in self.tracked
+            if other is not tracked and other.fit_order and own & {id(w) for w in other.model.weights}
+        ]
+        return ", ".join(found[:5])
+
+    def unsupported_training(self, model: Any, what: str) -> None:
+        """`train_on_batch` and the like: known to have happened, not known what it did."""
+        tracked = self.of(model)
+        reason = f"the model is trained by {what}, which grader cannot repeat from a description"
+        if not tracked.training or reason not in tracked.training[-1].unsupported:
+            tracked.training.append(
+                r.TrainingRecipe(
+                    optimizer=r.SGD(), epochs=1, learning_rates=(0.01,), cell=self.cell, unsupported=(reason,)
+                )
+            )
+            self.describe(tracked)
+            self._fits += 1
+            tracked.fit_order = self._fits
+            self.on_fit()
+
+    def own_loop(self, variables: Any) -> None:
+        """An optimizer was applied by hand: take note of the model whose weights those are."""
+        for model in models.holding(variables):
+            self.unsupported_training(model, "a loop of its own")
+            self.loop_steps = self.loop_steps or 0
+
+    def end_long_loop(self) -> None:
+        """A loop of the submission's own computes gradients that nobody needs here: its cell ends."""
+        if self.loop_steps is None:
+            return
+        self.loop_steps += 1
+        if self.loop_steps > LOOP_STEPS:
+            self.note("its own training loop was recorded, and not run to its end")
+            self.loop_steps = None
+            raise CellEnds
+
+
+def _metric_names(*given: Any) -> Iterator[str]:
+    """What the metrics of `compile` are called in a History."""
+    for metrics in given:
+        for metric in metrics if isinstance(metrics, list | tuple) else ():
+            name = metric if isinstance(metric, str) else getattr(metric, "name", None)
+            yield str(name or getattr(metric, "__name__", "metric"))
+
+
+def _optimizer_named(name: str) -> Any:
+    """`'sgd'`, made by the class whose defaults are the era's."""
+    classes = {
+        n.lower(): getattr(keras.optimizers, n)
+        for n in ("SGD", "Adam", "Adamax", "Nadam", "RMSprop", "Adagrad", "Adadelta", "AdamW")
+    }
+    cls = classes.get(name.lower())
+    return cls() if cls else name
+
+
+# --- results that were not trained --------------------------------------------------------------
+
+
+def _predict(model: Any, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+    count = len(x) if hasattr(x, "__len__") else int(kwargs.get("steps") or 1)
+    shape = tuple(n or 1 for n in (getattr(model, "output_shape", None) or (None, 1))[1:])
+    return np.full((count, *shape), 1.0 / math.prod(shape), np.float32)
+
+
+# --- patching -----------------------------------------------------------------------------------
+
+ORIGINAL: dict[str, Any] = {}
+
+
+def install(recorder: Recorder) -> None:
+    """Replace the methods of `keras.Model`. Call once per process."""
+    base = keras.Model
+    install_compile(recorder)
+    base.fit = _fit(recorder, FIT)
+    base.fit_generator = _fit(recorder, FIT_GENERATOR)
+    base.predict = base.predict_proba = base.predict_on_batch = base.predict_generator = _predict
+    base.predict_classes = lambda self, x, *a, **k: class_numbers(_predict(self, x))
+    base.evaluate = lambda self, *a, **k: recorder.evaluate(self, *a, **k)
+    base.test_on_batch = base.evaluate_generator = base.evaluate
+    base.metrics_names = property(lambda self: ["loss", *recorder.of(self).measured])
+    base.train_on_batch = _untold(recorder, "train_on_batch")
+    recorder.memory.install(base)
+    _notice_own_loops(recorder)
+
+
+def install_compile(recorder: Recorder) -> None:
+    """A `Model.compile` by which a recorder takes notice.
+
+    It goes where Keras defines its own: a model that overrides it is not compiled when it is loaded.
+    """
+
+    def compile(
+        self: Any,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        metrics: Any = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        recorder.compile(self, optimizer, loss, metrics=metrics, **kwargs)
+
+    owner = next(cls for cls in keras.Model.__mro__ if "compile" in vars(cls))
+    ORIGINAL["compile"] = owner.compile
+    owner.compile = compile
+
+
+def _fit(recorder: Recorder, order: tuple[str, ...]) -> Callable[..., Any]:
+    def fit(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return recorder.fit(self, dict(zip(order, args, strict=False)) | kwargs)
+
+    return fit
+
+
+def _untold(recorder: Recorder, name: str) -> Callable[..., Any]:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        recorder.unsupported_training(self, name)
+        return [NAN, NAN]
+
+    return method
+
+
+def _notice_own_loops(recorder: Recorder) -> None:
+    """`optimizer.apply_gradients` is called by nobody here but a loop of the student's."""
+    cls, known = keras.optimizers.Optimizer, set[tuple[int, ...]]()
+
+    def applied(variables: list[Any]) -> None:
+        if (key := tuple(map(id, variables))) not in known:
+            known.add(key)
+            recorder.own_loop(variables)
+        if tf.executing_eagerly():
+            recorder.end_long_loop()
+
+    def apply_gradients(self: Any, grads_and_vars: Any, *args: Any, **kwargs: Any) -> None:
+        applied([v for _, v in grads_and_vars])
+
+    def apply(self: Any, grads: Any, trainable_variables: Any = None) -> None:
+        applied(list(trainable_variables or []))
+
+    cls.apply_gradients, cls.apply = apply_gradients, apply
+    after_functions(lambda arguments: recorder.end_long_loop())
+
+
+def after_functions(look: Callable[[list[Any]], None]) -> None:
+    """Have ``look`` called with the arguments of each call of a `tf.function` from plain Python, after it."""
+    from tensorflow.python.eager.polymorphic_function.polymorphic_function import Function
+
+    call = Function.__call__
+
+    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = call(self, *args, **kwargs)
+        if tf.executing_eagerly():
+            look([*args, *kwargs.values()])
+        return result
+
+    Function.__call__ = __call__

@@ -1,0 +1,302 @@
+"""A Keras that trains for real and hands in predictions after each epoch; for `grader.describe.child.replay`.
+
+An epoch of `fit` is Keras's; of a submission's own loop it is as many training images as the training
+split has.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from grader import records as r
+from grader.data import images
+from grader.describe.images.recognise import Recognised, class_numbers
+from grader.describe.keras.arguments import FIT, FIT_GENERATOR, OLD_NAMES, Tracked
+from grader.describe.keras.callbacks import REACTING, is_checkpoint, kept
+from grader.describe.keras.loops import Loop, leading
+from grader.describe.keras.recorder import ORIGINAL, Recorder, after_functions, install_compile
+from grader.describe.world.cells import Ends
+
+Array = npt.NDArray[Any]
+PREDICTION_BATCH = 500
+_ALIASES = (("accuracy", "acc"), ("val_accuracy", "val_acc"), ("learning_rate", "lr"))
+
+
+class Refused(Ends):
+    """Why this submission is not replayed. No `except Exception` of the submission stops it."""
+
+
+class Replayer(Recorder):
+    """Lets every model train, and watches one of them."""
+
+    def __init__(
+        self, session: Any, number: int, answer: Callable[[Any], None], encode: Callable[[Array], str]
+    ) -> None:
+        super().__init__(session.data, session.note)
+        self.session, self.number = session, number
+        self.answer, self.encode = answer, encode
+        self.handed_in = 0
+        self.fitting = False
+        self.inputs: Array | None = None  # the test images as the model takes them
+        self.order: Array | None = None  # for each of those, which test image it is
+        self.prepared: Recognised | None = None  # how the training images were prepared
+        self.changed: Array | None = None  # the changed test images, prepared likewise
+        self.said: r.ModelDescription | None = None  # the network that was handed in last
+        self.touched: dict[int, Any] = {}  # the variables that any optimizer has changed
+        self.loop = Loop(self)
+
+    def is_watched(self, model: Any) -> bool:
+        tracked = self.of(model)
+        return self.tracked.index(tracked) + 1 == self.number
+
+    def describe(self, tracked: Tracked) -> None:
+        """Networks have been described already."""
+
+    # --- fit ------------------------------------------------------------------------------------
+
+    def fit(self, model: Any, arguments: dict[str, Any]) -> Any:
+        """Keras's own, with a callback that hands in predictions where the model is the watched one."""
+        given = {OLD_NAMES.get(name, name): value for name, value in arguments.items()}
+        given = {name: value for name, value in given.items() if name not in ("verbose", "nb_worker")}
+        self._refuse_test_images(given)
+        callbacks = [_Aliases(), *self._callbacks(given)]
+        if self.is_watched(model):
+            callbacks.append(_HandIn(self, model))
+        given["callbacks"] = callbacks
+        for name in ("steps_per_epoch", "validation_steps"):
+            if given.get(name) is not None:
+                given[name] = max(1, math.ceil(float(given[name])))
+        self.fitting = True
+        try:
+            return ORIGINAL["fit"](model, verbose=0, **given)
+        finally:
+            self.fitting = False
+
+    def _refuse_test_images(self, given: dict[str, Any]) -> None:
+        x = given.get("x")
+        x = getattr(x, "x", x) if hasattr(x, "image_data_generator") else x
+        found = self.data.recognise(x, given.get("y"))
+        if found.use.split in ("test", "mixed"):
+            raise Refused(
+                "it trains on images of the test split, whose labels it was never given: "
+                "those that it was served mean nothing"
+            )
+        if found.scaling is not None:
+            self.prepared = found
+        data = given.get("validation_data")
+        if isinstance(data, list | tuple) and data and self.inputs is None:
+            self._take_inputs(data[0])
+
+    def _callbacks(self, given: dict[str, Any]) -> Iterator[Any]:
+        """Without those that would act on the validation accuracy of labels that mean nothing."""
+        listed = given.get("callbacks") or []
+        for callback in listed if isinstance(listed, list | tuple) else [listed]:
+            watches = type(callback) in REACTING
+            monitor = kept(callback) if watches and not given.get("validation_split") else None
+            if monitor is not None and monitor.monitor.startswith("val_"):
+                self.note(f"{type(callback).__name__} on {callback.monitor!r} is left out of the replay")
+            elif not is_checkpoint(callback):
+                yield callback
+
+    # --- predictions ----------------------------------------------------------------------------
+
+    def hand_in(self, model: Any, logs: dict[str, Any] | None = None) -> None:
+        """Predict all test images and hand over their classes."""
+        if self.inputs is None and not self._find_inputs(model):
+            raise Refused("the test images as its network takes them were not found among its variables")
+        assert self.inputs is not None
+        said = _classes(model, self.inputs)
+        classes = np.full(len(said), -1)
+        classes[self.order] = said
+        self.handed_in += 1
+        self.answer(
+            r.ReplayEpoch(
+                predictions=self.encode(classes),
+                changed=self.encode(_classes(model, self.changed)) if self.changed is not None else "",
+                network=self._changed_network(model),
+                touched=sum(math.prod(variable.shape) for variable in self.touched.values()),
+                learning_rate=_measured(_rate(model), 0, 1e30),
+                train_loss=_measured((logs or {}).get("loss"), -1e30, 1e30),
+                train_accuracy=_measured((logs or {}).get("accuracy"), 0, 1),
+            )
+        )
+
+    def _changed_network(self, model: Any) -> r.ModelDescription | None:
+        """The model as it is now; None where that is what was said before."""
+        now = self.network(model)
+        before, self.said = self.said, now
+        return now if now != before else None
+
+    def last_part(self) -> None:
+        """What a loop of the submission's own did after its last whole epoch."""
+        self.loop.finish()
+
+    def _find_inputs(self, model: Any) -> bool:
+        """Among the submission's variables, or prepared as its training images were."""
+        shape = tuple((getattr(model, "input_shape", None) or (None,))[1:])
+        count = len(self.data.x_test)
+        for value in list(self.session.namespace.values()):
+            if isinstance(value, np.ndarray | tf.Tensor) and value.ndim > 1 and len(value) == count:
+                fits = not shape or tuple(value.shape[1:]) == shape
+                if fits and self._take_inputs(value):
+                    return True
+        if self.prepared is None or self.prepared.scaling is None:
+            return False
+        self.inputs = self._prepared(self.data.x_test, self.prepared, shape if all(shape) else ())
+        self.order = np.arange(count)
+        self._change(self.prepared)
+        return True
+
+    def _prepared(self, raw: Array, formula: Recognised, shape: tuple[int, ...]) -> Array:
+        """Raw images as the submission prepares them, of the ``shape`` that its network takes, if known."""
+        assert formula.scaling is not None
+        made = images.prepared(raw.reshape(-1, *self.data.image_shape), formula.scaling, formula.geometry)
+        return made.reshape(-1, *shape) if shape else made
+
+    def _change(self, formula: Recognised) -> None:
+        """Prepare the changed images, where it is known how."""
+        if self.data.x_changed is not None and formula.scaling is not None and self.inputs is not None:
+            self.changed = self._prepared(self.data.x_changed, formula, self.inputs.shape[1:])
+
+    def _take_inputs(self, x: Any) -> bool:
+        """Whether ``x`` is the whole test split, in whatever order and form."""
+        found = self.data.recognise(x)
+        count, first = len(self.data.x_test), len(self.data.x_train)
+        if found.use.split != "test" or not found.use.whole_split or found.places is None:
+            return False
+        if len(found.places) != count:
+            return False
+        places = found.places - first
+        # Equal images share a place: where most are in order, all are.
+        in_order = (places == np.arange(count)).mean() > 0.99
+        self.inputs, self.order = np.asarray(x), np.arange(count) if in_order else places
+        self._change(found)
+        return True
+
+
+def _classes(model: Any, inputs: Array) -> Array:
+    """The class numbers (n,) that a model predicts for n inputs."""
+    outputs = np.asarray(ORIGINAL["predict"](model, inputs, batch_size=PREDICTION_BATCH, verbose=0))
+    if outputs.ndim < 2 or len(outputs) != len(inputs):
+        raise Refused(f"its network puts out {outputs.shape} for {len(inputs):,} images")
+    return outputs.reshape(len(outputs), -1).argmax(axis=1)
+
+
+def _rate(model: Any) -> Any:
+    optimizer = getattr(model, "optimizer", None)
+    return getattr(optimizer, "learning_rate", None)
+
+
+def _measured(value: Any, low: float, high: float) -> float | None:
+    """A number that a record can hold, or None."""
+    try:
+        number = float(np.asarray(value))
+    except Exception:  # an object of the student's may raise anything
+        return None
+    return number if math.isfinite(number) and low <= number <= high else None
+
+
+class _Aliases(keras.callbacks.Callback):  # type: ignore[misc]
+    """Keras 2's names for what is measured, for callbacks that ask for them."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        logs = logs if logs is not None else {}
+        for new, old in _ALIASES:
+            if new in logs:
+                logs.setdefault(old, logs[new])
+
+
+class _HandIn(keras.callbacks.Callback):  # type: ignore[misc]
+    """After each epoch of the watched model."""
+
+    def __init__(self, replayer: Replayer, watched: Any) -> None:
+        super().__init__()
+        self.replayer, self.watched = replayer, watched
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.replayer.hand_in(self.watched, logs)
+
+
+# --- patching -----------------------------------------------------------------------------------
+
+
+def install(replayer: Replayer) -> None:
+    """Keras with its old names, its training watched; instead of `recorder.install`, once per process."""
+    base = keras.Model
+    for name in ("fit", "predict", "evaluate"):
+        ORIGINAL[name] = getattr(base, name)
+    install_compile(replayer)
+    base.fit, base.fit_generator = _fit(replayer, FIT), _fit(replayer, FIT_GENERATOR)
+    base.predict_proba = base.predict_generator = ORIGINAL["predict"]
+    base.predict_classes = lambda self, x, *a, **k: class_numbers(ORIGINAL["predict"](self, x, verbose=0))
+    base.evaluate_generator = ORIGINAL["evaluate"]
+    replayer.memory.install(base)
+    _watch_batches(base, replayer)
+    _watch_optimizers(replayer.loop)
+    after_functions(replayer.loop.called)
+
+
+def _fit(replayer: Replayer, order: tuple[str, ...]) -> Callable[..., Any]:
+    def fit(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return replayer.fit(self, dict(zip(order, args, strict=False)) | kwargs)
+
+    return fit
+
+
+def _watch_batches(base: Any, replayer: Replayer) -> None:
+    train, call = base.train_on_batch, base.__call__
+    loop = replayer.loop
+
+    def train_on_batch(self: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
+        loop.depth += 1
+        try:
+            result = train(self, x, *args, **kwargs)
+        finally:
+            loop.depth -= 1
+        if replayer.is_watched(self):
+            loop.model = self
+            loop.stepped(leading(x if isinstance(x, list | tuple) else (x,)) or 1)
+        return result
+
+    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if tf.executing_eagerly() and not replayer.fitting:
+            loop.batch = leading(args) or loop.batch
+        return call(self, *args, **kwargs)
+
+    base.train_on_batch, base.__call__ = train_on_batch, __call__
+
+
+def _watch_optimizers(loop: Loop) -> None:
+    cls = keras.optimizers.Optimizer
+    apply, apply_gradients = cls.apply, cls.apply_gradients
+
+    def watched(self: Any, variables: Any, call: Callable[[], Any]) -> Any:
+        loop.replayer.touched.update({id(variable): variable for variable in variables})
+        outside = not loop.replayer.fitting and not loop.depth
+        if outside:
+            loop.applied(self, variables)
+        loop.depth += 1
+        try:
+            result = call()
+        finally:
+            loop.depth -= 1
+        if outside and tf.executing_eagerly():
+            loop.look()
+        return result
+
+    def patched_apply(self: Any, grads: Any, trainable_variables: Any = None, **kwargs: Any) -> Any:
+        variables = list(trainable_variables if trainable_variables is not None else [])
+        return watched(self, variables, lambda: apply(self, grads, trainable_variables, **kwargs))
+
+    def patched_gradients(self: Any, grads_and_vars: Any, **kwargs: Any) -> Any:
+        pairs = list(grads_and_vars)
+        return watched(self, [v for _, v in pairs], lambda: apply_gradients(self, pairs, **kwargs))
+
+    cls.apply, cls.apply_gradients = patched_apply, patched_gradients

@@ -1,0 +1,281 @@
+"""Weights that a submission saves, loads, copies and resets: which training they stand for.
+
+Nothing is trained here, so weights are remembered by the fits that would have made them. A model that takes
+the weights of another takes over its training; one that goes back to weights from before any fit starts
+anew; and weights that came with the submission are named, because training that starts from them cannot
+be repeated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from grader import records as r
+from grader.describe.keras import callbacks as known_callbacks
+
+if TYPE_CHECKING:
+    from grader.describe.keras.arguments import Tracked
+    from grader.describe.keras.recorder import Recorder
+
+MOST_KEPT = 50  # lists of weights that were asked for and may be given back
+
+
+@dataclass
+class Moment:
+    """A model's training at some time, and its weights if they exist as arrays."""
+
+    training: tuple[r.TrainingRecipe, ...]
+    layers: tuple[str, ...]
+    pretrained: str
+    weights: list[Any] | None = None
+    model: Any = None  # saved as a whole
+
+
+@dataclass
+class Checkpoint:
+    """What a ModelCheckpoint of one fit would have written."""
+
+    pattern: re.Pattern[str]
+    moment: Moment
+    kept: r.Kept | None
+
+
+class Memory:
+    """Everything that was saved in this process, by name or as arrays."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self.files: dict[str, Moment] = {}
+        self.arrays: list[tuple[Any, Moment]] = []
+        self.checkpoints: list[Checkpoint] = []
+        self.uses = 0  # of anything below
+        self.given: set[int] = set()  # weights that were set layer by layer
+
+    @contextmanager
+    def undone(self, model: Any) -> Iterator[Callable[[], int]]:
+        """Whatever is saved and loaded here leaves no trace. Gives a count of how often that was."""
+        tracked = self.recorder.of(model)
+        kept = dict(self.files), list(self.arrays), list(self.checkpoints)
+        training, source = list(tracked.training), tracked.weights_from
+        begun = self.uses
+        try:
+            yield lambda: self.uses - begun
+        finally:
+            self.files, self.arrays, self.checkpoints = kept
+            tracked.training[:], tracked.weights_from = training, source
+
+    # --- what is remembered ---------------------------------------------------------------------
+
+    def moment(self, model: Any, weights: list[Any] | None = None, whole: bool = False) -> Moment:
+        self.uses += 1
+        tracked = self.recorder.of(model)
+        kinds = tuple(type(layer).__name__ for layer in model.layers)
+        return Moment(tuple(tracked.training), kinds, tracked.weights_from, weights, model if whole else None)
+
+    def fitted(self, tracked: Tracked, callbacks: Sequence[Any], before: dict[str, Moment]) -> None:
+        """Remember the files that the checkpoints of a fit would have written, and that its hooks wrote.
+
+        ``before`` are the files from before the fit.
+        """
+        tracked.weights = _digest(tracked.model)
+        for path, moment in self.files.items():
+            if before.get(path) is not moment:
+                self.files[path] = replace(moment, training=tuple(tracked.training))
+        for callback in callbacks:
+            if known_callbacks.is_checkpoint(callback):
+                best = bool(getattr(callback, "save_best_only", False))
+                kept = known_callbacks.kept(callback) if best else None
+                moment = self.moment(tracked.model, whole=callback.grader_whole)
+                self.checkpoints.append(Checkpoint(_pattern(callback.grader_path), moment, kept))
+
+    # --- what it is used for --------------------------------------------------------------------
+
+    def changed(self, tracked: Tracked) -> str:
+        """Whether its weights were set in a way that was not followed; why they are not known."""
+        if self.given & {id(weight) for weight in tracked.model.weights}:
+            return "weights of single layers were set by the submission"
+        if tracked.weights is not None and tracked.weights != _digest(tracked.model):
+            return "its weights were changed between two fits"
+        return ""
+
+    def saved_as(self, path: str) -> Moment | None:
+        """What was saved under this name, or would have been."""
+        if (moment := self.files.get(path)) is not None:
+            return moment
+        for checkpoint in reversed(self.checkpoints):
+            if found := checkpoint.pattern.fullmatch(path):
+                return _kept(checkpoint, found)
+        return None
+
+    def take_over(self, model: Any, moment: Moment, how: str) -> None:
+        """Give a model the training that stands behind some weights."""
+        tracked = self.recorder.of(model)
+        self._known(tracked)
+        if moment.layers != tuple(type(layer).__name__ for layer in model.layers):
+            tracked.weights_from = how
+            return
+        tracked.training[:] = moment.training
+        tracked.weights_from = moment.pretrained
+
+    def _known(self, tracked: Tracked) -> None:
+        """From here on, its weights are those of a known moment."""
+        tracked.weights = None
+        self.given -= {id(weight) for weight in tracked.model.weights}
+
+    # --- in place of Keras's own ----------------------------------------------------------------
+
+    def install(self, base: Any) -> None:
+        """Replace the methods of `keras.Model` that save, load, get and set weights."""
+        self._install_files(base)
+        self._install_arrays(base)
+        self._install_load_model()
+
+    def _install_files(self, base: Any) -> None:
+        memory, load_file, set_weights, get_weights = (
+            self,
+            base.load_weights,
+            base.set_weights,
+            base.get_weights,
+        )
+        save_model = base.save
+
+        def save_weights(self: Any, filepath: Any, *args: Any, **kwargs: Any) -> None:
+            memory.files[str(filepath)] = memory.moment(self, get_weights(self))
+
+        def save(self: Any, filepath: Any, *args: Any, **kwargs: Any) -> None:
+            memory.files[str(filepath)] = memory.moment(self, get_weights(self), whole=True)
+            try:
+                save_model(self, filepath, *args, **kwargs)
+            except Exception as error:  # old formats and folders that do not exist here
+                memory.recorder.note(f"save({str(filepath)!r}) skipped: {error}"[:300])
+
+        def load_weights(self: Any, filepath: Any, *args: Any, **kwargs: Any) -> None:
+            memory.uses += 1
+            how = f"load_weights({str(filepath)!r})"[:200]
+            if (moment := memory.saved_as(str(filepath))) is not None:
+                memory.take_over(self, moment, how)
+                if moment.weights is not None:
+                    set_weights(self, moment.weights)
+                return
+            try:
+                load_file(self, filepath, *args, **kwargs)
+            except (OSError, ValueError) as error:
+                memory.recorder.note(f"{how} skipped: {error}"[:300])
+            else:
+                memory._known(memory.recorder.of(self))
+                memory.recorder.of(self).weights_from = how
+                memory.recorder.of(self).training.clear()
+
+        base.save_weights, base.save, base.load_weights = save_weights, save, load_weights
+
+    def _install_arrays(self, base: Any) -> None:
+        memory, get, put = self, base.get_weights, base.set_weights
+
+        def get_weights(self: Any) -> Any:
+            weights = get(self)
+            memory.arrays = [*memory.arrays[-MOST_KEPT:], (weights, memory.moment(self, weights))]
+            return weights
+
+        def set_weights(self: Any, weights: Any) -> None:
+            memory.uses += 1
+            put(self, weights)
+            moment = next((m for kept, m in memory.arrays if kept is weights), None)
+            if moment is not None:
+                memory.take_over(self, moment, "set_weights")
+            else:
+                memory._known(memory.recorder.of(self))
+                memory.recorder.of(self).weights_from = "set_weights"
+
+        def set_layer(self: Any, weights: Any) -> None:
+            put(self, weights)
+            memory.given |= {id(weight) for weight in self.weights}
+
+        base.get_weights, base.set_weights = get_weights, set_weights
+        keras.layers.Layer.set_weights = set_layer
+
+    def _install_load_model(self) -> None:
+        load = keras.models.load_model
+
+        def load_model(filepath: Any, *args: Any, **kwargs: Any) -> Any:
+            return self._loaded(str(filepath), lambda: load(filepath, *args, **kwargs))
+
+        tf_keras = keras._tf_keras.keras
+        for space in (keras.models, keras.saving, tf_keras.models):
+            space.load_model = load_model
+
+    def _loaded(self, path: str, load: Callable[[], Any]) -> Any:
+        """A loaded model; one that a checkpoint would have written is the model that was fitted."""
+        how = f"load_model({path!r})"[:200]
+        moment = self.saved_as(path)
+        try:
+            model = load()
+        except (OSError, ValueError) as error:
+            model = moment.model if moment is not None else self._last_fitted()
+            if model is None:
+                raise
+            name = "the model that it was saved from" if moment is not None else "the last fitted model"
+            self.recorder.note(f"{how} gives {name}: {error}"[:300])
+        if moment is None:
+            self.recorder.of(model).weights_from = how
+            return model
+        self.take_over(model, moment, how)
+        if moment.model is not None and model is not moment.model and getattr(model, "compiled", False):
+            self._with_its_optimizer(model, moment.model)
+        return model
+
+    def _with_its_optimizer(self, model: Any, saved: Any) -> None:
+        """A model that is loaded goes on with the state of the optimizer it was saved with."""
+        tracked = self.recorder.of(model)
+        tracked.fitted_compile = tracked.compiled
+        for name in ("grader_decay", "grader_steps", "grader_schedule_decay"):
+            if hasattr(saved.optimizer, name):
+                object.__setattr__(model.optimizer, name, getattr(saved.optimizer, name))
+
+    def _last_fitted(self) -> Any:
+        fitted = [t for t in self.recorder.tracked if t.fit_order]
+        return max(fitted, key=lambda t: t.fit_order).model if fitted else None
+
+
+def _digest(model: Any) -> bytes:
+    """Of all weights, byte by byte: any other weights, and any other order of them, have another."""
+    total = hashlib.sha256()
+    for weight in model.weights:
+        total.update(np.ascontiguousarray(np.array(weight)).tobytes())
+    return total.digest()
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    """`weights.{epoch:02d}-{val_acc:.2f}.hdf5` as what such names look like."""
+    parts = re.split(r"(\{[^{}]*\})", str(Path(template)))
+    written = [
+        r"(?P<epoch>\d{1,6})" if part.startswith("{epoch") and i == _first_epoch(parts)
+        else r"[^/]*" if part.startswith("{") and part.endswith("}")
+        else re.escape(part)
+        for i, part in enumerate(parts)
+    ]  # fmt: skip
+    return re.compile("(?:.*/)?" + "".join(written) if not template.startswith("/") else "".join(written))
+
+
+def _first_epoch(parts: list[str]) -> int:
+    return next((i for i, part in enumerate(parts) if part.startswith("{epoch")), -1)
+
+
+def _kept(checkpoint: Checkpoint, found: re.Match[str]) -> Moment:
+    """The training up to what the checkpoint holds: its best epoch, or the one in its name."""
+    moment, kept = checkpoint.moment, checkpoint.kept
+    epoch = found.groupdict().get("epoch")
+    if epoch is not None and int(epoch) > 0:
+        kept = (kept or r.Kept()).model_copy(update={"epoch": int(epoch)})
+    if kept is None or not moment.training:
+        return moment
+    last = moment.training[-1].model_copy(update={"keeps": kept})
+    return Moment((*moment.training[:-1], last), moment.layers, moment.pretrained, None, moment.model)

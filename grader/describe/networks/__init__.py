@@ -1,0 +1,1 @@
+"""Networks as records, from live models and from saved files."""

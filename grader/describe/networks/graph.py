@@ -1,0 +1,185 @@
+"""Graphs of layers -> `ModelDescription`.
+
+Live models (`live`) and saved configurations (`configuration`) are first brought to the same plain form,
+a list of `Node`s, so that they are read alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from grader import records as r
+from grader.describe.networks import convert
+
+
+@dataclass
+class Node:
+    """One call of one layer: what Keras calls a node."""
+
+    name: str
+    class_name: str
+    config: dict[str, Any]
+    inbound: list[str]
+    refusal: str = ""  # why this call cannot be said in our records, if it cannot
+    reported: r.Reported | None = None  # what a live layer says of itself
+
+
+@dataclass
+class Graph:
+    nodes: list[Node] = field(default_factory=list)
+    inputs: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+
+
+class NotAModel(Exception):
+    """The configuration holds no network that can be read."""
+
+
+class TooLarge(NotAModel):
+    """It may be a network, but it exceeds a limit of grader's, which the message names."""
+
+
+class OwnModel(NotAModel):
+    """It is a model class of the student's own, whose layers the configuration does not tell."""
+
+
+def describe(graph: Graph, image_shape: tuple[int, ...] = ()) -> r.ModelDescription:
+    """Convert every node; pydantic checks that the result is a graph. Raises `NotAModel`, `TooLarge`.
+
+    An input whose size is left open takes ``image_shape``, if that fits.
+    """
+    try:
+        return _described(graph, image_shape)
+    except ValidationError as error:
+        if limit := r.exceeded(error):
+            raise TooLarge(limit) from None
+        raise
+
+
+def _described(graph: Graph, image_shape: tuple[int, ...]) -> r.ModelDescription:
+    first = any(_is_channels_first(n.config) for n in graph.nodes)
+    for node in graph.nodes:
+        _close_input(node, image_shape)
+        # Flatten only tells in which order it takes the same numbers.
+        if first and node.class_name != "Flatten" and node.config.get("data_format") == "channels_last":
+            node.refusal = node.refusal or "other layers are channels_first, and it is not"
+    layers = [_layer(n) for n in graph.nodes]
+    if first:
+        layers = list(_channels_last(layers))
+    inputs = tuple(x.name for x in layers if isinstance(x, r.InputLayer))
+    if len(inputs) < len(graph.inputs):
+        raise NotAModel("the shape of its input is not fixed")
+    return r.ModelDescription(inputs=inputs, layers=tuple(layers), outputs=tuple(graph.outputs))
+
+
+def _close_input(node: Node, image_shape: tuple[int, ...]) -> None:
+    shape = node.config.get("batch_shape") if node.class_name == "InputLayer" else None
+    if shape and len(shape) == len(image_shape) + 1 and None in tuple(shape)[1:]:
+        closed = [n or size for n, size in zip(tuple(shape)[1:], image_shape, strict=True)]
+        node.config["batch_shape"] = [None, *closed]
+
+
+def _is_channels_first(config: dict[str, Any]) -> bool:
+    return config.get("data_format") == "channels_first" or config.get("dim_ordering") == "th"
+
+
+def _layer(node: Node) -> r.Layer:
+    if node.refusal:
+        return r.UnsupportedLayer(
+            name=node.name, inbound=tuple(node.inbound), class_name=node.class_name[:200],
+            reason=node.refusal, reported=node.reported,
+        )  # fmt: skip
+    layer = convert.layer_record(node.class_name, node.config, node.name, tuple(node.inbound))
+    if isinstance(layer, r.UnsupportedLayer):
+        return layer.model_copy(update={"reported": node.reported})
+    return layer
+
+
+_MOVED = {1: 3, 2: 1, 3: 2, -1: 2}  # axes of (batch, channels, rows, columns), channels last
+
+
+def _channels_last(layers: Iterable[r.Layer]) -> Iterator[r.Layer]:
+    """Theano's image ordering is the same network with the axes in another order."""
+    ranks: dict[str, int] = {}
+    for layer in layers:
+        rank = ranks.get(layer.inbound[0], 1) if layer.inbound else 0
+        moved = _with_moved_axes(layer, rank)
+        ranks[layer.name] = _rank_behind(moved, rank)
+        yield moved
+
+
+def _with_moved_axes(layer: r.Layer, rank: int) -> r.Layer:
+    match layer:
+        case r.InputLayer(shape=(channels, rows, columns)):
+            return layer.model_copy(update={"shape": (rows, columns, channels)})
+        case r.Reshape(target_shape=(channels, rows, columns)):
+            return layer.model_copy(update={"target_shape": (rows, columns, channels)})
+        case r.BatchNormalization(axis=axis) | r.Concatenate(axis=axis) if rank == 3:
+            moved = _MOVED.get(axis, axis)
+            return layer.model_copy(update={"axis": -1 if moved == 3 else moved})
+        case r.PReLU(shared_axes=axes) if rank == 3:
+            return layer.model_copy(update={"shared_axes": tuple(_MOVED[a] for a in axes)})
+        case _:
+            return layer
+
+
+def _rank_behind(layer: r.Layer, rank: int) -> int:
+    """Axes without the batch behind a layer whose input has ``rank``."""
+    match layer:
+        case r.InputLayer():
+            return len(layer.shape)
+        case r.Reshape():
+            return len(layer.target_shape)
+        case r.Flatten():
+            return 1
+        case r.GlobalMaxPooling2D(keepdims=False) | r.GlobalAveragePooling2D(keepdims=False):
+            return 1
+        case _:
+            return rank
+
+
+def input_node(name: str, shape: Iterable[int | None]) -> Node:
+    return Node(name, "InputLayer", {"batch_shape": [None, *shape]}, [])
+
+
+def inlined(inner: Graph, prefix: str, source: str) -> Graph | None:
+    """A model used as a layer: its own layers, in its place, behind ``source``."""
+    if len(inner.inputs) != 1 or len(inner.outputs) != 1:
+        return None
+    renamed = {n.name: f"{prefix}/{n.name}" for n in inner.nodes} | {inner.inputs[0]: source}
+    nodes = [
+        replace(n, name=renamed[n.name], inbound=[renamed[i] for i in n.inbound])
+        for n in inner.nodes
+        if n.name != inner.inputs[0]
+    ]
+    return Graph(nodes, [source], [renamed[inner.outputs[0]]])
+
+
+_OPS = {  # operations that Keras puts into a graph for `a + b`, `keras.ops.relu(x)`, …
+    "Relu": "relu", "Softmax": "softmax", "Sigmoid": "sigmoid", "Tanh": "tanh", "Elu": "elu",
+    "Selu": "selu", "Softplus": "softplus", "Silu": "silu", "LogSoftmax": "log_softmax",
+}  # fmt: skip
+_MERGES = {"Add", "Subtract", "Multiply", "Maximum", "Minimum"}
+
+
+def operation_node(kind: str, axis: Any, name: str, inbound: list[str]) -> Node:
+    """An operation as the layer that does the same, where there is one."""
+    if kind in _MERGES and len(inbound) == 2:
+        return Node(name, kind, {}, inbound)
+    if kind in _OPS and len(inbound) == 1 and axis == -1:
+        return Node(name, "Activation", {"activation": _OPS[kind]}, inbound)
+    return Node(name, f"ops.{kind}", {}, inbound, "an operation that is not a layer")
+
+
+def unique(graph: Graph) -> Graph:
+    """Keras allows one name twice in a graph of inlined models; the records do not."""
+    seen: set[str] = set()
+    for node in graph.nodes:
+        if node.name in seen:
+            raise NotAModel(f"two layers are called {node.name!r}")
+        seen.add(node.name)
+    return graph

@@ -1,0 +1,1 @@
+"""What a submission meets when it runs: cells, old names, served data, stand-ins, seeds."""

@@ -1,0 +1,98 @@
+"""What stays the same for every submission graded with one rubric, and what came of errors on the way."""
+
+from __future__ import annotations
+
+import tempfile
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader import records as r
+from grader.ask import description, training
+from grader.ask.asker import Asker
+from grader.box import isolation
+from grader.data import datasets
+from grader.errors import GraderError, StudentError, Unsupported
+from grader.judge.checks import MEASURED
+from grader.judge.checks.validation_accuracy import ValidationAccuracy
+from grader.judge.rubric import LoadedRubric, Rubric
+
+
+@dataclass(frozen=True)
+class Grading:
+    """What stays the same for every submission graded with one rubric."""
+
+    loaded: LoadedRubric
+    dataset: datasets.Dataset
+    asker: Asker
+    retrain: bool
+    watcher: training.Watcher
+    kept: description.Kept = description.NOTHING
+
+    @property
+    def rubric(self) -> Rubric:
+        return self.loaded.rubric
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        policy = self.rubric.training
+        return policy.seeds[: policy.attempts]
+
+    @property
+    def accuracy(self) -> ValidationAccuracy | None:
+        """The criterion that asks for a validation accuracy."""
+        return next((c for c in self.rubric.criterion if isinstance(c, ValidationAccuracy)), None)
+
+    @property
+    def needed(self) -> int | None:
+        """The correct test images that it asks for."""
+        return self.accuracy.needed(self.dataset.sizes.test) if self.accuracy else None
+
+    @property
+    def stop_at(self) -> int | None:
+        """A run may end at the threshold only where the best epoch alone counts."""
+        policy = self.rubric.training
+        others = [c for c in self.rubric.criterion if c.kind in MEASURED and c is not self.accuracy]
+        if others or policy.metric != "best_epoch" or not policy.stop_when_settled:
+            return None
+        return self.needed
+
+
+@contextmanager
+def prepare(
+    loaded: LoadedRubric,
+    retrain: bool,
+    watcher: training.Watcher,
+    isolated: isolation.Wanted = "preferred",
+    many: bool = False,
+    kept: description.Kept = description.NOTHING,
+) -> Iterator[Grading]:
+    """What one or ``many`` submissions need; many get a fork server where there can be one.
+
+    Raises `InstructorError` for what is wrong with the rubric's data, and `BrokenError` where a box is
+    required and none works, before any grading.
+    """
+    box = isolation.choose(isolated)
+    dataset = datasets.load(loaded.dataset)
+    with tempfile.TemporaryDirectory(prefix="grader-") as shared:
+        asker = Asker(dataset, box, Path(shared))
+        asker.many = many
+        try:
+            yield Grading(loaded, dataset, asker, retrain, watcher, kept)
+        finally:
+            asker.close()
+
+
+def problem_of(error: GraderError) -> r.Problem:
+    """The record of an error, by whose fault it is."""
+    kind = {StudentError: "student", Unsupported: "unsupported"}.get(type(error), "broken")
+    return r.Problem(
+        kind=kind, message=error.message, hint=error.hint, cell=error.cell, excerpt=error.excerpt
+    )
+
+
+def fault() -> r.Problem:
+    """An error that nobody foresaw."""
+    return r.Problem(kind="broken", message=traceback.format_exc()[-3_000:])

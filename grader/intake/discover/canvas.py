@@ -1,0 +1,52 @@
+"""A Canvas bulk download: `lastnamefirst[_LATE]_<userid>_<fileid>_<name>`, anonymous:
+`[LATE_]anon_<anonid>_<fileid>_<name>`.
+
+Files get their numbers in the order of their upload. A file that was handed in again is called `name-1`,
+`name-2`; what is called otherwise is another file of the same submission.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from grader.intake.discover.interface import Item, entries, is_folder
+from grader.records import LeftOut
+
+_NAMED = re.compile(r"(?P<name>[^_]*?)(?P<late>_LATE)?_(?P<user>\d+)_(?P<file>\d+)_(?P<rest>.+)", re.DOTALL)
+_ANONYMOUS = re.compile(r"(?P<late>LATE_)?anon_(?P<user>\w+?)_(?P<file>\d+)_(?P<rest>.+)", re.DOTALL)
+_TEXT = re.compile(r".*_text\.html?", re.DOTALL)
+_AGAIN = re.compile(r"-\d+(?=\.[^.]*$|$)")
+
+
+def recognises(folder: Path) -> bool:
+    """At least half of all that lies there is called so."""
+    names = [p.name for p in entries(folder) if not is_folder(p)]
+    return bool(names) and 2 * sum(map(bool, map(_match, names))) >= len(entries(folder))
+
+
+def items(folder: Path, assignment: str) -> Iterator[Item | LeftOut]:
+    for place in entries(folder):
+        match = _match(place.name)
+        if match is None or is_folder(place):
+            text = _TEXT.fullmatch(place.name)
+            why = "text typed into Canvas, no file" if text else "not called as Canvas calls submissions"
+            yield LeftOut(path=place.name, reason=why)
+            continue
+        anonymous = "name" not in match.groupdict()
+        name = f"anon {match['user']}" if anonymous else match["name"] or match["user"]
+        yield Item(
+            person=match["user"],
+            label=f"{name} {'' if anonymous else match['user']}",
+            name=name,
+            parts=((place, match["rest"]),),
+            late=bool(match["late"]),
+            keys={"user": match["user"], "file": match["file"], "name": place.name},
+            rank=("", int(match["file"][:18])),
+            slot=_AGAIN.sub("", match["rest"]),
+        )
+
+
+def _match(name: str) -> re.Match[str] | None:
+    return _ANONYMOUS.fullmatch(name) or _NAMED.fullmatch(name)

@@ -1,0 +1,1 @@
+"""From records to verdicts, by pure functions: rubric, checks, points, obstacles and notes."""

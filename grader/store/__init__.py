@@ -1,0 +1,1 @@
+"""A graded class on disk."""

@@ -1,0 +1,1 @@
+"""Training by Keras: networks built from records, and Keras's `fit`."""
