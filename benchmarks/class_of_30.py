@@ -26,7 +26,7 @@ from typing import Any
 from make_class import SUBMISSIONS
 
 from grader import records as r
-from grader.commands.display import Quiet
+from grader.ask.training import Watcher
 from grader.data import datasets
 from grader.grade import examine
 from grader.grade.session import prepare
@@ -103,7 +103,7 @@ def _seconds(*arguments: str) -> float:
 
 def _real() -> Iterator[tuple[r.ModelDescription, r.TrainingRecipe]]:
     """Networks and recipes of the real submissions."""
-    with prepare(rubric.load("assignment4"), False, Quiet()) as grading:
+    with prepare(rubric.load("assignment4"), False, Watcher()) as grading:
         for path in sorted(SUBMISSIONS.glob("*/submission.ipynb")):
             subject = examine.examine(path, grading).candidates[0].subject
             yield subject.network, subject.recipe[-1]

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Self
 
 from pydantic import TypeAdapter
 
@@ -41,12 +41,23 @@ Runs = tuple[TrainingRun, ...]
 """What one attempt came to: its own run, then those of the seeds that were trained beside it."""
 
 
-class Watcher(Protocol):
-    """Told what retraining is doing, for a live display."""
+class Watcher:
+    """Hears what retraining does; this one shows nothing, a display overrides what it shows."""
 
-    def attempt(self, number: int, attempts: int, seed: int, epochs: int) -> None: ...
-    def batch(self, event: BatchEvent) -> None: ...
-    def epoch(self, result: EpochResult) -> None: ...
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        return None
+
+    def attempt(self, number: int, attempts: int, seed: int, epochs: int) -> None:
+        """Attempt ``number`` of at most ``attempts`` begins, with at most ``epochs`` epochs."""
+
+    def batch(self, event: BatchEvent) -> None:
+        """Some batches of an epoch are done."""
+
+    def epoch(self, result: EpochResult) -> None:
+        """An epoch is done, and its correct images are counted."""
 
 
 class Stopped(Exception):

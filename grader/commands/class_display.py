@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
 
 from rich.console import Console
 from rich.live import Live as RichLive
@@ -17,29 +16,10 @@ from rich.text import Text
 from grader import records as r
 from grader.ask.attempt import Attempt
 from grader.ask.training import Watcher
-from grader.commands.display import Quiet as NoWatcher
 from grader.report.class_table import state
 from grader.report.interface import line
 
 _SHOWN = 16  # attempts under way that have a line of their own
-
-
-class Display(Protocol):
-    """Told of everything that happens to a class."""
-
-    def say(self, text: str) -> None: ...
-    def begin(self, submissions: int) -> None: ...
-    def graded(self, student: r.Student, grade: r.Grade, final: bool) -> None: ...
-    def watcher(self, student: r.Student, attempt: Attempt) -> Watcher: ...
-    def attempted(
-        self,
-        students: Sequence[r.Student],
-        attempt: Attempt,
-        outcome: r.TrainingRun | r.Problem | None,
-        seconds: float,
-    ) -> None: ...
-    def compared(self, submissions: int, of: int) -> None: ...
-    def waiting(self, ready: int, running: int) -> None: ...
 
 
 class Silent(AbstractContextManager["Silent"]):
@@ -68,7 +48,7 @@ class Silent(AbstractContextManager["Silent"]):
             self.attempts[student.id] = len(grade.runs)
 
     def watcher(self, student: r.Student, attempt: Attempt) -> Watcher:
-        return NoWatcher()
+        return Watcher()
 
     def attempted(
         self,
@@ -166,7 +146,7 @@ class Live(Lines):
         self._foot = f"{len(self.described)} of {self.submissions} described"
 
     def watcher(self, student: r.Student, attempt: Attempt) -> Watcher:
-        return _Watcher(self._lines, attempt, f"{line(student.id, 40)}, attempt {attempt.number}")
+        return _Line(self._lines, attempt, f"{line(student.id, 40)}, attempt {attempt.number}")
 
     def attempted(
         self,
@@ -194,7 +174,7 @@ class Live(Lines):
         return Text("\n".join([*lines[:_SHOWN], *more, self._foot]), overflow="ellipsis", no_wrap=True)
 
 
-class _Watcher(NoWatcher):
+class _Line(Watcher):
     """Keeps the line of one attempt; called from the thread that drives it."""
 
     def __init__(self, lines: dict[str, str], attempt: Attempt, name: str) -> None:

@@ -6,7 +6,7 @@ import shlex
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from rich.console import Console
 
 from grader import records as r
 from grader.commands.class_display import Silent, display
+from grader.commands.console import show
 from grader.errors import InstructorError
 from grader.grade.many import Options, grade_class
 from grader.intake.discover import Found, discover
@@ -53,7 +54,6 @@ def run(
     console: Console,
     quiet: bool,
     screen: Screen,
-    show: Callable[[str], None],
     fail_under: float | None,
 ) -> int:
     """The exit code. Raises `InstructorError` before anything is graded."""

@@ -1,14 +1,19 @@
-"""How a command ends: every error becomes a message on standard error, and an exit code."""
+"""What a command prints, and how it ends: every error becomes a message and an exit code."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import traceback
-from typing import NoReturn, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import typer
 
 from grader.errors import BrokenError, GraderError, InstructorError, Unsupported
+
+if TYPE_CHECKING:
+    from grader.report.interface import Report, Screen
 
 # The base of typer's errors of usage: click's UsageError, or the copy of it that newer versions hold.
 _WRONG_USAGE = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
@@ -41,3 +46,18 @@ def _fail(error: GraderError, code: int) -> NoReturn:
     lines += [inert(marked(error.hint, "  "))] if error.hint else []
     print("\n".join(lines), file=sys.stderr)
     sys.exit(code)
+
+
+def screen(may_colour: bool = True) -> Screen:
+    """Width in characters and colours of the terminal; colours only where a person reads and wants them."""
+    from grader.report.interface import Screen
+
+    colour = may_colour and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return Screen(width=min(120, shutil.get_terminal_size((100, 24)).columns), colour=colour)
+
+
+def show(text: Report) -> None:
+    """Print a report, as UTF-8 whatever the terminal's encoding, with one newline at the end."""
+    raw = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    sys.stdout.buffer.write(raw + b"\n" * (not raw.endswith(b"\n")))
+    sys.stdout.flush()

@@ -7,29 +7,11 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from grader.ask.training import Watcher
 from grader.records import BatchEvent, EpochResult
 
 
-class Quiet:
-    """Shows nothing: standard error is no terminal, or the user asked for it."""
-
-    def __enter__(self) -> Quiet:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        return None
-
-    def attempt(self, number: int, attempts: int, seed: int, epochs: int) -> None:
-        return None
-
-    def batch(self, event: BatchEvent) -> None:
-        return None
-
-    def epoch(self, result: EpochResult) -> None:
-        return None
-
-
-class Live(Quiet):
+class Live(Watcher):
     """One line that moves, on standard error."""
 
     def __init__(self, console: Console) -> None:
@@ -89,5 +71,5 @@ class Live(Quiet):
         self._progress.update(self._task, completed=done, total=self._epochs, state=state)
 
 
-def watcher(console: Console, quiet: bool) -> Quiet:
-    return Live(console) if console.is_terminal and not quiet else Quiet()
+def watcher(console: Console, quiet: bool) -> Watcher:
+    return Live(console) if console.is_terminal and not quiet else Watcher()

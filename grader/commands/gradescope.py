@@ -15,7 +15,8 @@ from typing import Annotated
 import typer
 
 from grader.box.isolation.interface import STRANGERS
-from grader.commands.report import Throwaway
+from grader.commands.console import show
+from grader.commands.options import Throwaway
 from grader.errors import InstructorError
 
 app = typer.Typer(no_args_is_help=True, help="Run grader as an autograder of Gradescope.")
@@ -47,7 +48,6 @@ def build(
     Upload it under Configure Autograder. Without --throwaway-container a submission is graded there
     only if grader finds a box that works in Gradescope's container.
     """
-    from grader.cli import _print
     from grader.judge.rubric import load
     from grader.report import deliver
 
@@ -72,7 +72,7 @@ def build(
             "Use a smaller data set, or a Docker image.",
         )
     deliver.write(packed, output)
-    _print(f"{output}: {len(packed) >> 20} MiB; upload it under Configure Autograder")
+    show(f"{output}: {len(packed) >> 20} MiB; upload it under Configure Autograder")
 
 
 def _source() -> Iterator[tuple[str, bytes]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,31 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from grader import __version__
+from grader.commands.console import screen as terminal
+from grader.commands.console import show
+from grader.commands.options import Throwaway
 from grader.errors import GraderError, InstructorError
 
 if TYPE_CHECKING:
     from grader.records import ClassResults, Grade
     from grader.report.interface import Context, Files, Report, Screen
-
-Print = Callable[["Report"], None]
-Formats = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--format",
-        "-f",
-        metavar="NAME[=PATH]",
-        help="A report format, printed or written to PATH; may be given several times.",
-        show_default=False,
-    ),
-]
-Throwaway = Annotated[
-    bool,
-    typer.Option(
-        "--throwaway-container",
-        help="The container that this runs in holds one submission only, as on Gradescope: let it count as "
-        "isolation for that platform's format.",
-    ),
-]
 
 
 def report(
@@ -59,18 +42,17 @@ def report(
     throwaway: Throwaway = False,
 ) -> None:
     """Make a report of stored results, in any format; nothing is graded again."""
-    from grader.cli import _print, _screen
     from grader.report import FORMATS, deliver
     from grader.report.interface import Context
     from grader.store import results as stored
 
     if format_ == "list":
-        _print("\n".join(FORMATS))
+        show("\n".join(FORMATS))
         return
     chosen = deliver.known(format_)
     found = _only(stored.read(results), student)
     context = Context(
-        **vars(_screen(not output)), gradebook=gradebook, column=column, throwaway=throwaway,
+        **vars(terminal(not output)), gradebook=gradebook, column=column, throwaway=throwaway,
         environment=os.environ,
     )  # fmt: skip
     each = chosen.one is not None and _is_folder(output)
@@ -82,11 +64,11 @@ def report(
     if not output:
         if isinstance(made, dict):
             raise InstructorError(f"{format_} makes several files", "Name a folder with -o.")
-        _print(made)
+        show(made)
         return
     for path in deliver.write(made, Path(output), chosen.appended):
         if path.name == "remarks.txt":
-            _print(path.read_text(encoding="utf-8"))
+            show(path.read_text(encoding="utf-8"))
 
 
 def _is_folder(path: str) -> bool:
@@ -155,7 +137,7 @@ def _broken(submission: Path, error: BaseException) -> Grade:
     )
 
 
-def outputs(grade: Grade, formats: list[tuple[str, Path | None]], context: Context, show: Print) -> None:
+def outputs(grade: Grade, formats: list[tuple[str, Path | None]], context: Context) -> None:
     """Write what has a path, then print what has none; the report for people if nothing else is printed."""
     from grader.report import deliver
 
@@ -173,7 +155,7 @@ def outputs(grade: Grade, formats: list[tuple[str, Path | None]], context: Conte
         show(text)
 
 
-def of_class(path: Path, formats: list[tuple[str, Path | None]], screen: Screen, show: Print) -> None:
+def of_class(path: Path, formats: list[tuple[str, Path | None]], screen: Screen) -> None:
     """What `-f` asks for of a class that was just graded."""
     from grader.report import deliver
     from grader.report.interface import Context

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from grader.commands.console import show
 from grader.errors import InstructorError
 
 app = typer.Typer(no_args_is_help=True, help="Work with rubrics.")
@@ -21,7 +22,7 @@ def rubric_validate(rubric: Annotated[str, typer.Argument(help="Path or name.")]
 
     loaded = load(rubric)
     data = datasets.load(loaded.dataset)
-    _print(
+    show(
         f"{loaded.path}: {len(loaded.rubric.criterion)} criteria, {loaded.rubric.max_points:g} points, "
         f"{len(data.x_train):,} training and {len(data.x_test):,} test images"
     )
@@ -33,9 +34,9 @@ def rubric_show(rubric: Annotated[str, typer.Argument(help="Path or name.")] = "
     from grader.judge.rubric import load, shipped
 
     if not rubric:
-        _print("\n".join(f"{path.stem:16} {load(str(path)).rubric.title}" for path in shipped()))
+        show("\n".join(f"{path.stem:16} {load(str(path)).rubric.title}" for path in shipped()))
         return
-    _print(load(rubric).rubric.model_dump_json(indent=2))
+    show(load(rubric).rubric.model_dump_json(indent=2))
 
 
 @app.command("schema")
@@ -43,7 +44,7 @@ def rubric_schema() -> None:
     """Print the JSON Schema of rubrics, for editors and for `taplo`."""
     from grader.judge.rubric import Rubric
 
-    _print(json.dumps(Rubric.model_json_schema(), indent=2))
+    show(json.dumps(Rubric.model_json_schema(), indent=2))
 
 
 @app.command("new")
@@ -55,10 +56,4 @@ def rubric_new(path: Annotated[Path, typer.Argument(help="The file to write.")])
     if path.exists():
         raise InstructorError(f"{path} exists already", "Name another file.")
     deliver.write((SHIPPED / "assignment4.toml").read_text(encoding="utf-8"), path)
-    _print(f"{path}: written; check it with `grader rubric validate {path}`")
-
-
-def _print(text: str) -> None:
-    from grader import cli
-
-    cli._print(text)
+    show(f"{path}: written; check it with `grader rubric validate {path}`")

@@ -14,7 +14,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
+from typing import Annotated, NoReturn
+
+import typer
 
 from grader.data import cache
 from grader.errors import InstructorError
@@ -22,6 +24,21 @@ from grader.report.interface import line
 
 MODULE = "grader.commands.with_pytest"
 CONFIGURATION = Path(__file__).with_name("pytest.ini")
+
+
+def pytest_items(
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="pytest's arguments, --grader-rubric RUBRIC and folders of submissions among them."
+        ),
+    ] = None,
+) -> None:
+    """Grade submissions as tests: pytest with grader's plugin, configured by nothing of a submission's.
+
+    `grader pytest --help` is pytest's own help. Exit codes are pytest's; 3: no isolation works.
+    """
+    run(sys.argv[sys.argv.index("pytest") + 1 :])
 
 
 def run(arguments: Sequence[str]) -> NoReturn:

@@ -23,12 +23,11 @@ from typing import Any
 from grader import records as r
 from grader.ask import fingerprints
 from grader.ask.attempt import Attempt
-from grader.ask.training import Runs
+from grader.ask.training import Runs, Watcher
 from grader.box import isolation, tree
-from grader.commands.class_display import Display
-from grader.commands.display import Quiet
 from grader.errors import BrokenError, Unsupported
 from grader.grade import one, similarity
+from grader.grade.events import Display
 from grader.grade.examine import examine
 from grader.grade.session import Grading, prepare, problem_of
 from grader.intake.discover import Found, Submission
@@ -231,7 +230,7 @@ def grade_class(found: Found, rubric: LoadedRubric, store: Store, options: Optio
     store.begin(json.dumps(told), options.fresh)
     display.say("looking for isolation and starting the process that describes")
     try:
-        with prepare(rubric, True, Quiet(), options.isolated, many=True, kept=keeper) as grading:
+        with prepare(rubric, True, Watcher(), options.isolated, many=True, kept=keeper) as grading:
             batch = Batch(found, grading, store, keeper, display, options.only)
             pending = batch.structure()
             if pending and not options.structure_only:

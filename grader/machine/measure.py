@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal, get_args
 
-from grader.ask.training import Training
-from grader.commands.display import Quiet
+from grader.ask.training import Training, Watcher
 from grader.data import datasets, speeds
 from grader.data.speeds import EngineName
 from grader.errors import BrokenError
@@ -54,7 +53,7 @@ def _measure(engine: EngineName) -> float | Finding:
         engine=engine,
     )  # fmt: skip
     try:
-        (run_,) = Training(job, Quiet()).run()
+        (run_,) = Training(job, Watcher()).run()
     except BrokenError as error:
         return Finding(subject=f"{engine} engine", state="fails", detail=error.message[-500:])
     if run_.environment.engine != engine:

@@ -26,7 +26,6 @@ from pydantic import TypeAdapter
 from grader.ask.attempt import Attempt, trainer
 from grader.ask.training import Runs, Training, Watcher
 from grader.box.sandbox import NEUTRAL
-from grader.commands.display import Quiet
 from grader.errors import BrokenError, InstructorError
 from grader.records import DatasetSpec, TrainJob
 from grader.runners.interface import Settings
@@ -146,7 +145,7 @@ def make(job: str, data: bytes, wanted: str) -> str:
     place = _placed(asked.dataset, data)
     asked = asked.model_copy(update={"dataset": asked.dataset.model_copy(update={"path": str(place)})})
     with nullcontext() if _has_gpu() else _own_core(place.parent):
-        return _RUNS.dump_json(Training(asked, Quiet()).run()).decode()
+        return _RUNS.dump_json(Training(asked, Watcher()).run()).decode()
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import pytest
 
 from grader import records as r
 from grader.ask.replay import Replay, Replaying
-from grader.commands.display import Quiet
+from grader.ask.training import Watcher
 from grader.data import datasets
 from grader.errors import Unsupported
 from grader.grade import one
@@ -140,7 +140,7 @@ def grade(course: Path, tmp_path: Path) -> GradeIt:
         )
         script = tmp_path / "submission.py"
         script.write_text(source)
-        with prepare(rubric.load(str(toml)), True, Quiet()) as grading:
+        with prepare(rubric.load(str(toml)), True, Watcher()) as grading:
             return one.grade_one(script, grading)
 
     return run
@@ -276,7 +276,7 @@ def replaying() -> Replaying:
     replay = Replay(Path("nowhere.py"), "", 1, 10, asker, DESCRIBED, 9)
     fit = r.TrainingRecipe(optimizer=r.SGD(), learning_rates=(0.1,), epochs=1)
     job = r.TrainJob(network=DESCRIBED, training=(fit,), dataset=datasets.MNIST, seed=1, max_epochs=2)
-    return Replaying(replay, job, Quiet())
+    return Replaying(replay, job, Watcher())
 
 
 def _network(units: int) -> r.ModelDescription:
@@ -325,7 +325,7 @@ def test_another_network_than_was_described_is_refused(replaying: Replaying) -> 
     with pytest.raises(Unsupported, match="9 parameters were described, 9,000 train"):
         replaying._answer(_line(kind="epoch", predictions=right, network=other))
     with pytest.raises(Unsupported, match="did not say which"):
-        Replaying(replaying.replay, replaying.job, Quiet())._answer(
+        Replaying(replaying.replay, replaying.job, Watcher())._answer(
             _line(kind="epoch", predictions=right, network=None)
         )
     with pytest.raises(Unsupported, match="changed 3,200,000 parameters"):

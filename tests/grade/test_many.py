@@ -19,10 +19,9 @@ import pytest
 
 from grader import records as r
 from grader.ask.attempt import Attempt
-from grader.ask.training import Runs
+from grader.ask.training import Runs, Watcher
 from grader.box import tree
 from grader.commands.class_display import Silent
-from grader.commands.display import Quiet
 from grader.errors import BrokenError
 from grader.grade.many import Batch, Keeper
 from grader.grade.session import prepare
@@ -317,7 +316,7 @@ def class_of(
     keeper = Keeper(kept)
     loaded = rubric.load(str(sides(threshold=0.99)))
 
-    with prepare(loaded, True, Quiet(), many=True, kept=keeper) as grading:
+    with prepare(loaded, True, Watcher(), many=True, kept=keeper) as grading:
 
         def build(*filters: int) -> Batch:
             for number, count in enumerate(filters):

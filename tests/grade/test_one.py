@@ -13,7 +13,7 @@ import pytest
 
 from grader import records as r
 from grader.ask import training
-from grader.commands.display import Quiet
+from grader.ask.training import Watcher
 from grader.data import datasets
 from grader.errors import BrokenError, InstructorError
 from grader.grade import one
@@ -102,7 +102,7 @@ def grade(course: Path, tmp_path: Path) -> GradeIt:
         )
         script = tmp_path / "submission.py"
         script.write_text(source)
-        with prepare(rubric.load(str(toml)), retrain, watcher or Quiet()) as grading:
+        with prepare(rubric.load(str(toml)), retrain, watcher or Watcher()) as grading:
             return one.grade_one(script, grading)
 
     return run
@@ -258,7 +258,7 @@ def test_a_diverging_recipe_is_a_clear_fail(grade: GradeIt) -> None:
     assert "learning rate is too high" in result.verdicts[1].hint
 
 
-class _InterruptInSecondAttempt(Quiet):
+class _InterruptInSecondAttempt(Watcher):
     def attempt(self, number: int, attempts: int, seed: int, epochs: int) -> None:
         self.number = number
 
@@ -304,7 +304,7 @@ def test_the_claim_is_held_against_the_runs(course: Path, tmp_path: Path, grade:
     path = tmp_path / "claims.ipynb"
     path.write_text(json.dumps(notebook))
     loaded = rubric.load(str(course / f"{tmp_path.name}.toml"))
-    with prepare(loaded, True, Quiet()) as grading:
+    with prepare(loaded, True, Watcher()) as grading:
         result = one.grade_one(path, grading)
     assert [c.agrees for c in result.claims] == [False, True, False]
     assert "100%" in result.claims[2].claim or "1.0000" in result.claims[2].claim
@@ -315,7 +315,7 @@ def test_a_missing_file_is_the_callers_error(course: Path, grade: GradeIt, tmp_p
     grade(retrain=False)
     loaded = rubric.load(str(course / f"{tmp_path.name}.toml"))
     with (
-        prepare(loaded, True, Quiet()) as grading,
+        prepare(loaded, True, Watcher()) as grading,
         pytest.raises(InstructorError, match="no such file"),
     ):
         one.grade_one(tmp_path / "nothing.ipynb", grading)

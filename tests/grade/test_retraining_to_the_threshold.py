@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.commands.display import Quiet
+from grader.ask.training import Watcher
 from grader.grade import one
 from grader.grade.session import prepare
 from grader.judge import rubric
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 def test_submission_3_passes() -> None:
     """13,880 parameters, BatchNormalization, dropout and a schedule: 99.4 % within 20 epochs."""
-    with prepare(rubric.load("assignment4"), True, Quiet()) as grading:
+    with prepare(rubric.load("assignment4"), True, Watcher()) as grading:
         grade = one.grade_one(SUBMISSIONS / "3-bn-dropout-schedule", grading)
     accuracy = next(v for v in grade.verdicts if v.kind == "validation_accuracy")
     assert accuracy.outcome in ("pass", "borderline")
@@ -28,7 +28,7 @@ def test_submission_3_passes() -> None:
 
 def test_submission_2_clearly_misses() -> None:
     """Plain SGD without BatchNormalization ends near 98 %: two attempts settle it."""
-    with prepare(rubric.load("assignment3"), True, Quiet()) as grading:
+    with prepare(rubric.load("assignment3"), True, Watcher()) as grading:
         grade = one.grade_one(SUBMISSIONS / "2-fewer-kernels", grading)
     assert grade.status == "not_passed"
     assert len(grade.runs) == 2

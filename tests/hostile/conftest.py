@@ -14,8 +14,8 @@ from attacks import HONEST, SAY, Attack, Grade, Outcome, ask, assert_only, boxes
 
 from grader import records as r
 from grader.ask.asker import Asker
+from grader.ask.training import Watcher
 from grader.box import isolation
-from grader.commands.display import Quiet
 from grader.data import datasets
 from grader.errors import BrokenError
 from grader.grade import one
@@ -76,7 +76,7 @@ def grade(tmp_path: Path, box: isolation.Isolation) -> Grade:
     """The structural grade of a submission, as `grader check --no-retrain` gives it."""
 
     def run(path: Path, rules: str = "assignment4") -> r.Grade:
-        with prepare(rubric.load(rules), False, Quiet(), "required") as grading:
+        with prepare(rubric.load(rules), False, Watcher(), "required") as grading:
             return one.grade_one(path, grading)
 
     return run

@@ -13,7 +13,7 @@ from grader import records as r
 from grader.ask.asker import Asker
 from grader.ask.attempt import Attempt
 from grader.ask.replay import Replay, Replaying
-from grader.commands.display import Quiet
+from grader.ask.training import Watcher
 from grader.data import datasets
 from grader.errors import BrokenError
 from grader.intake.load import load
@@ -66,7 +66,7 @@ def test_a_submission_that_changes_before_its_replay(replay: Replay, tmp_path: P
     notebook(tmp_path, SAY, "x = 'another'")
 
     with pytest.raises(BrokenError, match="changed while it was graded"):
-        Replaying(replay, job(), Quiet()).run()
+        Replaying(replay, job(), Watcher()).run()
 
 
 def test_whose_replay_counts_for_whom(replay: Replay) -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from grader import records as r
 from grader.ask.attempt import Attempt
+from grader.ask.training import Watcher
 from grader.box import tree
-from grader.commands.display import Quiet
 from grader.data import datasets
 from grader.runners import ENGINES, Settings, gpus, local
 
@@ -101,7 +101,7 @@ def test_closing_ends_what_runs(network: Any, recipe: Callable[..., Any]) -> Non
         network=network(*layers), training=(recipe(),), dataset=datasets.MNIST, seed=1, max_epochs=20
     )
     engine = ENGINES["local"](Settings(jobs=1))
-    futures = [engine.begin(Attempt(job.model_copy(update={"seed": seed})), Quiet()) for seed in (1, 2)]
+    futures = [engine.begin(Attempt(job.model_copy(update={"seed": seed})), Watcher()) for seed in (1, 2)]
     while not (children := [p for p in tree.descendants(os.getpid()) if _trains(p)]):
         time.sleep(0.05)
     engine.close()

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from grader.ask.attempt import Attempt
+from grader.ask.training import Watcher
 from grader.commands.class_display import Silent
-from grader.commands.display import Quiet
 from grader.data import datasets
 from grader.errors import BrokenError, InstructorError
 from grader.grade import examine
@@ -53,7 +53,7 @@ def batch(tmp_path: Path, sides: Callable[..., Path], network_of: Callable[[int]
     kept = Store(tmp_path / "out")
     kept.begin("{}")
     keeper, loaded = Keeper(kept), rubric.load(str(sides()))
-    with prepare(loaded, True, Quiet(), many=True, kept=keeper) as grading:
+    with prepare(loaded, True, Watcher(), many=True, kept=keeper) as grading:
         found = discover(tmp_path / "class", tmp_path)
         kept.put_class(loaded.rubric, [(s.student, s.handed_in) for s in found.submissions], [], [])
         yield Batch(found, grading, kept, keeper, Silent())
@@ -94,11 +94,11 @@ def test_the_same_numbers_as_here(cluster: Any, batch: Batch) -> None:
     examined = examine.examine(batch.found.submissions[0].place, batch.grading)
     attempt = next(examine.attempts_of(examined.candidates[0], batch.grading))
     engine = ENGINES["ray"](Settings(address=cluster.address, dataset=batch.grading.dataset))
-    (there,) = engine.begin(attempt, Quiet()).result(timeout=300)
-    wrong = engine.begin(Attempt(attempt.job.model_copy(update={"max_epochs": 1, "seed": 7})), Quiet())
+    (there,) = engine.begin(attempt, Watcher()).result(timeout=300)
+    wrong = engine.begin(Attempt(attempt.job.model_copy(update={"max_epochs": 1, "seed": 7})), Watcher())
     assert wrong.result(timeout=300)[0].seed == 7
     engine.close()
-    (here,) = ENGINES["local"](Settings(jobs=2)).begin(attempt, Quiet()).result(timeout=300)
+    (here,) = ENGINES["local"](Settings(jobs=2)).begin(attempt, Watcher()).result(timeout=300)
     assert there.environment.threads == here.environment.threads == 1
     assert [(e.correct, e.train_loss) for e in there.epochs] == [
         (e.correct, e.train_loss) for e in here.epochs
@@ -113,7 +113,7 @@ def test_other_versions_are_refused(cluster: Any, batch: Batch, monkeypatch: pyt
     engine = ENGINES["ray"](Settings(address=cluster.address, dataset=batch.grading.dataset))
     monkeypatch.setattr("grader.runners.ray.trainer", lambda: "tensorflow 1.0")
     with pytest.raises(BrokenError, match="the batch with tensorflow 1"):
-        engine.begin(attempt, Quiet()).result(timeout=300)
+        engine.begin(attempt, Watcher()).result(timeout=300)
     engine.close()
 
 

@@ -16,8 +16,7 @@ import pytest
 
 from grader import records as r
 from grader.ask.attempt import Attempt
-from grader.ask.training import Training
-from grader.commands.display import Quiet
+from grader.ask.training import Training, Watcher
 from grader.data import datasets, speeds
 from grader.train import engines
 from grader.train.native import cache
@@ -176,7 +175,7 @@ def test_a_retraining_gives_the_runs_of_all_its_seeds(job: Callable[..., r.Train
     """Each has the environment; an attempt tells whose run it is."""
     pytest.importorskip("jax")
     asked = job(engine="jax", beside=(2,))
-    runs = Training(asked, Quiet()).run()
+    runs = Training(asked, Watcher()).run()
     assert [run.seed for run in runs] == [1, 2]
     assert runs[0].environment == runs[1].environment
     other = Attempt(asked, 1, 3).of(2)

@@ -1,15 +1,24 @@
-"""Training loops of a submission's own, watched: how many images they have trained on; for `rehearsal`."""
+"""Training loops of a submission's own, watched: how many images they have trained on; for `replayer`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from grader.describe.keras import models
 
-if TYPE_CHECKING:
-    from grader.describe.keras.replayer import Replayer
+
+class Replaying(Protocol):
+    """What a loop needs to know of the replay, and what it asks of it."""
+
+    data: Any
+    fitting: bool
+    handed_in: int
+    touched: dict[int, Any]
+
+    def is_watched(self, model: Any) -> bool: ...
+    def hand_in(self, model: Any) -> None: ...
 
 
 class Loop:
@@ -19,7 +28,7 @@ class Loop:
     each call of the function.
     """
 
-    def __init__(self, replayer: Replayer) -> None:
+    def __init__(self, replayer: Replaying) -> None:
         self.replayer = replayer
         self.model: Any = None
         self.optimizers: dict[int, tuple[Any, int]] = {}

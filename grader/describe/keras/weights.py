@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import keras
 import numpy as np
@@ -24,9 +24,17 @@ from grader.describe.keras import callbacks as known_callbacks
 
 if TYPE_CHECKING:
     from grader.describe.keras.arguments import Tracked
-    from grader.describe.keras.recorder import Recorder
 
 MOST_KEPT = 50  # lists of weights that were asked for and may be given back
+
+
+class Recording(Protocol):
+    """What is known of the models, and where notes go."""
+
+    tracked: list[Tracked]
+    note: Callable[[str], None]
+
+    def of(self, model: Any) -> Tracked: ...
 
 
 @dataclass
@@ -52,7 +60,7 @@ class Checkpoint:
 class Memory:
     """Everything that was saved in this process, by name or as arrays."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recording) -> None:
         self.recorder = recorder
         self.files: dict[str, Moment] = {}
         self.arrays: list[tuple[Any, Moment]] = []
