@@ -43,8 +43,8 @@ def batch(
         int | None, typer.Option("--jobs", "-j", min=1, max=256, help="Attempts at a time.")
     ] = None,
     gpus: Annotated[int | None, typer.Option(min=0, help="Use no more GPUs than this.")] = None,
-    engine: Annotated[
-        str, typer.Option(help="Where attempts are made: local, or ray (a cluster).")
+    on: Annotated[
+        str, typer.Option(help="Where attempts run: local (this machine), or ray (a cluster).")
     ] = "local",
     address: Annotated[str, typer.Option(help="Of the Ray cluster.")] = "",
     isolation: Annotated[
@@ -74,7 +74,7 @@ def batch(
         structure_only=structure_only,
         fresh=fresh,
         only=tuple(only or ()),
-        engine=engine,
+        runner=on,
         settings=Settings(jobs=jobs, gpus=gpus, address=address),
     )
     job = class_job.ClassJob(folder, rubric, out, roster, assignment, attempts, dry_run, options)

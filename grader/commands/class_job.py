@@ -25,7 +25,7 @@ from grader.intake.discover import roster as rosters
 from grader.judge import rubric as rubrics
 from grader.report import class_table
 from grader.report.interface import Screen, clean, line
-from grader.runners import ENGINES
+from grader.runners import RUNNERS
 from grader.store.store import Store
 
 _SHOWN = 10
@@ -58,8 +58,8 @@ def run(
 ) -> int:
     """The exit code. Raises `InstructorError` before anything is graded."""
     rubric = _rubric(job)
-    if job.options.engine not in ENGINES:
-        raise InstructorError(f"no such engine: {job.options.engine}", f"There are: {', '.join(ENGINES)}.")
+    if job.options.runner not in RUNNERS:
+        raise InstructorError(f"no such runner: {job.options.runner}", f"There are: {', '.join(RUNNERS)}.")
     if job.results.resolve().is_relative_to(job.folder.resolve()):
         raise InstructorError(
             f"{job.results} lies among the submissions, where a student may have put results",

@@ -32,7 +32,7 @@ from grader.grade.examine import examine
 from grader.grade.session import Grading, prepare, problem_of
 from grader.intake.discover import Found, Submission
 from grader.judge.rubric import LoadedRubric
-from grader.runners import ENGINES, Engine, Settings
+from grader.runners import RUNNERS, Runner, Settings
 from grader.store.store import Store
 
 
@@ -139,15 +139,15 @@ class Batch:
 
     # --- retraining -----------------------------------------------------------------------------
 
-    def retrain(self, pending: list[int], engine: Engine) -> None:
+    def retrain(self, pending: list[int], runner: Runner) -> None:
         """Make the attempts that are asked for; the same one once, however many wait for it."""
         ready = [(0, number) for number in pending]
         running: dict[str, Running] = {}
         futures: dict[Future[Runs], str] = {}
         while ready or futures:
-            while ready and len(futures) < engine.slots:
+            while ready and len(futures) < runner.slots:
                 made, number = heappop(ready)
-                if later := self._begin(made, number, engine, running, futures):
+                if later := self._begin(made, number, runner, running, futures):
                     heappush(ready, (later, number))
             if not futures:
                 continue
@@ -164,7 +164,7 @@ class Batch:
         self,
         made: int,
         number: int,
-        engine: Engine,
+        runner: Runner,
         running: dict[str, Running],
         futures: dict[Future[Runs], str],
     ) -> int:
@@ -181,7 +181,7 @@ class Batch:
         else:
             running[attempt.key] = Running(attempt, [number])
             watcher = self.display.watcher(student, attempt)
-            futures[engine.begin(attempt, watcher)] = attempt.key
+            futures[runner.begin(attempt, watcher)] = attempt.key
         return 0
 
     def _finished(self, finished: Running, future: Future[Runs]) -> None:
@@ -216,7 +216,7 @@ class Options:
     structure_only: bool = False
     fresh: bool = False
     only: tuple[str, ...] = ()
-    engine: str = "local"
+    runner: str = "local"
     settings: Settings = field(default_factory=Settings)
 
 
@@ -226,7 +226,7 @@ def grade_class(found: Found, rubric: LoadedRubric, store: Store, options: Optio
     Raises `InstructorError` for what is wrong with the data or the store, `BrokenError` where no box works.
     """
     keeper = Keeper(store)
-    told = {"rubric": rubric.digest, "isolated": options.isolated, "engine": options.engine}
+    told = {"rubric": rubric.digest, "isolated": options.isolated, "runner": options.runner}
     store.begin(json.dumps(told), options.fresh)
     display.say("looking for isolation and starting the process that describes")
     try:
@@ -235,7 +235,7 @@ def grade_class(found: Found, rubric: LoadedRubric, store: Store, options: Optio
             pending = batch.structure()
             if pending and not options.structure_only:
                 settings = replace(options.settings, dataset=grading.dataset)
-                _retrain(batch, pending, ENGINES[options.engine](settings))
+                _retrain(batch, pending, RUNNERS[options.runner](settings))
     except KeyboardInterrupt:
         store.end("interrupted")
         return False
@@ -243,12 +243,12 @@ def grade_class(found: Found, rubric: LoadedRubric, store: Store, options: Optio
     return True
 
 
-def _retrain(batch: Batch, pending: list[int], engine: Engine) -> None:
-    batch.display.say(f"{len(pending)} of {len(batch.submissions)} to be retrained; {engine.name}")
+def _retrain(batch: Batch, pending: list[int], runner: Runner) -> None:
+    batch.display.say(f"{len(pending)} of {len(batch.submissions)} to be retrained; {runner.name}")
     try:
-        batch.retrain(pending, engine)
+        batch.retrain(pending, runner)
     finally:
-        engine.close()
+        runner.close()
 
 
 def end_children() -> None:

@@ -1,6 +1,6 @@
-"""Where attempts are made: one file for each engine, listed in one dict.
+"""Where attempts are made: one file for each runner, listed in one dict.
 
-Describing stays on this machine in its box whatever the engine; what goes elsewhere are training jobs,
+Describing stays on this machine in its box whatever the runner; what goes elsewhere are training jobs,
 which hold no code of a student's.
 """
 
@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from grader.runners.interface import Engine, Settings
+from grader.runners.interface import Runner, Settings
 
-__all__ = ["ENGINES", "Engine", "Settings"]
+__all__ = ["RUNNERS", "Runner", "Settings"]
 
 
-def _local(settings: Settings) -> Engine:
+def _local(settings: Settings) -> Runner:
     from grader.runners.local import Local
 
     return Local(settings)
 
 
-def _ray(settings: Settings) -> Engine:
+def _ray(settings: Settings) -> Runner:
     from grader.runners.ray import OnRay
 
     return OnRay(settings)
 
 
-ENGINES: dict[str, Callable[[Settings], Engine]] = {"local": _local, "ray": _ray}
+RUNNERS: dict[str, Callable[[Settings], Runner]] = {"local": _local, "ray": _ray}

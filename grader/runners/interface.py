@@ -1,4 +1,4 @@
-"""What an engine is: it makes attempts, as many at a time as it has slots."""
+"""What a runner is: it makes attempts, as many at a time as it has slots."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Settings:
     dataset: Dataset | None = None
 
 
-class Engine(Protocol):
+class Runner(Protocol):
     """Close it, and whatever still runs is abandoned."""
 
     name: str

@@ -34,7 +34,7 @@ class Slot:
 
 
 class Local:
-    """The engine `local`."""
+    """The runner `local`."""
 
     def __init__(self, settings: Settings) -> None:
         self._gpus = gpus.visible(settings.gpus)

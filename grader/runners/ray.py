@@ -38,7 +38,7 @@ _RUNS: TypeAdapter[Runs] = TypeAdapter(Runs)
 
 
 class OnRay:
-    """The engine `ray`."""
+    """The runner `ray`."""
 
     def __init__(self, settings: Settings) -> None:
         self._ray = _connected(settings.address)
@@ -99,7 +99,7 @@ def _connected(address: str) -> Any:
     try:
         import ray
     except ImportError:
-        raise InstructorError("the engine ray is not installed", "pip install 'grader[ray]'") from None
+        raise InstructorError("the runner ray is not installed", "pip install 'grader[ray]'") from None
     hint = "Start one with `ray start --head`, and give its address, host:6379, with --address."
     try:
         _answers(address)

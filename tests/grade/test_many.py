@@ -169,7 +169,7 @@ def test_a_dry_run_and_a_roster(place: Path, first: subprocess.CompletedProcess[
 @pytest.mark.parametrize(
     ("told", "problem"),
     [
-        (("--engine", "cloud"), "no such engine: cloud"),
+        (("--on", "cloud"), "no such runner: cloud"),
         (("--only", "nobody"), "--only nobody: nobody with this id"),
         (("--attempts", "50"), "50 attempts need as many seeds"),
         (("--roster", "none.csv"), "the roster none.csv cannot be read"),
@@ -281,7 +281,7 @@ def _told(process: int, file: str) -> str:
 # --- the order ----------------------------------------------------------------------------------
 
 
-class Engine:
+class Runner:
     """Makes every attempt at once, as it is told, and notes which."""
 
     name, slots = "fake", 2
@@ -332,10 +332,10 @@ def class_of(
 
 def test_everybodys_first_attempt_comes_first(class_of: Any, run: Callable[..., r.TrainingRun]) -> None:
     """And what two share is made once."""
-    batch, engine = class_of(2, 3, 4, 3), Engine(run)
-    batch.retrain(batch.structure(), engine)
-    assert [number for number, _ in engine.made] == [1] * 3 + [2] * 3 + [3] * 3
-    assert len(set(engine.made)) == 9
+    batch, runner = class_of(2, 3, 4, 3), Runner(run)
+    batch.retrain(batch.structure(), runner)
+    assert [number for number, _ in runner.made] == [1] * 3 + [2] * 3 + [3] * 3
+    assert len(set(runner.made)) == 9
     grades = [e.grade for e in batch.store.results().entries]
     assert [len(grade.runs) for grade in grades if grade] == [3] * 4
 
@@ -343,13 +343,13 @@ def test_everybodys_first_attempt_comes_first(class_of: Any, run: Callable[..., 
 def test_seeds_that_were_trained_together_are_not_trained_again(
     class_of: Any, run: Callable[..., r.TrainingRun]
 ) -> None:
-    """An engine that makes attempts at once makes the first, as handed in, and then all others."""
-    batch, engine = class_of(2, 3), Engine(run)
+    """A runner that makes attempts at once makes the first, as handed in, and then all others."""
+    batch, runner = class_of(2, 3), Runner(run)
     policy = batch.grading.rubric.training.model_copy(update={"seeds_at_once": 3})
     changed = batch.grading.rubric.model_copy(update={"training": policy})
     batch.grading = replace(batch.grading, loaded=batch.grading.loaded.model_copy(update={"rubric": changed}))
-    batch.retrain(batch.structure(), engine)
-    assert [number for number, _ in engine.made] == [1, 1, 2, 2]
+    batch.retrain(batch.structure(), runner)
+    assert [number for number, _ in runner.made] == [1, 1, 2, 2]
     grades = [e.grade for e in batch.store.results().entries]
     assert [[run.seed for run in grade.runs] for grade in grades if grade] == [[2019, 2020, 2021]] * 2
 
@@ -357,15 +357,15 @@ def test_seeds_that_were_trained_together_are_not_trained_again(
 def test_what_breaks_is_broken_for_that_one(class_of: Any, run: Callable[..., r.TrainingRun]) -> None:
     """Flagged for a person; the rest of the class goes on; the next batch tries again."""
     batch = class_of(2, 3)
-    batch.retrain(batch.structure(), Engine(run, breaks=3))
+    batch.retrain(batch.structure(), Runner(run, breaks=3))
     one, other = (e.grade for e in batch.store.results().entries)
     assert one is not None
     assert other is not None
     assert (one.status, len(one.runs)) == ("not_passed", 3)
     assert (other.status, other.needs_review, other.verdicts[1].outcome) == ("needs_person", True, "broken")
     batch.failed.clear()
-    batch.retrain(batch.structure(), engine := Engine(run))
-    assert [filters for _, filters in engine.made] == [3, 3, 3]
+    batch.retrain(batch.structure(), runner := Runner(run))
+    assert [filters for _, filters in runner.made] == [3, 3, 3]
 
 
 def test_no_description_is_kept_of_a_child_that_was_ended(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""This machine as an engine: how cores, GPUs and memory are shared out, and that closing ends what runs."""
+"""This machine as a runner: how cores, GPUs and memory are shared out, and that closing ends what runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from grader.ask.attempt import Attempt
 from grader.ask.training import Watcher
 from grader.box import tree
 from grader.data import datasets
-from grader.runners import ENGINES, Settings, gpus, local
+from grader.runners import RUNNERS, Settings, gpus, local
 
 FAKE_SMI = """#!/bin/sh
 case "$1" in
@@ -70,11 +70,11 @@ def test_the_gpus_of_a_machine(two_gpus: None, monkeypatch: pytest.MonkeyPatch) 
 def test_gpus_begin_with_one_each(two_gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each child sees one; more follow when one has shown what it takes."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-    engine = local.Local(Settings())
-    assert [slot.setting["CUDA_VISIBLE_DEVICES"] for slot in engine._free] == ["0", "1"]
-    engine._more(gpus.visible()[0], 2)
-    assert engine.slots == 4
-    engine.close()
+    runner = local.Local(Settings())
+    assert [slot.setting["CUDA_VISIBLE_DEVICES"] for slot in runner._free] == ["0", "1"]
+    runner._more(gpus.visible()[0], 2)
+    assert runner.slots == 4
+    runner.close()
     three = local.Local(Settings(jobs=3))
     assert [slot.setting["CUDA_VISIBLE_DEVICES"] for slot in three._free] == ["0", "1", "0"]
     three.close()
@@ -100,11 +100,11 @@ def test_closing_ends_what_runs(network: Any, recipe: Callable[..., Any]) -> Non
     job = r.TrainJob(
         network=network(*layers), training=(recipe(),), dataset=datasets.MNIST, seed=1, max_epochs=20
     )
-    engine = ENGINES["local"](Settings(jobs=1))
-    futures = [engine.begin(Attempt(job.model_copy(update={"seed": seed})), Watcher()) for seed in (1, 2)]
+    runner = RUNNERS["local"](Settings(jobs=1))
+    futures = [runner.begin(Attempt(job.model_copy(update={"seed": seed})), Watcher()) for seed in (1, 2)]
     while not (children := [p for p in tree.descendants(os.getpid()) if _trains(p)]):
         time.sleep(0.05)
-    engine.close()
+    runner.close()
     assert all(future.done() for future in futures)
     assert all(future.cancelled() or future.exception() for future in futures)
     assert not any(_trains(process) for process in children)

@@ -1,4 +1,4 @@
-"""The Ray engine on a real cluster of two nodes on this machine: results, a lost node, other versions."""
+"""The Ray runner on a real cluster of two nodes on this machine: results, a lost node, other versions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from grader.grade.many import Batch, Keeper
 from grader.grade.session import prepare
 from grader.intake.discover import discover
 from grader.judge import rubric
-from grader.runners import ENGINES, Settings
+from grader.runners import RUNNERS, Settings
 from grader.store.store import Store
 
 ray = pytest.importorskip("ray")
@@ -63,24 +63,24 @@ def batch(tmp_path: Path, sides: Callable[..., Path], network_of: Callable[[int]
 @pytest.mark.slow
 def test_a_node_is_lost_in_the_middle(cluster: Any, batch: Batch) -> None:
     """What ran on it is made again elsewhere; everyone gets a grade and no attempt is kept twice."""
-    engine = ENGINES["ray"](Settings(address=cluster.address, dataset=batch.grading.dataset))
-    assert engine.slots == 2
+    runner = RUNNERS["ray"](Settings(address=cluster.address, dataset=batch.grading.dataset))
+    assert runner.slots == 2
     pending, at_work = batch.structure(), list[int]()
 
     def lose() -> None:
-        while len(engine._running) < 2:  # type: ignore[attr-defined]
+        while len(runner._running) < 2:  # type: ignore[attr-defined]
             time.sleep(0.05)
         time.sleep(1.0)
-        at_work.append(len(engine._running))  # type: ignore[attr-defined]
+        at_work.append(len(runner._running))  # type: ignore[attr-defined]
         cluster.remove_node(cluster.workers.pop(), allow_graceful=False)
 
     loss = threading.Thread(target=lose)
     loss.start()
     try:
-        batch.retrain(pending, engine)
+        batch.retrain(pending, runner)
     finally:
         loss.join()
-        engine.close()
+        runner.close()
     grades = [entry.grade for entry in batch.store.results().entries]
     assert [(g.status, len(g.runs)) for g in grades if g] == [("passed", 2)] * 3
     assert batch.failed == {}
@@ -93,12 +93,12 @@ def test_the_same_numbers_as_here(cluster: Any, batch: Batch) -> None:
     """An attempt on the cluster comes to what it comes to on this machine with as many threads."""
     examined = examine.examine(batch.found.submissions[0].place, batch.grading)
     attempt = next(examine.attempts_of(examined.candidates[0], batch.grading))
-    engine = ENGINES["ray"](Settings(address=cluster.address, dataset=batch.grading.dataset))
-    (there,) = engine.begin(attempt, Watcher()).result(timeout=300)
-    wrong = engine.begin(Attempt(attempt.job.model_copy(update={"max_epochs": 1, "seed": 7})), Watcher())
+    runner = RUNNERS["ray"](Settings(address=cluster.address, dataset=batch.grading.dataset))
+    (there,) = runner.begin(attempt, Watcher()).result(timeout=300)
+    wrong = runner.begin(Attempt(attempt.job.model_copy(update={"max_epochs": 1, "seed": 7})), Watcher())
     assert wrong.result(timeout=300)[0].seed == 7
-    engine.close()
-    (here,) = ENGINES["local"](Settings(jobs=2)).begin(attempt, Watcher()).result(timeout=300)
+    runner.close()
+    (here,) = RUNNERS["local"](Settings(jobs=2)).begin(attempt, Watcher()).result(timeout=300)
     assert there.environment.threads == here.environment.threads == 1
     assert [(e.correct, e.train_loss) for e in there.epochs] == [
         (e.correct, e.train_loss) for e in here.epochs
@@ -110,11 +110,11 @@ def test_other_versions_are_refused(cluster: Any, batch: Batch, monkeypatch: pyt
     """A machine that would come to other numbers makes no attempt."""
     examined = examine.examine(batch.found.submissions[0].place, batch.grading)
     attempt = next(examine.attempts_of(examined.candidates[0], batch.grading))
-    engine = ENGINES["ray"](Settings(address=cluster.address, dataset=batch.grading.dataset))
+    runner = RUNNERS["ray"](Settings(address=cluster.address, dataset=batch.grading.dataset))
     monkeypatch.setattr("grader.runners.ray.trainer", lambda: "tensorflow 1.0")
     with pytest.raises(BrokenError, match="the batch with tensorflow 1"):
-        engine.begin(attempt, Watcher()).result(timeout=300)
-    engine.close()
+        runner.begin(attempt, Watcher()).result(timeout=300)
+    runner.close()
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:10001", "head"])
@@ -122,4 +122,4 @@ def test_no_cluster(address: str) -> None:
     """Said at once, with what to do."""
     data = datasets.load(datasets.MNIST)
     with pytest.raises(InstructorError, match="no Ray cluster at"):
-        ENGINES["ray"](Settings(address=address, dataset=data))
+        RUNNERS["ray"](Settings(address=address, dataset=data))
