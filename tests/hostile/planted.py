@@ -11,7 +11,7 @@ from pathlib import Path
 MODULES = (
     "conftest.py", "__init__.py", "sitecustomize.py", "usercustomize.py", "venv.py", "json.py", "numpy.py",
     "typing.py", "typer.py", "yaml.py", "evil.py", "setup.py", "noxfile.py",
-    "grader/__init__.py", "grader/__main__.py", "grader/cli.py", "grader/commands/pytest_plugin.py",
+    "grader/__init__.py", "grader/__main__.py", "grader/cli.py", "grader/commands/__init__.py", "grader/commands/pytest_plugin.py",
     "pytest/__init__.py", "pip/__init__.py", "pip/__main__.py", "_pytest/__init__.py",
 )  # fmt: skip
 PYTEST = """

@@ -241,7 +241,7 @@ def test_behaving_differently_when_graded_hands_in_something_else(attack: Attack
 
 
 INSIDE = {
-    "the recorder": "from grader.describe import recorder\nrecorder.Recorder.describe = lambda *a: None",
+    "the recorder": "from grader.describe.keras import recorder\nrecorder.Recorder.describe = lambda *a: None",
     "the records": "import grader.records as r\nr.Dense.model_dump = lambda *a: {}\nr.Description.models = ()",
     "all modules": "import sys\nfor name in list(sys.modules):\n    if 'grader' in name: del sys.modules[name]",
     "the answer": (
@@ -254,7 +254,7 @@ INSIDE = {
         "pydantic_core.to_json = lambda *a, **k: b'{}'"
     ),
     "the converter": (
-        "from grader.describe import convert, graph, live\nfor m in (convert, graph, live):\n    for name in dir(m):\n"
+        "from grader.describe.networks import convert, graph, live\nfor m in (convert, graph, live):\n    for name in dir(m):\n"
         "        if callable(getattr(m, name)) and not name.startswith('__'):\n"
         "            setattr(m, name, lambda *a, **k: None)"
     ),

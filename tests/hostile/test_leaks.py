@@ -85,8 +85,10 @@ def test_the_end_of_the_parent_cannot_be_ignored(attack: Attack) -> None:
 GRADER = """
 import sys
 from pathlib import Path
-from grader import datasets, isolation, load
-from grader.asking import Asker
+from grader.ask.asker import Asker
+from grader.box import isolation
+from grader.data import datasets
+from grader.intake import load
 folder = Path(sys.argv[1])
 (folder / "shared").mkdir()
 asker = Asker(datasets.load(datasets.MNIST), isolation.choose("required"), folder / "shared")

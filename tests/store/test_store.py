@@ -309,7 +309,7 @@ def test_a_folder_that_may_only_be_read(filled: Store, tmp_path: Path) -> None:
     """Results are read from a place where nobody may write what SQLite keeps beside them."""
     filled.close()
     code = (
-        "import os, pathlib, sys; from grader import store\n"
+        "import os, pathlib, sys; from grader.store import store\n"
         "if os.geteuid() == 0: os.setuid(65534)\n"
         "print(len(store.read(pathlib.Path(sys.argv[1])).entries))"
     )
