@@ -55,9 +55,9 @@ def report(
         **vars(terminal(not output)), gradebook=gradebook, column=column, throwaway=throwaway,
         environment=os.environ,
     )  # fmt: skip
-    each = chosen.one is not None and _is_folder(output)
+    each = chosen.single and _is_folder(output)
     grade = found.entries[0].grade if len(found.entries) == 1 else None
-    if grade is not None and chosen.one is not None and not each and (student or results.is_file()):
+    if grade is not None and chosen.single and not each and (student or results.is_file()):
         made: Report | Files = deliver.of_one(grade, format_, context)
     else:
         made = deliver.make(found, format_, context, each)
@@ -166,7 +166,7 @@ def of_class(path: Path, formats: list[tuple[str, Path | None]], screen: Screen)
         plain = Context(width=screen.width, colour=screen.colour and target is None, environment=os.environ)
         chosen = deliver.known(name)
         folder = target is not None and (target.is_dir() or not target.suffix)
-        each = folder and chosen.one is not None
+        each = folder and chosen.single
         made = deliver.make(found, name, plain, each or chosen.many is None)
         if target is not None:
             deliver.write(made, target, chosen.appended)

@@ -9,15 +9,13 @@ from tabulate import tabulate
 
 from grader import records as r
 from grader.report import words
-from grader.report.interface import CleanGrade, Screen, inert, line, plain
-from grader.report.view import View, for_student
+from grader.report.interface import Screen, View, inert, line, plain
 
 _COLOUR = {"pass": "32", "fail": "31", "borderline": "33", "not_reached": "33", "broken": "35"}
 _STATUS_COLOUR = {"passed": "1;32", "not_passed": "1;31", "structure_only": "1;32"}
 
 
-def render(grade: CleanGrade, screen: Screen) -> str:
-    view = for_student(grade)
+def render(view: View, screen: Screen) -> str:
     seen = view.grade
     parts = [
         _head(view, screen),
