@@ -8,18 +8,16 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from typing import Self
 
 from rich.console import Console
-from rich.live import Live as RichLive
-from rich.text import Text
 
 from grader import records as r
 from grader.ask.attempt import Attempt
 from grader.ask.training import Watcher
+from grader.commands.display import Bar, Bars, say
 from grader.report.class_table import state
 from grader.report.interface import line
-
-_SHOWN = 16  # attempts under way that have a line of their own
 
 
 class Silent(AbstractContextManager["Silent"]):
@@ -83,9 +81,7 @@ class Lines(Silent):
         self._told = 0.0
 
     def say(self, text: str) -> None:
-        clock = time.strftime("%H:%M:%S")
-        for part in text.split("\n"):
-            self._console.print(Text(f"{clock} {part}"), soft_wrap=True)
+        say(self._console, text)
 
     def graded(self, student: r.Student, grade: r.Grade, final: bool) -> None:
         known = student.id in self.described
@@ -128,25 +124,25 @@ class Live(Lines):
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self._lines: dict[str, str] = {}
-        self._foot = "looking at the class"
-        self._live = RichLive(
-            console=console, transient=True, refresh_per_second=4, get_renderable=self._show
-        )
+        self._bars = Bars(console)
+        self._bars.foot = "looking at the class"
+        self._bar: dict[str, Bar] = {}  # by the attempt's key
 
-    def __enter__(self) -> Live:
-        self._live.start()
+    def __enter__(self) -> Self:
+        self._bars.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._live.stop()
+        self._bars.stop()
 
     def graded(self, student: r.Student, grade: r.Grade, final: bool) -> None:
         super().graded(student, grade, final)
-        self._foot = f"{len(self.described)} of {self.submissions} described"
+        self._bars.foot = f"{len(self.described)} of {self.submissions} described"
 
     def watcher(self, student: r.Student, attempt: Attempt) -> Watcher:
-        return _Line(self._lines, attempt, f"{line(student.id, 40)}, attempt {attempt.number}")
+        bar = Bar(self._bars, f"attempt {attempt.number}: {line(student.id, 40)}")
+        self._bar[attempt.key] = bar
+        return bar
 
     def attempted(
         self,
@@ -155,44 +151,20 @@ class Live(Lines):
         outcome: r.TrainingRun | r.Problem | None,
         seconds: float,
     ) -> None:
-        self._lines.pop(attempt.key, None)
+        if bar := self._bar.pop(attempt.key, None):
+            bar.hide()
         super().attempted(students, attempt, outcome, seconds)
 
     def compared(self, submissions: int, of: int) -> None:
         super().compared(submissions, of)
-        self._foot = f"{submissions} of {of} read for similar code"
+        self._bars.foot = f"{submissions} of {of} read for similar code"
 
     def waiting(self, ready: int, running: int) -> None:
         left = self.left(ready, running)
-        self._foot = f"{len(self.final)} of {self.submissions} done, {running} running, {ready} waiting" + (
-            f", about {duration(left)} left" if left is not None else ""
+        self._bars.foot = (
+            f"{len(self.final)} of {self.submissions} done, {running} running, {ready} waiting"
+            + (f", about {duration(left)} left" if left is not None else "")
         )
-
-    def _show(self) -> Text:
-        lines = list(self._lines.values())
-        more = [f"  and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
-        return Text("\n".join([*lines[:_SHOWN], *more, self._foot]), overflow="ellipsis", no_wrap=True)
-
-
-class _Line(Watcher):
-    """Keeps the line of one attempt; called from the thread that drives it."""
-
-    def __init__(self, lines: dict[str, str], attempt: Attempt, name: str) -> None:
-        self._lines, self._key, self._name = lines, attempt.key, name
-        self._epochs, self._best = attempt.epochs, ""
-
-    def attempt(self, number: int, attempts: int, seed: int, epochs: int) -> None:
-        self._say("starting")
-
-    def batch(self, event: r.BatchEvent) -> None:
-        self._say(f"epoch {event.epoch}/{self._epochs}, batch {event.batch}/{event.batches}{self._best}")
-
-    def epoch(self, result: r.EpochResult) -> None:
-        self._best = f", {result.correct:,} of {result.images:,} correct"
-        self._say(f"epoch {result.epoch}/{self._epochs}{self._best}")
-
-    def _say(self, what: str) -> None:
-        self._lines[self._key] = f"  {self._name}: {what}"
 
 
 def result(outcome: r.TrainingRun | r.Problem | None) -> str:

@@ -180,16 +180,13 @@ class _State:
         self._grading: Grading | None = None
 
     def grade(self, path: Path) -> Grade:
-        from rich.console import Console
-
-        from grader.commands import display
+        from grader.ask.training import Watcher
         from grader.grade import one
         from grader.grade.session import prepare
 
         if self._grading is None:
-            watcher = self._open.enter_context(display.watcher(Console(stderr=True), True))
             self._grading = self._open.enter_context(
-                prepare(self.rubric, self.retrain, watcher, self.isolation)
+                prepare(self.rubric, self.retrain, Watcher(), self.isolation)
             )
         return one.grade_one(path, self._grading)
 
