@@ -136,9 +136,6 @@ def _best(own: Claims) -> tuple[float, str, str] | None:
     return None
 
 
-_COUNTS = {1: "1 run", 2: "2 runs", 3: "3 runs"}
-
-
 def _validation(
     own: Claims, description: Description, model: DescribedModel, runs: Sequence[TrainingRun]
 ) -> Iterator[ClaimCheck]:

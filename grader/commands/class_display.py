@@ -6,7 +6,6 @@ On standard error. Every name is a stranger's and goes through `grader.report.in
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Self
 
@@ -16,6 +15,7 @@ from grader import records as r
 from grader.ask.attempt import Attempt
 from grader.ask.training import Watcher
 from grader.commands.display import Bar, Bars, say
+from grader.grade.events import Attempted
 from grader.report.class_table import state
 from grader.report.interface import line
 
@@ -48,14 +48,8 @@ class Silent(AbstractContextManager["Silent"]):
     def watcher(self, student: r.Student, attempt: Attempt) -> Watcher:
         return Watcher()
 
-    def attempted(
-        self,
-        students: Sequence[r.Student],
-        attempt: Attempt,
-        outcome: r.TrainingRun | r.Problem | None,
-        seconds: float,
-    ) -> None:
-        self.seconds.append(seconds)
+    def attempted(self, made: Attempted) -> None:
+        self.seconds.append(made.seconds)
 
     def compared(self, submissions: int, of: int) -> None:
         return None
@@ -90,17 +84,11 @@ class Lines(Silent):
             count = f"{len(self.final if known else self.described)}/{self.submissions}"
             self.say(f"{count} {line(student.id)}: {state(grade)}" + ("" if final else ", to be retrained"))
 
-    def attempted(
-        self,
-        students: Sequence[r.Student],
-        attempt: Attempt,
-        outcome: r.TrainingRun | r.Problem | None,
-        seconds: float,
-    ) -> None:
-        super().attempted(students, attempt, outcome, seconds)
-        names = ", ".join(line(s.id) for s in students[:5]) + (" …" if len(students) > 5 else "")
-        what = result(outcome)
-        self.say(f"{names}: attempt {attempt.number} (seed {attempt.job.seed}) {what}, {duration(seconds)}")
+    def attempted(self, made: Attempted) -> None:
+        super().attempted(made)
+        names = ", ".join(line(s.id) for s in made.students[:5]) + (" …" if len(made.students) > 5 else "")
+        which = f"attempt {made.attempt.number} (seed {made.attempt.job.seed})"
+        self.say(f"{names}: {which} {result(made.outcome)}, {duration(made.seconds)}")
 
     def compared(self, submissions: int, of: int) -> None:
         """So many have been read, to find similar code; a line a minute, and one at the end."""
@@ -144,16 +132,10 @@ class Live(Lines):
         self._bar[attempt.key] = bar
         return bar
 
-    def attempted(
-        self,
-        students: Sequence[r.Student],
-        attempt: Attempt,
-        outcome: r.TrainingRun | r.Problem | None,
-        seconds: float,
-    ) -> None:
-        if bar := self._bar.pop(attempt.key, None):
+    def attempted(self, made: Attempted) -> None:
+        if bar := self._bar.pop(made.attempt.key, None):
             bar.hide()
-        super().attempted(students, attempt, outcome, seconds)
+        super().attempted(made)
 
     def compared(self, submissions: int, of: int) -> None:
         super().compared(submissions, of)

@@ -19,7 +19,8 @@ from grader.records import BatchEvent, EpochResult
 
 _SHOWN = 16  # attempts under way that have a line of their own
 _BAR = 20  # characters
-_STATE = len(" epoch 20/20, batch 469/469, best 9,942 1:02:03 left")
+_STATE = len("epoch 20/20, batch 469/469, best 9,942")
+_LEFT = len("1:02:03 left")
 _PAUSE = 60.0  # seconds between two plain lines on the same attempt
 
 
@@ -31,13 +32,15 @@ class Bars(Progress):
 
     def __init__(self, console: Console) -> None:
         self.foot = ""
-        room = console.width - _STATE  # for the name and the bar
+        room = console.width - _STATE - _LEFT - 2  # for the name and the bar
         bar = [BarColumn(bar_width=_BAR)] if room > 2 * _BAR else []
         name = Column(no_wrap=True, overflow="ellipsis", max_width=max(_BAR, room - (_BAR + 1) * len(bar)))
         super().__init__(
             TextColumn("{task.description}", markup=False, table_column=name),
             *bar,
-            TextColumn("{task.fields[state]}", markup=False, table_column=Column(no_wrap=True)),
+            TextColumn(
+                "{task.fields[state]}", markup=False, table_column=Column(no_wrap=True, min_width=_STATE)
+            ),
             _Left(compact=True, table_column=Column(no_wrap=True)),
             console=console,
             transient=True,

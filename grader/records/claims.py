@@ -90,7 +90,3 @@ class Claims(Record):
     @property
     def total_parameters(self) -> tuple[int, ...]:
         return tuple(summary.total for summary in self.summaries)
-
-    @property
-    def epochs_logged(self) -> int | None:
-        return max((log.reached for log in self.logs if log.reached), default=None)

@@ -9,11 +9,11 @@ from typing import Literal, cast
 
 from grader.errors import InstructorError
 from grader.records import ClassResults, Grade
-from grader.report.clean import Clean, CleanGrade, CleanResults, clean, inert, line, marked, plain
+from grader.report.clean import CleanGrade, CleanResults, clean, inert, line, marked, plain
 from grader.report.view import View, Whole, for_student, whole
 
 __all__ = [
-    "Clean", "CleanGrade", "CleanResults", "Context", "Files", "Format", "Report", "Screen", "View", "Whole",
+    "CleanResults", "Context", "Files", "Format", "Report", "Screen", "View", "Whole",
     "clean", "for_student", "inert", "line", "marked", "plain", "whole",
 ]  # fmt: skip
 

@@ -16,8 +16,6 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-_INT = ir.IntType(64)
-
 
 @intrinsic
 def add(typing, counters, index, number):  # type: ignore[no-untyped-def]
