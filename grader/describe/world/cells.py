@@ -17,6 +17,7 @@ from typing import Any
 
 from IPython.core.inputtransformer2 import TransformerManager
 
+from grader.errors import text_of
 from grader.records import Cell, CellFailure
 
 Note = Callable[[str], None]
@@ -155,16 +156,9 @@ def _failure(number: int, source: str, filename: str, error: BaseException) -> C
 
 def _message(error: BaseException) -> str:
     """`KeyError: 'x'`: the kind of error and the first line of what it says."""
-    said = error.msg if isinstance(error, SyntaxError) else _said(error)
+    said = error.msg if isinstance(error, SyntaxError) else text_of(error)
     first = next((line.strip() for line in _plain(said or "").split("\n") if line.strip()), "")
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
-
-
-def _said(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # an exception class of the student's may raise in __str__
-        return ""
 
 
 def _line(filename: str, error: BaseException) -> int | None:

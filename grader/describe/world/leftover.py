@@ -14,6 +14,7 @@ from typing import Any
 
 from IPython.core.inputtransformer2 import TransformerManager
 
+from grader.errors import StudentsCode
 from grader.records import Cell
 
 # Modules under the names that everybody imports them by, and modules whose public names everybody knows.
@@ -85,11 +86,10 @@ def _take(node: ast.AST, used: set[str], bound: set[str]) -> None:
 
 def _public(module: str) -> list[str]:
     """What a star brings."""
-    try:
+    with StudentsCode():  # if it fails, the cell itself will tell
         found = importlib.import_module(module)
-    except Exception:  # the cell itself will tell
-        return []
-    return [name for name in dir(found) if not name.startswith("_")]
+        return [name for name in dir(found) if not name.startswith("_")]
+    return []
 
 
 def _well_known(name: str) -> tuple[Any, str] | None:
