@@ -29,7 +29,7 @@ BATCH, STEPS, EPOCHS = 128, 50, 3
 
 
 def measure() -> Iterator[Finding]:
-    """Train a usual network with every engine and keep what they took, for ``engine = "auto"``."""
+    """Train a usual network with every engine, and store milliseconds per step for ``engine = "auto"``."""
     found = {engine: _measure(engine) for engine in get_args(EngineName)}
     took = {engine: result for engine, result in found.items() if isinstance(result, float)}
     kept = speeds.keep(took)
@@ -47,7 +47,10 @@ def measure() -> Iterator[Finding]:
 
 
 def _measure(engine: EngineName) -> float | Finding:
-    """Milliseconds of a training step, from the fastest epoch but the first, which compiles."""
+    """Return milliseconds per training step of the fastest epoch, the first one (which compiles) left out.
+
+    A `Finding` where the engine cannot run here.
+    """
     job = TrainJob(
         network=_network(), training=(_recipe(),), dataset=datasets.MNIST, seed=1, max_epochs=EPOCHS,
         engine=engine,
@@ -70,7 +73,7 @@ def _recipe() -> TrainingRecipe:
 
 
 def _network() -> ModelDescription:
-    """What courses ask for: convolutions of few channels with normalisation and dropout."""
+    """Return a network such as courses ask for: convolutions of few channels, normalisation and dropout."""
     layers: list[Layer] = [InputLayer(name="input", shape=(28, 28, 1))]
 
     def add(layer: Layer) -> None:
