@@ -26,8 +26,6 @@ from grader.records.results import ClassResults, Entry, HandedIn, LeftOut, Simil
 from grader.store.file import check_room, hold, now, open_store, read_only, unreadable, unwritable
 
 NAME = "results.sqlite"
-_APPLICATION = 0x67726164  # marks the file as ours
-ROOM = 200_000_000  # bytes that must be free to begin
 _R = TypeVar("_R", bound=r.Record)
 
 
