@@ -71,7 +71,8 @@ def _refuse_configuration(config: pytest.Config, parser: pytest.Parser) -> None:
     if not own or not sys.flags.safe_path:
         raise pytest.UsageError(
             "Submissions are not graded by pytest as it was started: their folders may hold configuration "
-            "and modules that it takes for its own.\nStart it as: grader pytest --grader-rubric RUBRIC FOLDER"
+            "and modules that pytest takes for its own.\n"
+            "Start it as: grader pytest --grader-rubric RUBRIC FOLDER"
         )
 
 

@@ -56,8 +56,8 @@ def matrix(given: int, wanted: int, method: Resize) -> Array:
 
     "nearest", "bilinear" and "bicubic" take pixels as squares whose centres are half a pixel in, as
     TensorFlow 2 and Pillow do; "…_corner" as points from the corner on, as TensorFlow 1 and OpenCV's nearest
-    do; "…_aligned" with both corners kept. Bicubic is Keys, "Cubic convolution interpolation" (1981) with a =
-    -0.5 over the pixels that there are; in OpenCV a = -0.75, and the edge is repeated. "area" is the mean
+    do; "…_aligned" with both corners kept. Bicubic is Keys, "Cubic convolution interpolation" (1981) with
+    a = -0.5 over the pixels that there are; in OpenCV a = -0.75, and the edge is repeated. "area" is the mean
     over what a new pixel covers.
     """
     if method == "area":

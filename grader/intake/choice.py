@@ -83,8 +83,8 @@ def _head(file: Path) -> bytes:
 def _weights_notes(weights: list[Path], chosen: Path) -> Iterator[Note]:
     for file in weights[:20]:
         yield Note(
-            message=f"{file.name[:200]} holds weights only: {chosen.name[:200]} tells the network, "
-            "and it is trained from scratch"
+            message=f"{file.name[:200]} holds weights only: {chosen.name[:200]} describes the network, "
+            "which is trained from scratch"
         )
 
 

@@ -46,14 +46,14 @@ def of_replay(
     """Yield notes on what a replay is worth, and on numbers that only the submission's own layers report."""
     yield r.Note(
         message=f"{obstacle}: replayed instead. The submission's own code trained in its "
-        "box, and what it predicted was counted: a lower assurance than retraining"
+        "box, and its predictions were counted: a lower assurance than retraining"
     )
     for layer in network.unsupported[:10]:
         if layer.reported is not None:
             own = layer.reported.trainable + layer.reported.non_trainable
             yield r.Note(
-                message=f"the shape and the {own:,} parameters of {layer.name} ({layer.class_name}) are as "
-                "it reports them itself: a person should look"
+                message=f"the shape and the {own:,} parameters of {layer.name} ({layer.class_name}) are what "
+                "the layer itself reports: a person should look"
             )
 
     for run in runs:
@@ -78,7 +78,9 @@ def _data_notes(fit: r.TrainingRecipe) -> Iterator[r.Note]:
     """Yield where the submission's own data differ from the whole training split and the test split."""
     used, validated = fit.trained_on, fit.validated_on
     if used.split == "train" and not used.whole_split:
-        yield r.Note(message=f"trained on {used.images:,} of the training images, and so is retraining")
+        yield r.Note(
+            message=f"trained on {used.images:,} of the training images; retraining uses the same ones"
+        )
     if validated.split == "train":
         yield r.Note(
             message="validated on training images: callbacks see the same, the verdict counts the test split"

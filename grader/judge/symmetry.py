@@ -1,4 +1,4 @@
-"""Draws symmetries for attempts: renumbered classes, and transposed images where results stay the same.
+"""Draws symmetries for attempts: renumbered classes, and transposed images where results do not depend on it.
 
 A network learns renumbered classes as well as the original ones, because its initial weights prefer none.
 Weights in disguise and tables, which a submission brings along instead of learning, fit the original numbers

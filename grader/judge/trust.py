@@ -34,8 +34,8 @@ def doubt(runs: Sequence[TrainingRun], classes: int, needed: int | None) -> str:
         if run.untrained is not None and run.untrained.accuracy > limit:
             return (
                 f"before it has learned anything, the network gets {run.untrained.accuracy:.1%} of the test "
-                f"images right, and an untrained one gets about {1 / classes:.0%}: it brings along what it "
-                "should learn"
+                f"images right, where an untrained network gets about {1 / classes:.0%}: it brings along "
+                "what training should teach"
             )
     return _by_heart(runs) or _far_below(runs, needed or 0)
 
@@ -48,8 +48,8 @@ def _by_heart(runs: Sequence[TrainingRun]) -> str:
             reached, again = best.correct / best.images, best.changed.correct / best.changed.images
             if reached - again > BY_HEART:
                 return (
-                    f"it gets {reached:.1%} of the test images right, and {again:.1%} of those that were "
-                    "shifted by a pixel, with faint noise: it may know the images by heart"
+                    f"the replay gets {reached:.1%} of the test images right, and {again:.1%} of the same "
+                    "images shifted by a pixel, with faint noise: its code may know the images by heart"
                 )
     return ""
 
@@ -66,7 +66,7 @@ def _far_below(runs: Sequence[TrainingRun], needed: int) -> str:
         renumbered = run.symmetry.classes and run.ended != "interrupted"
         if renumbered and reached - other > FAR_BELOW + chance:
             return (
-                f"with the classes as they are it reaches {reached:.2%}, with the classes renumbered "
-                f"{other:.2%} (seed {run.seed}), and what a network learns does not depend on these numbers"
+                f"with the original class numbers the network reaches {reached:.2%}, with the classes "
+                f"renumbered {other:.2%} (seed {run.seed}), and learning does not depend on these numbers"
             )
     return ""

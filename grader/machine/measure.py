@@ -41,7 +41,9 @@ def measure() -> Iterator[Finding]:
         times = f", {result / min(took.values()):.1f} times the fastest" if state == "works" else ""
         yield Finding(subject=f"{engine} engine", state=state, detail=f"{result:.1f} ms a step{times}")
     if kept is None:
-        yield Finding(subject="measured", state="fails", detail="no place in the home folder to keep it")
+        yield Finding(
+            subject="measured", state="fails", detail="no place in the home folder to store the speeds"
+        )
     else:
         yield Finding(subject="measured", state="works", detail=f'engine = "auto" goes by {kept}')
 

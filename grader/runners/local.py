@@ -72,9 +72,7 @@ class Local:
     def _make(self, attempt: Attempt, watcher: Watcher) -> Runs:
         slot = self._take()
         if slot.cores:
-            os.sched_setaffinity(
-                0, slot.cores
-            )  # for this thread, and so for the child that this thread starts
+            os.sched_setaffinity(0, slot.cores)  # for this thread, and so for the child that it starts
         training = attempt.training(watcher, slot.setting)
         try:
             with self._lock:
@@ -143,7 +141,7 @@ def _on_gpu(gpu: gpus.Gpu) -> Slot:
     return Slot(setting={"CUDA_VISIBLE_DEVICES": gpu.name})
 
 
-# --- cores ----------------------------------------------------------------------------------------
+# --- cores --------------------------------------------------------------------------------------
 
 
 def _cores() -> list[int]:

@@ -124,7 +124,7 @@ def _answers(address: str) -> None:
     if address and address != "auto":
         host, _, port = address.rpartition(":")
         if "/" in host or not port.isdigit():
-            raise ValueError("an address is host:port, of the head as its own machines reach it")
+            raise ValueError("an address is host:port: that of the head, as the cluster's machines reach it")
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
@@ -139,7 +139,7 @@ def _share(gpus: float, jobs: int | None) -> float:
     return max(0.01, min(1.0, int(100 * gpus / jobs) / 100)) if jobs else GPU_SHARE
 
 
-# --- on the machine that makes the attempt -----------------------------------------------------------------
+# --- on the machine that makes the attempt ------------------------------------------------------
 
 
 def make(job: str, data: bytes, wanted: str) -> str:

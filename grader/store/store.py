@@ -128,7 +128,7 @@ class Store:
         with self._lock:
             return _results(self._base, self.path)
 
-    # --- results that are used again --------------------------------------------------------------------
+    # --- results that are used again ------------------------------------------------------------
 
     def description(self, key: str) -> r.DescribeAnswer | None:
         """Return the stored description under ``key``; None if there is none that this batch may use."""
@@ -155,7 +155,7 @@ class Store:
         with self._writing() as base:
             base.execute("INSERT OR REPLACE INTO attempt VALUES (?, ?, ?, ?)", row)
 
-    # --- batches -------------------------------------------------------------------
+    # --- batches --------------------------------------------------------------------------------
 
     def begin(self, settings: str, fresh: bool = False) -> None:
         """Begin a batch; a ``fresh`` one uses no description or run of earlier batches, and deletes none."""
@@ -170,7 +170,7 @@ class Store:
             base.execute("UPDATE batch SET ended = ?, how = ? WHERE number = ?", (now(), how, self._batch))
 
 
-# --- reading, and what a person sets --------------------------------------------------------------
+# --- reading, and what a person sets ------------------------------------------------------------
 
 
 def read(path: Path) -> ClassResults:
@@ -268,7 +268,7 @@ def _results(base: sqlite3.Connection, path: Path) -> ClassResults:
     rubric = _whole(Rubric, setting[0])
     if rubric is None:
         raise InstructorError(
-            f"{path}: its rubric is none that this grader reads", "Run `grader batch` again."
+            f"{path}: this version of grader cannot read its rubric", "Run `grader batch` again."
         )
     entries = tuple(
         Entry(

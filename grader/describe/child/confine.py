@@ -60,9 +60,8 @@ def limit(seconds: int) -> None:
 def enter(user: int | None = None) -> None:
     """Become ``user`` (when started as root), and give up all privileges. Raises `OSError`."""
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-        file.write(
-            "1000"
-        )  # when the machine runs out of memory, this process is killed first; root's setting is final
+        # When the machine runs out of memory, this process is killed first; root's setting is final.
+        file.write("1000")
     if os.getuid() == 0 and user is not None:
         os.setgroups([])
         os.setresgid(user, user, user)
@@ -100,7 +99,7 @@ def _drop_capabilities() -> None:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
-# --- findings -----------------------------------------------------------------
+# --- findings -----------------------------------------------------------------------------------
 
 
 def findings() -> dict[str, object]:

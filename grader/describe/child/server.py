@@ -76,7 +76,7 @@ def _not_clean() -> str:
     return f"importing has left {threads} threads" if threads > 1 else ""
 
 
-# --- the process between: it leaves the namespaces, and waits for the child ----------------------
+# --- the process between: it leaves the namespaces, and waits for the child ---------------------
 
 
 def _start(request: dict[str, str], descriptors: list[int]) -> NoReturn:

@@ -23,7 +23,7 @@ _ROUNDING = 0.75  # of a pixel value: libraries that resize bytes round to the n
 _USUAL = ((1 / 255, 0.0), (1.0, 0.0), (1 / 127.5, -1.0), (1 / 256, 0.0), (1 / 255, -0.5))
 
 
-# --- found in the array ---------------------------------------------------------------------------
+# --- found in the array -------------------------------------------------------------------------
 
 
 def undone(array: Array, shape: tuple[int, ...]) -> Iterator[tuple[Geometry, Array]]:

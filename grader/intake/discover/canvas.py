@@ -32,7 +32,7 @@ def items(folder: Path, assignment: str) -> Iterator[Item | LeftOut]:
         match = _match(place.name)
         if match is None or is_folder(place):
             text = _TEXT.fullmatch(place.name)
-            why = "text typed into Canvas, no file" if text else "not called as Canvas calls submissions"
+            why = "text typed into Canvas, no file" if text else "its name is not one that Canvas gives"
             yield LeftOut(path=place.name, reason=why)
             continue
         anonymous = "name" not in match.groupdict()

@@ -28,7 +28,7 @@ def items(folder: Path, assignment: str) -> Iterator[Item | LeftOut]:
     for place in entries(folder):
         match = _NAMED.fullmatch(place.name)
         if match is None:
-            yield LeftOut(path=place.name, reason="not called as Moodle calls submissions")
+            yield LeftOut(path=place.name, reason="its name is not one that Moodle gives")
         elif match["kind"] != "file":
             yield LeftOut(path=place.name, reason="text typed into Moodle, no file")
         else:

@@ -178,7 +178,7 @@ def finish_norm_sums(batch: Batch, row: Array, real: Array) -> None:
 
 @compiled
 def norm_back(tile: Tile, row: Array, real: Array) -> None:
-    """Compute the input's gradient; behind a ReLU also that of the ReLU's input, as its output is ours."""
+    """Compute the gradient of the input; where a ReLU precedes, that of the ReLU's input."""
     channels, width = row[f.CHANNELS], row[f.CHANNELS] * LANES
     factor, mean = tile.scratch[:width], tile.scratch[width : 2 * width]
     plain, product = tile.scratch[2 * width : 3 * width], tile.scratch[3 * width : 4 * width]
