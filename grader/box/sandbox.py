@@ -156,7 +156,7 @@ def run(child: Child, job: bytes, limits: Limits, on_line: Callable[[bytes], Non
     finally:
         child.kill()
         for pipe in (child.stdin, child.stdout, child.stderr):
-            with suppress(OSError):  # what could not be written is still in a buffer
+            with suppress(OSError):  # bytes that the child did not read are still in a buffer
                 pipe.close()
 
 

@@ -102,7 +102,7 @@ def _environment() -> dict[str, str]:
     return kept | {"PYTHONSAFEPATH": "1", "PYTHONNOUSERSITE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 
-if __name__ == "__main__":  # as `run` starts it; grader has been imported, and has cleared the path
+if __name__ == "__main__":  # started by `run`; importing grader has cleared the path
     import pytest
 
     sys.argv[0] = "grader pytest"

@@ -80,7 +80,7 @@ def _newest(raw: dict[str, Any], text: str, name: str) -> dict[str, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # missing cell ids and the like do no harm
             return dict(nbformat.convert(nbformat.reader.reads(text), 4))  # type: ignore[no-untyped-call]
-    except Exception as error:  # nbformat raises whatever the file's shape makes it raise
+    except Exception as error:  # nbformat raises errors of any kind for a file of the wrong shape
         raise ValueError(f"nbformat {raw.get('nbformat')!r}: {type(error).__name__}: {error}"[:200]) from None
 
 

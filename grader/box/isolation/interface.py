@@ -1,4 +1,4 @@
-"""What a box is asked to run, and what every kind of box offers."""
+"""The interface of a box: the task that a box runs, and what every kind of box offers."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ NOBODY = 65534
 HOME, INPUTS, DATA = "/box", "/input", "/data"  # in every box
 MACHINE_RESERVE = 512 << 20  # bytes that are left to the machine itself
 SECONDS_TO_START = 300.0  # for a machine that imports TensorFlow from a slow disk
-SPOOL = "/spool"  # in a fork server's: the inputs of all its children
-BOX_BYTES = 512 << 20  # of the only writable place in it
-BOX_MEMORY = 4 << 30  # of all its processes together
+SPOOL = "/spool"  # in a fork server's box: the inputs of all the server's children
+BOX_BYTES = 512 << 20  # of the only writable place in a box
+BOX_MEMORY = 4 << 30  # bytes of all processes of a box together
 BOX_FILES = 20_000
 BOX_PROCESSES = 64
-BOX_THREADS = 200  # of all its processes; see also `grader.describe.child.confine`
+BOX_THREADS = 200  # of all processes of a box; see also `grader.describe.child.confine`
 PACKAGE = Path(__file__).parents[2]
 # A user of its own for every box that root opens: far above what systems and containers hand out.
 STRANGERS, _MANY = 3_000_000_000, 1 << 24

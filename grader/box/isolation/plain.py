@@ -1,4 +1,4 @@
-"""No box: what the child is given keeps labels and secrets from it, not walls.
+"""No box: the child is never given labels or secrets, but no wall keeps it from other files.
 
 Where root starts the child, the child becomes a user of its own, which can neither reach grader's processes
 nor write what root has written; when the child ends, all processes of that user are ended.

@@ -59,7 +59,7 @@ def program(kind: Machine) -> list[Instruction]:
         (_RETURN, 0, 0, KILL),
         (_LOAD, 0, 0, _NUMBER),
         *_if(_AT_LEAST, _X32, _returning(KILL)),
-        *_if(_EQUAL, judged["clone3"], _returning(ERRNO | errno.ENOSYS)),  # its flags are behind a pointer
+        *_if(_EQUAL, judged["clone3"], _returning(ERRNO | errno.ENOSYS)),  # has its flags behind a pointer
         *_if(_EQUAL, judged["clone"], list(_clone())),
         *_if(_EQUAL, judged["ioctl"], list(_one_of(1, HARMLESS_IOCTLS, errno.ENOTTY))),
         *_if(_EQUAL, judged["fcntl"], list(_one_of(1, HARMLESS_FCNTLS, errno.EPERM))),

@@ -83,7 +83,7 @@ def _start(request: dict[str, str], descriptors: list[int]) -> NoReturn:
     status = 1
     try:
         seccomp.prctl(_DIE_WITH_PARENT, signal.SIGKILL)
-        seccomp.prctl(_SET_DUMPABLE, 1)  # or its maps in /proc belong to root
+        seccomp.prctl(_SET_DUMPABLE, 1)  # otherwise this process's files in /proc belong to root
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         *standard, last = descriptors
         fate = socket.socket(fileno=last)

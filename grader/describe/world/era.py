@@ -25,7 +25,7 @@ _ONLY_NEW = re.compile(
     r"|\.keras[\"']|\bPyDataset\b|utils\.set_random_seed|\bAdamW\(|optimizers\.schedules|jit_compile"
     r"|BackupAndRestore|mixed_precision|\b(?:Rescaling|Random(?:Flip|Rotation|Translation|Zoom|Contrast))\("
 )
-# A network may use TensorFlow's Keras and only its data the standalone one.
+# A network may use TensorFlow's Keras while only its data come from standalone Keras.
 _NO_NETWORK = ("keras.datasets", "keras.utils", "keras.preprocessing")
 _NEW_OUTPUT = re.compile(r"[┏┃┡]|Total params: [\d,]+ \(")
 

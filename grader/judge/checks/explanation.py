@@ -48,5 +48,5 @@ def _commentary(source: str) -> str:
             if token.type not in (tokenize.INDENT, tokenize.DEDENT):
                 row = token.end[0]
     except (tokenize.TokenError, SyntaxError):
-        pass  # what was read so far counts
+        pass  # the tokens read so far count
     return "\n".join(found)

@@ -19,7 +19,7 @@ class ReceptiveField(BaseCriterion):
 
 
 def check(criterion: ReceptiveField, subject: Subject) -> Finding:
-    """Compare the smaller axis of the output's receptive field with the limit; unknown where it has none."""
+    """Compare the smaller axis of the output's receptive field with the limit; unknown without a field."""
     field = subject.analysis.of(subject.network.outputs[0]).field
     if field is None:
         return Finding("unknown", f"the receptive field cannot be computed: {unseen(subject)}")

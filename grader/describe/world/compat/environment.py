@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-_TF = keras._tf_keras.keras  # what `tensorflow.keras` is
+_TF = keras._tf_keras.keras  # the module behind `tensorflow.keras`
 
 Note = Callable[[str], None]
 

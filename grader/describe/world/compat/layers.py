@@ -13,7 +13,7 @@ from grader.describe.world import legacy
 from grader.describe.world.era import Era
 from grader.records import Reading
 
-_TF = keras._tf_keras.keras  # what `tensorflow.keras` is
+_TF = keras._tf_keras.keras  # the module behind `tensorflow.keras`
 
 
 class Positional:

@@ -14,7 +14,7 @@ import tensorflow as tf
 from grader.describe.world import legacy, standins, tables
 from grader.describe.world.compat.layers import gone
 
-_TF = keras._tf_keras.keras  # what `tensorflow.keras` is
+_TF = keras._tf_keras.keras  # the module behind `tensorflow.keras`
 
 
 def backend() -> None:

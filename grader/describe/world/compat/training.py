@@ -13,7 +13,7 @@ import tensorflow as tf
 from grader.describe.world import legacy, tables
 from grader.describe.world.era import Era
 
-_TF = keras._tf_keras.keras  # what `tensorflow.keras` is
+_TF = keras._tf_keras.keras  # the module behind `tensorflow.keras`
 
 
 def optimizers(era: Era) -> None:
