@@ -1,8 +1,8 @@
 """The frozen records that flow between the stages.
 
-They are what a sandboxed child may answer with and what every later stage trusts, so every
-field is typed, ranged and closed (``extra="forbid"``). Records only hold data: shapes and
-parameter counts are computed in `grader.layers.shapes`, points in `grader.judge.score`.
+A sandboxed child may answer with nothing else, and every later stage trusts them, so every field is typed,
+ranged and closed (``extra="forbid"``). Records only hold data: shapes and parameter counts are computed in
+`grader.layers.shapes`, points in `grader.judge.score`.
 """
 
 from grader.record import Name, NonNegative, Positive, Rate, Record, Text, exceeded, writable
