@@ -34,31 +34,38 @@ class Silent(AbstractContextManager["Silent"]):
         return None
 
     def say(self, text: str) -> None:
-        return None
+        """Show lines of text."""
+        return
 
     def begin(self, submissions: int) -> None:
+        """Take note of how many submissions there are."""
         self.submissions = submissions
 
     def graded(self, student: r.Student, grade: r.Grade, final: bool) -> None:
+        """Take note of a grade; after a ``final`` one no attempt follows."""
         self.described.add(student.id)
         if final:
             self.final.add(student.id)
             self.attempts[student.id] = len(grade.runs)
 
     def watcher(self, student: r.Student, attempt: Attempt) -> Watcher:
+        """Return what is called as an attempt proceeds."""
         return Watcher()
 
     def attempted(self, made: Attempted) -> None:
+        """Take note of an attempt that has ended."""
         self.seconds.append(made.seconds)
 
     def compared(self, submissions: int, of: int) -> None:
-        return None
+        """Take note of how many submissions have been read to find similar code."""
+        return
 
     def waiting(self, ready: int, running: int) -> None:
-        return None
+        """Take note of how many attempts are ready and how many run."""
+        return
 
     def left(self, ready: int, running: int) -> float | None:
-        """Seconds that are left, by the attempts that were made and by how many it took to settle."""
+        """Return the seconds left, by the attempts that were made and by how many it took to settle."""
         if not self.seconds or not running:
             return None
         settled = [count for count in self.attempts.values() if count] or [2]
@@ -75,9 +82,11 @@ class Lines(Silent):
         self._told = 0.0
 
     def say(self, text: str) -> None:
+        """Print lines of text, each behind the time of day."""
         say(self._console, text)
 
     def graded(self, student: r.Student, grade: r.Grade, final: bool) -> None:
+        """Print the state of a submission when it is first known, and when it is final."""
         known = student.id in self.described
         super().graded(student, grade, final)
         if final or not known:
@@ -85,19 +94,21 @@ class Lines(Silent):
             self.say(f"{count} {line(student.id)}: {state(grade)}" + ("" if final else ", to be retrained"))
 
     def attempted(self, made: Attempted) -> None:
+        """Print for whom the attempt was, what came of it, and how long it took."""
         super().attempted(made)
         names = ", ".join(line(s.id) for s in made.students[:5]) + (" …" if len(made.students) > 5 else "")
         which = f"attempt {made.attempt.number} (seed {made.attempt.job.seed})"
         self.say(f"{names}: {which} {result(made.outcome)}, {duration(made.seconds)}")
 
     def compared(self, submissions: int, of: int) -> None:
-        """So many have been read, to find similar code; a line a minute, and one at the end."""
+        """Print how many have been read to find similar code, once a minute and at the end."""
         now = time.monotonic()
         if submissions == of or now - self._told > 60:
             self._told = now
             self.say(f"{submissions} of {of} read for similar code")
 
     def waiting(self, ready: int, running: int) -> None:
+        """Print how far the class is, and the time left, once a minute."""
         now, left = time.monotonic(), self.left(ready, running)
         if left is not None and now - self._told > 60:
             self._told = now
@@ -124,24 +135,29 @@ class Live(Lines):
         self._bars.stop()
 
     def graded(self, student: r.Student, grade: r.Grade, final: bool) -> None:
+        """Print the state, and show how many submissions have been described."""
         super().graded(student, grade, final)
         self._bars.foot = f"{len(self.described)} of {self.submissions} described"
 
     def watcher(self, student: r.Student, attempt: Attempt) -> Watcher:
+        """Show a line for the attempt, and return what moves the line."""
         bar = Bar(self._bars, f"attempt {attempt.number}: {line(student.id, 40)}")
         self._bar[attempt.key] = bar
         return bar
 
     def attempted(self, made: Attempted) -> None:
+        """Take the line of the attempt away, and print what came of it."""
         if bar := self._bar.pop(made.attempt.key, None):
             bar.hide()
         super().attempted(made)
 
     def compared(self, submissions: int, of: int) -> None:
+        """Print and show how many submissions have been read to find similar code."""
         super().compared(submissions, of)
         self._bars.foot = f"{submissions} of {of} read for similar code"
 
     def waiting(self, ready: int, running: int) -> None:
+        """Show how far the class is, and the time left."""
         left = self.left(ready, running)
         self._bars.foot = (
             f"{len(self.final)} of {self.submissions} done, {running} running, {ready} waiting"
@@ -150,7 +166,7 @@ class Live(Lines):
 
 
 def result(outcome: r.TrainingRun | r.Problem | None) -> str:
-    """What came of an attempt, in a few words."""
+    """Return what came of an attempt, in a few words."""
     if not isinstance(outcome, r.TrainingRun):
         return "broken: " + line(outcome.message, 120) if outcome else "went missing"
     if outcome.best is None:
@@ -160,12 +176,14 @@ def result(outcome: r.TrainingRun | r.Problem | None) -> str:
 
 
 def duration(seconds: float) -> str:
+    """Return minutes and seconds, and hours if there are any: `59:00`, `1:02:05`."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def display(console: Console, quiet: bool) -> Silent:
+    """Return the display for this console."""
     if quiet:
         return Silent()
     return Live(console) if console.is_terminal else Lines(console)

@@ -48,6 +48,7 @@ class Bars(Progress):
         )
 
     def get_renderables(self) -> Iterable[RenderableType]:
+        """Yield the lines of the attempts under way, and the foot."""
         under_way = [task for task in self.tasks if task.visible]
         yield self.make_tasks_table(under_way[:_SHOWN])
         if len(under_way) > _SHOWN:
@@ -75,19 +76,23 @@ class Bar(Watcher):
         self._epochs, self._best = 1, 0
 
     def attempt(self, number: int, attempts: int, seed: int, epochs: int) -> None:
+        """Begin the line anew, for the next attempt."""
         self._epochs, self._best = epochs, 0
         name = self._name or f"attempt {number} of at most {attempts}"
         self._bars.reset(self._task, total=epochs, description=name, state="starting")
 
     def batch(self, event: BatchEvent) -> None:
+        """Show how far the epoch is."""
         done = event.epoch - 1 + event.batch / event.batches
         self._show(done, f"epoch {event.epoch}/{self._epochs}, batch {event.batch}/{event.batches}")
 
     def epoch(self, result: EpochResult) -> None:
+        """Show the epoch, and the most correct images so far."""
         self._best = max(self._best, result.correct)
         self._show(result.epoch, f"epoch {result.epoch}/{self._epochs}")
 
     def hide(self) -> None:
+        """Take the line away."""
         self._bars.update(self._task, visible=False)
 
     def _show(self, done: float, where: str) -> None:
@@ -117,10 +122,12 @@ class Spoken(Watcher):
         self._epochs, self._best, self._said = 1, 0, 0.0
 
     def attempt(self, number: int, attempts: int, seed: int, epochs: int) -> None:
+        """Print a line, and forget the attempt before."""
         self._epochs, self._best, self._said = epochs, 0, time.monotonic()
         say(self._console, f"attempt {number} of at most {attempts} (seed {seed})")
 
     def epoch(self, result: EpochResult) -> None:
+        """Print a line, if the last one was printed a minute ago."""
         self._best = max(self._best, result.correct)
         if time.monotonic() - self._said > _PAUSE:
             self._said = time.monotonic()
@@ -135,7 +142,7 @@ def say(console: Console, text: str) -> None:
 
 
 def watcher(console: Console, quiet: bool) -> Watcher:
-    """What shows the attempts of one submission on this console."""
+    """Return what shows the attempts of one submission on this console."""
     if quiet:
         return Watcher()
     return Live(console) if console.is_terminal else Spoken(console)
