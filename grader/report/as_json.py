@@ -13,8 +13,10 @@ from grader.report.interface import Screen, Whole
 
 
 def render(whole: Whole, screen: Screen) -> str:
+    """Return the record of one grade."""
     return json.dumps(whole.grade.model_dump(mode="json"), indent=2)
 
 
 def render_class(results: ClassResults, screen: Screen) -> str:
+    """Return the record of a class."""
     return json.dumps(results.model_dump(mode="json"), indent=2)

@@ -13,6 +13,7 @@ from grader.report.interface import Context, View, line, plain
 
 
 def render(view: View, context: Context) -> str:
+    """Return the feedback, and behind it one line of scores."""
     grade, given = view.grade, marks.of(view)
     lines = [line(grade.rubric), marks.problem(grade) or "", *given.remarks]
     if given.failed:

@@ -30,6 +30,7 @@ class _Remark:
 
 
 def render(view: View, context: Context) -> str:
+    """Return one command for each annotation, the worst first."""
     root = Path(context.environment.get("GITHUB_WORKSPACE", "."))
     where = source(context.submission, root)
     shown = "".join(_shown(sorted(_remarks(view.grade), key=lambda x: -x.lost), where))

@@ -15,10 +15,12 @@ from grader.report.interface import Context, Whole, for_student, line
 
 
 def render(whole: Whole, context: Context) -> str:
+    """Return the text of `results.json`."""
     return json.dumps(results(whole), indent=2)
 
 
 def results(whole: Whole) -> dict[str, Any]:
+    """Return what `results.json` holds."""
     grade, given = whole.grade, marks.of(whole)
     # What students read says nothing of hidden criteria; Gradescope itself hides the total.
     said = [marks.problem(grade), *(x for x in marks.of(for_student(grade)).remarks if x != marks.HIDDEN)]

@@ -23,6 +23,7 @@ def render(view: View, context: Context) -> str:
 
 
 def render_class(results: CleanResults, context: Context) -> str:
+    """Return a document with a suite for each student, hidden criteria too."""
     graded = [entry for entry in results.entries if entry.grade is not None]
     return _document([_suite(line(e.student.id, 100), whole(clean(e.grade))) for e in graded if e.grade])
 

@@ -18,6 +18,7 @@ _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "&#64;", ":": "&#58;"}
 
 
 def render(view: View, context: Context) -> str:
+    """Return the feedback file."""
     return "\n".join(_lines(view)) + "\n"
 
 

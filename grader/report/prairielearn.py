@@ -17,6 +17,7 @@ MOST = 900_000  # bytes; the platform refuses 1 MB
 
 
 def render(view: View, context: Context) -> str:
+    """Return the text of `results.json`, without the output of tests where it is too long."""
     shown = json.dumps(_results(view), indent=2)
     if len(shown) <= MOST:
         return shown

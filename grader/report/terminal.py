@@ -16,6 +16,7 @@ _STATUS_COLOUR = {"passed": "1;32", "not_passed": "1;31", "structure_only": "1;3
 
 
 def render(view: View, screen: Screen) -> str:
+    """Return the report, its parts divided by empty lines."""
     seen = view.grade
     parts = [
         _head(view, screen),
@@ -32,10 +33,12 @@ def render(view: View, screen: Screen) -> str:
 
 
 def paint(text: str, code: str, screen: Screen) -> str:
+    """Return the text in a colour, where the screen has colours."""
     return f"\x1b[{code}m{text}\x1b[0m" if screen.colour and code else text
 
 
 def wrap(text: str, screen: Screen, indent: str = "  ") -> str:
+    """Return the text in lines that fit the screen, each behind ``indent``."""
     return "\n".join(
         textwrap.fill(part, max(40, screen.width), initial_indent=indent, subsequent_indent=indent + "  ")
         for part in plain(text).split("\n")
