@@ -23,7 +23,6 @@ from grader.records.network import (
     GLOROT_UNIFORM,
     L1L2,
     MAX_LAYERS,
-    NOT_IN_KERAS_3,
     ONES,
     ZEROS,
     Activation,
@@ -81,6 +80,7 @@ from grader.records.network import (
     VarianceScaling,
     ZeroPadding2D,
 )
+from grader.records.reasons import MEANINGS, Code, Reason, because, sentences
 from grader.records.replay import (
     MAX_PREDICTIONS,
     ReplayAnswer,
@@ -124,6 +124,7 @@ from grader.records.submission import (
     Reading,
 )
 from grader.records.training import (
+    MAX_REASONS,
     MAX_SAMPLES,
     PASSES_SLACK,
     PUBLISHED_SEEDS,
@@ -163,8 +164,9 @@ __all__ = [
     "MAX_MODELS",
     "MAX_PREDICTIONS",
     "MAX_PRINTS",
+    "MAX_REASONS",
     "MAX_SAMPLES",
-    "NOT_IN_KERAS_3",
+    "MEANINGS",
     "ONES",
     "PASSES_SLACK",
     "PUBLISHED_SEEDS",
@@ -190,6 +192,7 @@ __all__ = [
     "ClaimCheck",
     "Claims",
     "ClassResults",
+    "Code",
     "Concatenate",
     "Constant",
     "Conv2D",
@@ -265,6 +268,7 @@ __all__ = [
     "Rate",
     "ReLU",
     "Reading",
+    "Reason",
     "Record",
     "ReduceLROnPlateau",
     "ReplayAnswer",
@@ -303,6 +307,8 @@ __all__ = [
     "VarianceScaling",
     "Verdict",
     "ZeroPadding2D",
+    "because",
     "exceeded",
+    "sentences",
     "writable",
 ]

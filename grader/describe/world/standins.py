@@ -146,20 +146,22 @@ def _under(name: str, roots: set[str]) -> bool:
     return any(name == root or name.startswith(root + ".") for root in roots)
 
 
-def install(note: Callable[[str], None]) -> None:
-    """Stand in for `ALWAYS` first of all, and for what nobody else can find last of all."""
-    missing: set[str] = set()
+def install(note: Callable[[str], None], absent: list[str]) -> None:
+    """Stand in for `ALWAYS` first of all, and for what nobody else can find last of all.
+
+    The libraries that are not installed here are added to ``absent``.
+    """
 
     def is_missing(name: str) -> bool:
         root = name.split(".")[0]
         # A submodule that an installed package lacks is a real ImportError of the student's.
-        if root in missing:
+        if root in absent:
             return True
         return "." not in name and root not in sys.stdlib_module_names and not _internal()
 
     def found_missing(name: str) -> None:
-        if "." not in name:
-            missing.add(name)
+        if "." not in name and name not in absent:
+            absent.append(name)
             note(f"the library {name!r} is not installed here; an inert stand-in took its place")
 
     sys.meta_path.insert(0, _Finder(lambda name: _under(name, ALWAYS), lambda name: None))
