@@ -23,7 +23,11 @@ ALWAYS = {
     "requests", "gdown", "torchvision", "keras.wrappers", "tensorflow.keras.wrappers",
 }  # fmt: skip
 
-_SHOWING = ("plot", "progress", "tqdm", "log", "board", "live", "display", "neptune", "mlflow", "comet")
+# What else only draws, prints or logs, where it is not installed. Another library's callback may train.
+_SHOWING = {
+    "aim", "clearml", "comet_ml", "dvclive", "hyperdash", "jupyterplot", "keras_tqdm", "knockknock",
+    "losswise", "mlflow", "neptune", "neptunecontrib", "plot_keras_history", "tensorwatch", "visdom",
+}  # fmt: skip
 
 
 class Inert:
@@ -119,8 +123,7 @@ class InertModule(ModuleType):
 
 def shows_only(value: Inert) -> bool:
     """Whether it stands for something that only draws, prints or logs."""
-    name = value._inert_name
-    return _under(name, ALWAYS) or any(word in name.lower() for word in _SHOWING)
+    return _under(value._inert_name, ALWAYS | _SHOWING)
 
 
 class _Loader(importlib.abc.Loader):
