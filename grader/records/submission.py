@@ -25,17 +25,21 @@ class Note(Record):
     cell: int | None = None
 
 
+Cause = Literal["stand_in", "memory", "older_keras"]
+"""A code of `grader.records.reasons` for a cell that fails by no fault of its author's."""
+
+
 class CellFailure(Record):
     """A cell that raised: 1-based cell number among the code cells, and the line in it.
 
-    ``cause`` is why that is not its author's doing, where the child knows of such a reason.
+    ``cause`` says why that is no fault of its author's, where it is none.
     """
 
     cell: int
     line: int | None
     error: Text
     excerpt: Text
-    cause: Literal["stand_in", "memory", "older_keras"] | None = None
+    cause: Cause | None = None
 
 
 class DescribedModel(Record):

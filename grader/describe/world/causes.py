@@ -6,14 +6,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from grader.describe.world.standins import Inert
-
-Cause = Literal["stand_in", "memory", "older_keras"]
+from grader.records import Cause
 
 _SYMBOLIC = keras.KerasTensor
 _SYMBOLIC_FILE = _SYMBOLIC.__init__.__code__.co_filename
