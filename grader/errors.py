@@ -13,14 +13,20 @@ from types import TracebackType
 
 
 class GraderError(Exception):
-    """Base of the tree; ``message`` says what is wrong, ``hint`` what to do about it."""
+    """Base of the tree; ``message`` says what is wrong, ``hint`` what to do about it.
 
-    def __init__(self, message: str, hint: str = "", *, cell: int | None = None, excerpt: str = "") -> None:
+    ``code`` is that of `grader.records.reasons`, where there is one.
+    """
+
+    def __init__(
+        self, message: str, hint: str = "", *, cell: int | None = None, excerpt: str = "", code: str = ""
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.cell = cell
         self.excerpt = excerpt
+        self.code = code
 
 
 class StudentError(GraderError):

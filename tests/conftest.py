@@ -118,7 +118,7 @@ def run() -> Callable[..., r.TrainingRun]:
 @pytest.fixture(scope="session")
 def unsupported() -> r.UnsupportedLayer:
     """A layer that grader cannot describe."""
-    return r.UnsupportedLayer(name="mystery", class_name="MyLayer", reason="a class of the student's own")
+    return r.UnsupportedLayer(name="mystery", class_name="MyLayer", reason=r.because("own_layer"))
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,7 @@ PLAN = {
     "data": "errors record records safe",
     "layers": "errors records",
     "box": "errors",
-    "records": "record",
+    "records": "errors record",
 }
 
 

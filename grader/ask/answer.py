@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from grader.box.isolation.interface import BOX_FILES, BOX_MEMORY, BOX_PROCESSES
 from grader.box.sandbox import Ended
-from grader.errors import BrokenError, StudentError, Unsupported
-from grader.records import MAX_ANSWER, DescribeAnswer, Description, Problem
+from grader.errors import BrokenError, GraderError
+from grader.records import MAX_ANSWER, DescribeAnswer, Description, because
 from grader.safe import strict_json
 
 LINE_BYTES = MAX_ANSWER
@@ -17,10 +17,7 @@ def read_answer(line: bytes, ended: Ended, seconds: float) -> Description:
     except ValueError as error:
         if ended.stopped == "flood":
             raise _silent(ended, seconds) from None
-        raise Unsupported(
-            f"the description of this submission is not valid: {error}",
-            "A person should look at the submission.",
-        ) from None
+        raise because("invalid_answer", detail=error).error() from None
     if answer is None:
         raise _never_began(ended, seconds)
     if answer.description is not None:
@@ -28,15 +25,7 @@ def read_answer(line: bytes, ended: Ended, seconds: float) -> Description:
         return answer.description.model_copy(update={"incomplete": incomplete})
     if answer.problem is None:
         raise _silent(ended, seconds)
-    raise _raised(answer.problem)
-
-
-def _raised(problem: Problem) -> StudentError | Unsupported | BrokenError:
-    if problem.kind == "unsupported":
-        return Unsupported(problem.message, problem.hint)
-    if problem.kind == "broken":
-        return BrokenError(problem.message, problem.hint)
-    return StudentError(problem.message, problem.hint)
+    raise answer.problem.error()
 
 
 def _cut_short(ended: Ended, seconds: float) -> str:
@@ -61,30 +50,21 @@ _MUCH = {
 }
 
 
-def _silent(ended: Ended, seconds: float) -> StudentError | BrokenError:
+def _silent(ended: Ended, seconds: float) -> GraderError:
     """It began, and then said nothing more: whatever happened, the submission's code did it."""
     match ended.stopped:
         case "time":
-            return StudentError(
-                f"the submission ran longer than {seconds:.0f} s before any fit",
-                "grader does not train while it reads a submission: look for a loop that never ends.",
-            )
+            return because("endless", f"{seconds:.0f}").error()
         case "flood":
-            return StudentError("the submission floods the answer of its process")
+            return because("flood").error()
         case "memory" | "processes" | "files":
-            return StudentError(
-                f"the submission took too {_MUCH[ended.stopped]} before any model was built",
-                "Nothing is trained while a submission is read, and MNIST takes 50 MB.",
-            )
+            return because("too_much", _MUCH[ended.stopped]).error()
         case "machine":
             return BrokenError(
                 "the machine ran out of memory while the submission was described",
                 "Grade it again with less running beside it, or by itself.",
             )
-    return StudentError(
-        f"the submission ended its own process ({_how(ended)}) before any model was built",
-        "Remove exit() and os._exit(); a signal 9 or 11 means that memory ran out or a library crashed.",
-    )
+    return because("ended_itself", _how(ended)).error()
 
 
 def _never_began(ended: Ended, seconds: float) -> BrokenError:

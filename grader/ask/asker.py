@@ -27,9 +27,8 @@ from grader.box.isolation.interface import (
 from grader.box.isolation.server import ForkServer, ServerGone
 from grader.box.sandbox import Child, Ended, Limits, run
 from grader.data.datasets import Dataset, write_blinded
-from grader.errors import StudentError
 from grader.intake.load import Loaded
-from grader.records import DescribeJob, Description, Reading, ReplayJob
+from grader.records import DescribeJob, Description, Reading, ReplayJob, because
 
 ANSWER_BYTES = 64_000_000  # of all answers of one child; the last one counts
 MODEL_SECONDS = 60.0  # for a saved model: nothing of it is run, but HDF5 can loop over a damaged file
@@ -111,10 +110,7 @@ class Asker:
                 self._prepare(child)
             ended = run(child, job.model_dump_json().encode(), self._limits(seconds), keep_last)
         if ended.stopped == "time" and loaded.program.model_file is not None:
-            raise StudentError(
-                f"{loaded.program.name}: the file could not be read within {seconds:.0f} s",
-                "Save the model again with model.save('model.keras').",
-            )
+            raise because("file_endless", loaded.program.name, f"{seconds:.0f}").error()
         return read_answer(answers[0] if answers else b"", ended, seconds)
 
     def replay(

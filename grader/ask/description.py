@@ -17,8 +17,17 @@ from grader.ask.asker import Asker
 from grader.errors import StudentError, Unsupported
 from grader.intake.load import Loaded
 from grader.layers import shapes
-from grader.records import DescribeAnswer, DescribedModel, Description, Problem, Program, Reading
+from grader.records import (
+    DescribeAnswer,
+    DescribedModel,
+    Description,
+    Problem,
+    Program,
+    Reading,
+    because,
+)
 
+DESCRIBER = 2  # counted up whenever a description would be another record, or another description
 SECOND_LOOK = 10.0  # seconds that the other reading gets at least
 
 
@@ -53,28 +62,20 @@ def describe_once(loaded: Loaded, asker: Asker, seconds: float, kept: Kept) -> D
     if answer.description is not None:
         return answer.description
     assert answer.problem is not None
-    kind = StudentError if answer.problem.kind == "student" else Unsupported
-    raise kind(
-        answer.problem.message, answer.problem.hint, cell=answer.problem.cell, excerpt=answer.problem.excerpt
-    )
+    raise answer.problem.error()
 
 
 def _answer(loaded: Loaded, asker: Asker, seconds: float) -> DescribeAnswer:
     try:
         return DescribeAnswer(description=describe(loaded, asker, seconds))
     except (StudentError, Unsupported) as error:
-        kind = "student" if isinstance(error, StudentError) else "unsupported"
-        return DescribeAnswer(
-            problem=Problem(
-                kind=kind, message=error.message, hint=error.hint, cell=error.cell, excerpt=error.excerpt
-            )
-        )
+        return DescribeAnswer(problem=Problem.of(error))
 
 
 def _key(program: Program, asker: Asker, seconds: float) -> str:
     """The name counts, for messages speak of it: nobody is shown the name of another's file."""
     spec = asker.dataset.spec
-    told = (program.digest, program.name, spec.sha256, spec.served_as, seconds, __version__)
+    told = (program.digest, program.name, spec.sha256, spec.served_as, seconds, __version__, DESCRIBER)
     return hashlib.sha256(json.dumps((*told, asker.isolation.closed)).encode()).hexdigest()
 
 
@@ -127,65 +128,26 @@ def _fit_failed(description: Description, program: Program) -> bool:
     return any(re.search(r"\.fit(_generator)?\(", x) for n, x in enumerate(code, 1) if n in failed)
 
 
-def _of_a_stand_in(error: str) -> bool:
-    """Whether it speaks of a stand-in of ours, which is no fault of the student's."""
-    return ": not run by grader>" in error
-
-
-_MEMORY = (
-    "MemoryError",
-    "ResourceExhaustedError",
-    "numpy._core._exceptions._ArrayMemoryError",
-    "_ArrayMemoryError",
-)
-
-
 def _absent(description: Description, program: Program) -> str:
     """A library that is not here, and which the cell that failed mentions; if none failed, any cell."""
     code = [cell.source for cell in program.cells if cell.kind == "code"]
-    failed = [code[f.cell - 1] for f in description.failures[:1] if f.cell and f.cell <= len(code)]
-    for note in description.notes:
-        found = re.match(r"the library '(\w+)' is not installed here", note.message)
-        if found and any(re.search(rf"\b{found[1]}\b", cell) for cell in failed or code):
-            return found[1]
-    return ""
+    failed = [code[f.cell - 1] for f in description.failures[:1] if 0 < f.cell <= len(code)]
+    mentioned = "\n".join(failed or code)
+    return next((name for name in description.absent if re.search(rf"\b{re.escape(name)}\b", mentioned)), "")
 
 
 def _no_model(description: Description, program: Program) -> StudentError | Unsupported:
     """Nothing was built: the first cell that failed says why, if one did."""
     if library := _absent(description, program):
-        return Unsupported(
-            f"no model comes of the cells, which use {library!r}: that is not installed here",
-            "A person should look at the submission, or install the library beside grader.",
-        )
+        return because("library_absent", library).error()
     for failure in description.failures:
-        if _of_a_stand_in(failure.error):
-            return Unsupported(
-                f"code cell {failure.cell} builds on a library that is not installed here: {failure.error}"[
-                    :500
-                ],
-                "A person should look at the submission, or install the library beside grader.",
-            )
-        if failure.error.startswith(_MEMORY):  # the box is small, which is no fault of the student's
-            return Unsupported(
-                f"code cell {failure.cell} needs more memory than there is in a box: {failure.error}"[:500],
-                "A person should look at the submission.",
-            )
-        if "KerasTensor" in failure.error:  # Keras 2 let TensorFlow's functions take a network's tensors
-            return Unsupported(
-                f"code cell {failure.cell} needs an older Keras: {failure.error}"[:500],
-                "A person should look at the submission, or use Keras's layers and keras.ops instead.",
-            )
+        if failure.cause is not None:
+            return because(failure.cause, f"code cell {failure.cell}", failure.error[:500]).error()
     if not description.failures:
-        return StudentError("no cell builds a Keras model", "Hand in the cells that build the network.")
+        return because("no_model").error()
     first = description.failures[0]
     where = f"code cell {first.cell}" + (f", line {first.line}" if first.line else "")
-    return StudentError(
-        f"{where}: {first.error}",
-        "Restart the kernel and run all cells from the top.",
-        cell=first.cell,
-        excerpt=first.excerpt,
-    )
+    return because("cell_failed", where, first.error).error(cell=first.cell, excerpt=first.excerpt)
 
 
 # --- the two readings of Conv2D(16, 3, 3) -------------------------------------------------------

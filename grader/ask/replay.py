@@ -28,7 +28,7 @@ from grader.ask.training import Runs, Stopped, Watcher
 from grader.box.sandbox import Child
 from grader.box.sandbox import Ended as ChildEnded
 from grader.data import datasets
-from grader.errors import BrokenError, Unsupported
+from grader.errors import BrokenError, GraderError
 from grader.intake.load import load
 from grader.layers.shapes import analyse
 from grader.records import (
@@ -43,6 +43,7 @@ from grader.records import (
     ReplayEpoch,
     TrainingRun,
     TrainJob,
+    because,
 )
 from grader.safe import strict_json
 
@@ -94,13 +95,10 @@ class Replaying:
             ended = self._replay()
         except KeyboardInterrupt:
             raise Stopped(self._so_far("interrupted")) from None
-        if ended is not None and (self.end is None or self.end.refused):
+        if ended is not None and (self.end is None or self.end.refused is not None):
             raise self._failure(ended)
         if not self.epochs:
-            raise Unsupported(
-                "the replay came to its end without an epoch of the model in question",
-                "A person should look at the submission.",
-            )
+            raise because("replay_empty").error()
         return (self._so_far("threshold_reached" if self.reached else "finished"),)
 
     def stop(self) -> None:
@@ -149,7 +147,7 @@ class Replaying:
         try:
             event = strict_json.parse(line, ReplayAnswer, LINE_BYTES).event
         except ValueError as error:
-            raise Unsupported(f"the answer of the replay is not valid: {error}") from None
+            raise because("replay_invalid", detail=error).error() from None
         self.ready = True
         if isinstance(event, ReplayEnd):
             self.end = event
@@ -185,17 +183,12 @@ class Replaying:
         if event.network is not None:
             self.seen = True
             if _thawed(event.network) != _thawed(described):
-                raise Unsupported(
-                    f"the network that trains in the replay is not the one that was described: "
-                    f"{_size(described)} parameters were described, {_size(event.network)} train"
-                )
+                raise because("replay_other_network", _size(described), _size(event.network)).error()
         if not self.seen:
-            raise Unsupported("the replay did not say which network trains")
+            raise because("replay_no_network").error()
         if self.replay.parameters is not None and self.touched > self.replay.parameters:
-            raise Unsupported(
-                f"its optimizers changed {self.touched:,} parameters, and all models that were described "
-                f"have {self.replay.parameters:,}"
-            )
+            known = f"{self.replay.parameters:,}"
+            raise because("replay_other_models", f"{self.touched:,}", known).error()
 
     def _changed(self, predictions: str) -> Changed:
         correct = self._count(predictions, self.changed_labels)
@@ -208,24 +201,24 @@ class Replaying:
         try:
             classes = npy.read(base64.b64decode(predictions, validate=True))
         except (ValueError, binascii.Error) as error:
-            raise Unsupported(f"the predictions of the replay cannot be read: {error}") from None
+            raise because("replay_unreadable", detail=error).error() from None
         if classes.dtype.kind not in "iu" or classes.shape != labels.shape:
-            raise Unsupported(f"the replay handed in {classes.dtype} {classes.shape} for predictions")
+            raise because("replay_misshapen", f"{classes.dtype} {classes.shape}").error()
         return int((classes == labels).sum())
 
-    def _failure(self, ended: ChildEnded) -> Unsupported | BrokenError:
+    def _failure(self, ended: ChildEnded) -> GraderError:
         if self._stopped:
             return BrokenError("the replay was stopped")
         if not self.ready:
             return BrokenError(f"the process that replays submissions did not start:\n{ended.log[-2_000:]}")
-        if self.end is not None:
-            return Unsupported(f"it cannot be replayed: {self.end.refused}")
+        if self.end is not None and self.end.refused is not None:
+            return because("replay_refused", detail=self.end.refused.sentence).error()
         why = {
             "time": f"it took longer than {self.replay.seconds:,} s",
             "memory": "it took too much memory",
             "": f"its process ended with status {ended.returncode}",
         }.get(ended.stopped, f"it was stopped ({ended.stopped})")
-        return Unsupported(f"its replay came to no end: {why}, after {len(self.epochs)} epochs")
+        return because("replay_ended", why, len(self.epochs)).error()
 
     def _so_far(self, how: Ended) -> TrainingRun:
         return TrainingRun(

@@ -47,7 +47,8 @@ class Session:
         self.positional = compat.Positional(job.reading)
         self.data = RawData(job.data)
         self.answered = 0
-        standins.install(self.note)
+        self.absent: list[str] = []
+        standins.install(self.note, self.absent)
         compat.install(self.era.era, self.positional, self.note)
         compat.serve_data(job.dataset, self.data, self.note)
         served.install(job.dataset, self.data)
@@ -125,6 +126,7 @@ class Session:
             keras_era=self.era.era,
             ambiguous_calls=self.positional.calls,
             reading=self.positional.used,
+            absent=tuple(name[:200] for name in self.absent[:500]),
             incomplete=self._beyond(),
         )
 

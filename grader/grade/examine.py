@@ -13,7 +13,7 @@ from grader.ask.attempt import Attempt
 from grader.ask.description import describe_once
 from grader.ask.replay import Replay
 from grader.errors import BrokenError, GraderError, StudentError, Unsupported
-from grader.grade.session import Grading, fault, problem_of
+from grader.grade.session import Grading
 from grader.intake import load
 from grader.judge import obstacles, score, symmetry
 from grader.judge.checks import MEASURED
@@ -63,11 +63,11 @@ def examine(path: Path, grading: Grading) -> Examined:
             found = _candidates(description, loaded.program, path, grading)
             return replace(examined, description=description, candidates=found)
         except (StudentError, Unsupported, BrokenError) as error:
-            return replace(examined, problem=problem_of(error))
+            return replace(examined, problem=r.Problem.of(error))
         except GraderError:
             raise
         except Exception:  # the broad boundary: our own fault must not end a class
-            return replace(examined, problem=fault())
+            return replace(examined, problem=r.Problem.fault())
 
 
 def attempts_of(candidate: Candidate, grading: Grading) -> Iterator[Attempt]:
@@ -203,37 +203,33 @@ def _candidate(model: r.DescribedModel, program: r.Program, replay: Replay, grad
         cells=program.cells,
         policy=grading.rubric.training,
         images=grading.dataset.sizes.train,
-        obstacle=obstacles.obstacle(
-            model.network, analysis, recipe, grading.dataset, grading.rubric.training
-        ),
     )
+    obstacle = obstacles.obstacle(model.network, analysis, recipe, grading.dataset, grading.rubric.training)
     if not grading.retrain:
-        subject = replace(subject, obstacle=_not_retrained(subject.obstacle, replayable))
-    wanted = (replayed or not subject.obstacle) and _asked_for(subject, grading)
+        obstacle = _not_retrained(obstacle, replayable)
+    if obstacle is not None:
+        subject = replace(subject, obstacles=(obstacle,))
+    wanted = (replayed or obstacle is None) and _asked_for(subject, grading)
     if not wanted:
         return Candidate(model, source, subject)
     epochs = grading.rubric.training.epochs if replayed else _epochs(subject)
     return Candidate(model, source, subject, _job(subject, grading, epochs), replay if replayed else None)
 
 
-def _not_retrained(obstacle: str, replayable: bool) -> str:
+def _not_retrained(obstacle: r.Reason | None, replayable: bool) -> r.Reason:
     """Who checks without retraining should know what retraining would come to."""
-    said = "not retrained: --no-retrain"
-    if not obstacle:
-        return said
-    would = "be replayed by its own code" if replayable else "be left to a person"
-    return f"{said}. It would {would}: {obstacle}"
+    if obstacle is None:
+        return r.because("no_retrain")
+    code: r.Code = "no_retrain_replay" if replayable else "no_retrain_person"
+    return r.because(code, detail=obstacle.sentence)
 
 
 def _is_replayable(model: r.DescribedModel, program: r.Program, rubric: Rubric) -> bool:
     """Whether this model cannot be retrained from its description, but by its own code."""
-    if rubric.training.replay == "forbidden" or program.model_file:
+    if rubric.training.replay == "forbidden" or program.model_file or not model.training:
         return False
-    if any(r.NOT_IN_KERAS_3 in layer.reason for layer in model.network.unsupported):
-        return False
-    own_training = any(fit.unsupported for fit in model.training)
-    pretrained = any(fit.pretrained for fit in model.training)
-    return bool(model.training) and not pretrained and (bool(model.network.unsupported) or own_training)
+    reasons = list(obstacles.told(model.network, model.training))
+    return bool(reasons) and all(reason.meaning.replayable for reason in reasons)
 
 
 def _asked_for(subject: Subject, grading: Grading) -> bool:

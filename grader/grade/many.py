@@ -11,7 +11,6 @@ import json
 import os
 import signal
 import time
-import traceback
 from collections.abc import Collection
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import suppress
@@ -29,7 +28,7 @@ from grader.errors import BrokenError, Unsupported
 from grader.grade import one, similarity
 from grader.grade.events import Attempted, Display
 from grader.grade.examine import examine
-from grader.grade.session import Grading, prepare, problem_of
+from grader.grade.session import Grading, prepare
 from grader.intake.discover import Found, Submission
 from grader.judge.rubric import LoadedRubric
 from grader.runners import RUNNERS, Runner, Settings
@@ -189,9 +188,9 @@ class Batch:
         try:
             runs = future.result()
         except (BrokenError, Unsupported) as error:
-            self.failed[attempt.key] = problem_of(error)
+            self.failed[attempt.key] = r.Problem.of(error)
         except Exception:
-            self.failed[attempt.key] = r.Problem(kind="broken", message=traceback.format_exc()[-3_000:])
+            self.failed[attempt.key] = r.Problem.fault()
         else:
             for run in runs:
                 self.store.keep_run(attempt.of(run.seed), run)

@@ -19,8 +19,8 @@ from grader.ask import training
 from grader.ask.attempt import Attempt
 from grader.errors import BrokenError, Unsupported
 from grader.grade.examine import Candidate, Examined, attempts_of, examine
-from grader.grade.session import Grading, fault, problem_of
-from grader.judge import notes, score, trust
+from grader.grade.session import Grading
+from grader.judge import notes, obstacles, score, trust
 from grader.judge.checks import MEASURED
 from grader.judge.checks.validation_accuracy import settled
 from grader.layers import shapes
@@ -52,9 +52,9 @@ def _make(attempt: Attempt, grading: Grading) -> dict[str, r.TrainingRun | r.Pro
     except training.Stopped as stopped:
         return {attempt.key: stopped.run or INTERRUPTED}
     except (BrokenError, Unsupported) as error:
-        return {attempt.key: problem_of(error)}
+        return {attempt.key: r.Problem.of(error)}
     except Exception:
-        return {attempt.key: fault()}
+        return {attempt.key: r.Problem.fault()}
 
 
 def advance(examined: Examined, grading: Grading, known: Known) -> tuple[r.Grade, Attempt | None]:
@@ -64,7 +64,7 @@ def advance(examined: Examined, grading: Grading, known: Known) -> tuple[r.Grade
     try:
         graded = [_grade_model(candidate, examined, grading, known) for candidate in examined.candidates]
     except Exception:  # the same boundary
-        return _without_model(examined, grading, fault()), None
+        return _without_model(examined, grading, r.Problem.fault()), None
     pending = next((attempt for _, attempt in graded if attempt is not None), None)
     return max((grade for grade, _ in graded), key=lambda grade: grade.points), pending
 
@@ -77,7 +77,8 @@ def _grade_model(
         problem = UNFINISHED
     subject = replace(candidate.subject, runs=runs)
     if problem is not None and problem.kind == "unsupported":
-        subject = replace(subject, obstacle=f"{subject.obstacle}; {problem.message}"[:2_000])
+        failed = r.because("replay_failed", detail=problem.message)
+        subject = replace(subject, obstacles=(*subject.obstacles, failed))
     retrained = grading.retrain and (pending is None or bool(runs))
     verdicts = score.judge(grading.rubric, subject, retrained)
     if problem is not None and problem.kind == "broken":
@@ -93,14 +94,13 @@ def _grade_model(
     return _graded(candidate, examined, grading, verdicts, problem, runs, retrained), pending
 
 
-_WATCHING = ("callback", "ReduceLROnPlateau", "EarlyStopping", "decided by measured results")
 _MISLED = "in a replay test labels mean nothing, and its training goes by what it measures on them"
 
 
 def _may_be_misled(candidate: Candidate) -> bool:
     """Whether a replay could miss what the real labels of the validation images would have led it to."""
-    told = " ".join(reason for fit in candidate.model.training for reason in fit.unsupported)
-    return candidate.replay is not None and any(word in told for word in _WATCHING)
+    reasons = obstacles.told(candidate.model.network, candidate.model.training)
+    return candidate.replay is not None and any(reason.meaning.misled for reason in reasons)
 
 
 def _undecided(verdict: r.Verdict, why: str) -> r.Verdict:
@@ -143,7 +143,7 @@ def _graded(
         claims=claims.check(program, examined.description, model, analysis, runs),
         notes=(
             *(
-                notes.of_replay(subject.obstacle, subject.network, analysis.total, runs)
+                notes.of_replay(subject.why_not, subject.network, analysis.total, runs)
                 if candidate.replay
                 else ()
             ),

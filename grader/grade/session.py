@@ -1,20 +1,17 @@
-"""What stays the same for every submission graded with one rubric, and what came of errors on the way."""
+"""What stays the same for every submission graded with one rubric."""
 
 from __future__ import annotations
 
 import tempfile
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader import records as r
 from grader.ask import description, training
 from grader.ask.asker import Asker
 from grader.box import isolation
 from grader.data import datasets
-from grader.errors import GraderError, StudentError, Unsupported
 from grader.judge.checks import MEASURED
 from grader.judge.checks.validation_accuracy import ValidationAccuracy
 from grader.judge.rubric import LoadedRubric, Rubric
@@ -83,16 +80,3 @@ def prepare(
             yield Grading(loaded, dataset, asker, retrain, watcher, kept)
         finally:
             asker.close()
-
-
-def problem_of(error: GraderError) -> r.Problem:
-    """The record of an error, by whose fault it is."""
-    kind = {StudentError: "student", Unsupported: "unsupported"}.get(type(error), "broken")
-    return r.Problem(
-        kind=kind, message=error.message, hint=error.hint, cell=error.cell, excerpt=error.excerpt
-    )
-
-
-def fault() -> r.Problem:
-    """An error that nobody foresaw."""
-    return r.Problem(kind="broken", message=traceback.format_exc()[-3_000:])

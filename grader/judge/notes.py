@@ -41,11 +41,11 @@ def of_submission(
 
 
 def of_replay(
-    obstacle: str, network: r.ModelDescription, total: int | None, runs: Sequence[r.TrainingRun]
+    why_not: str, network: r.ModelDescription, total: int | None, runs: Sequence[r.TrainingRun]
 ) -> Iterator[r.Note]:
     """Yield notes on what a replay is worth, and on numbers that only the submission's own layers report."""
     yield r.Note(
-        message=f"{obstacle}: replayed instead. The submission's own code trained in its "
+        message=f"{why_not}: replayed instead. The submission's own code trained in its "
         "box, and its predictions were counted: a lower assurance than retraining"
     )
     for layer in network.unsupported[:10]:

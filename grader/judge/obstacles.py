@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 
 from grader import records as r
 from grader.data.datasets import Dataset
-from grader.errors import StudentError
 from grader.judge import information
 from grader.layers.shapes import Analysis
+from grader.records import Reason, because
 
 BATCH_ACTIVATIONS = 1_500_000_000  # values of one batch in memory: 6 GB in float32
 INPUT_VALUES = 800_000_000  # of all prepared images together: 3 GB
@@ -30,17 +30,11 @@ def check_fit(network: r.ModelDescription, analysis: Analysis, recipe: Recipe, d
     prepared = recipe[-1].geometry.shape_of(dataset.image_shape)
     if len(network.inputs) > 1 or math.prod(inputs) != math.prod(prepared):
         given = " and ".join(str(analysis.of(name).output) for name in network.inputs)
-        raise StudentError(
-            f"the network takes inputs of shape {given}, but the images are {prepared}",
-            f"Give the first layer input_shape={prepared}.",
-        )
+        raise because("inputs_misfit", given, prepared).error()
     outputs = [analysis.of(name).output for name in network.outputs]
     if None not in outputs and outputs != [(dataset.classes,)]:
         given = " and ".join(str(shape) for shape in outputs)
-        raise StudentError(
-            f"the network puts out {given}, but there are {dataset.classes} classes",
-            f"End with Flatten or Dense so that the output has shape ({dataset.classes},).",
-        )
+        raise because("outputs_misfit", given, dataset.classes).error()
 
 
 def obstacle(
@@ -49,9 +43,16 @@ def obstacle(
     recipe: Recipe,
     dataset: Dataset,
     policy: r.TrainingPolicy,
-) -> str:
-    """The first reason, or nothing."""
-    return next(_reasons(network, analysis, recipe, dataset, policy), "")
+) -> Reason | None:
+    """The first reason, if there is one."""
+    return next(_reasons(network, analysis, recipe, dataset, policy), None)
+
+
+def told(network: r.ModelDescription, recipe: Recipe) -> Iterator[Reason]:
+    """Every reason that the description itself gives, whatever the rubric allows."""
+    yield from (because("pretrained", fit.pretrained) for fit in recipe if fit.pretrained)
+    yield from (layer.reason for layer in network.unsupported)
+    yield from (reason for fit in recipe for reason in fit.unsupported)
 
 
 def _reasons(
@@ -60,14 +61,13 @@ def _reasons(
     recipe: Recipe,
     dataset: Dataset,
     policy: r.TrainingPolicy,
-) -> Iterator[str]:
-    if given := [fit.pretrained for fit in recipe if fit.pretrained]:
-        yield f"its training starts from weights that came with it, by {given[0]}: only retraining counts"
+) -> Iterator[Reason]:
+    yield from (because("pretrained", fit.pretrained) for fit in recipe if fit.pretrained)
     if network.unsupported:
-        named = ", ".join(f"{u.name} ({u.class_name}: {u.reason})" for u in network.unsupported[:3])
-        yield f"cannot be retrained from its description: {named}"
-    if told := [reason for fit in recipe for reason in fit.unsupported]:
-        yield f"cannot be retrained as handed in: {'; '.join(dict.fromkeys(told))}"
+        named = (f"{u.name} ({u.class_name}: {u.reason.sentence})" for u in network.unsupported[:3])
+        yield because("layers", detail=", ".join(named))
+    if reasons := [reason for fit in recipe for reason in fit.unsupported]:
+        yield because("recipe", reasons[0].hint, r.sentences(reasons))
     yield from _too_large(analysis, recipe, policy)
     inputs = analysis.of(network.inputs[0]).output or ()
     for fit in recipe:
@@ -75,61 +75,57 @@ def _reasons(
     yield from _brings_numbers(network, recipe, dataset)
 
 
-def _brings_numbers(network: r.ModelDescription, recipe: Recipe, dataset: Dataset) -> Iterator[str]:
+def _brings_numbers(network: r.ModelDescription, recipe: Recipe, dataset: Dataset) -> Iterator[Reason]:
     """Numbers that are not learned here can be a network that was trained elsewhere."""
     bits = information.fixed_bits(network, recipe, lambda: dataset.y_train.tolist())
     if bits > FIXED_BITS:
-        yield (
-            f"network and recipe fix {bits:,} bits that are neither defaults nor repeated, more than the "
-            f"{FIXED_BITS:,} that any ordinary submission comes near: so many could hold trained weights"
-        )
+        yield because("fixed_bits", f"{bits:,}", f"{FIXED_BITS:,}")
 
 
-def _too_large(analysis: Analysis, recipe: Recipe, policy: r.TrainingPolicy) -> Iterator[str]:
+def _too_large(analysis: Analysis, recipe: Recipe, policy: r.TrainingPolicy) -> Iterator[Reason]:
     if (analysis.total or 0) > policy.max_parameters:
-        yield f"{analysis.total:,} parameters are more than the rubric retrains ({policy.max_parameters:,})"
+        yield because("parameters", f"{analysis.total:,}", f"{policy.max_parameters:,}")
     activations = sum(layer.activations for layer in analysis.layers)
     largest_batch = max(fit.batch_size for fit in recipe)
     if activations > policy.max_activations or activations * largest_batch > BATCH_ACTIVATIONS:
-        yield "its feature maps are larger than the rubric retrains"
+        yield because("activations")
     multiplications = sum(layer.multiplications for layer in analysis.layers)
     if multiplications > policy.max_multiplications:
-        yield f"{multiplications:,} multiplications per image are more than the rubric retrains"
+        yield because("multiplications", f"{multiplications:,}")
 
 
 def _misfits(
     fit: r.TrainingRecipe, inputs: Sequence[int], dataset: Dataset, policy: r.TrainingPolicy
-) -> Iterator[str]:
+) -> Iterator[Reason]:
     """What one fit says of images and steps must fit the data set and the network."""
     count, shape = dataset.sizes.train, fit.geometry.shape_of(dataset.image_shape)
     values = math.prod(shape)
     if fit.geometry.channels > 1 and dataset.image_shape[2] != 1:
-        yield "it repeats the channels of images that have several"
+        yield because("channels_repeated")
     if values != math.prod(inputs):
-        yield f"its images are prepared to {shape}, which is not what its network takes"
+        yield because("prepared_shape", shape)
     if values * (count + dataset.sizes.test) > INPUT_VALUES:
-        yield f"its images, prepared to {shape}, take more memory than is given to retraining"
+        yield because("prepared_memory", shape)
     if any(
         len(values_) not in (0, values) for values_ in (fit.scaling.pixel_scale, fit.scaling.pixel_offset)
     ):
-        yield "its scaling by pixel does not fit its images"
+        yield because("pixel_scaling_size")
     elif bool(fit.scaling.pixel_scale) != bool(fit.scaling.pixel_offset):
-        yield "its scaling by pixel lacks a half"
+        yield because("pixel_scaling_half")
     elif fit.scaling.pixel_scale and not (
         fit.geometry == r.Geometry() and _in_order(fit.rows, count) and _standardised(fit, dataset)
     ):
-        yield "its scaling by pixel is no standardization by the training images"
+        yield because("pixel_scaling")
     if fit.augmentation is not None and len(inputs) != 3:
-        yield "its network takes no images that an ImageDataGenerator could change"
+        yield because("augments_no_images")
     if fit.passes(count) > policy.passes_at_most + r.PASSES_SLACK:
-        most = f"{policy.passes_at_most:g} passes over the images that the rubric retrains"
-        yield f"{fit.steps_per_epoch:,} steps an epoch are more than the {most}"
+        yield because("steps", f"{fit.steps_per_epoch:,}", f"{policy.passes_at_most:g}")
     for rows in (fit.rows, fit.held_out):
         if not _in_order(rows, count):
-            yield "it names rows that the training split does not have"
+            yield because("rows")
     trained = sum(last - first for first, last in fit.rows) or count
     if len(fit.sample_weights) not in (0, trained):
-        yield f"{len(fit.sample_weights):,} sample weights do not fit {trained:,} images"
+        yield because("sample_weights", f"{len(fit.sample_weights):,}", f"{trained:,}")
 
 
 def _standardised(fit: r.TrainingRecipe, dataset: Dataset) -> bool:

@@ -27,7 +27,7 @@ def judge(rubric: Rubric, subject: Subject, retrained: bool) -> tuple[Verdict, .
                 any(done[need].needs_review for need in missing),
             )
         elif criterion.kind in MEASURED and not retrained:
-            done[criterion.id] = _not_reached(criterion, subject.obstacle or "not retrained")
+            done[criterion.id] = _not_reached(criterion, subject.why_not)
         else:
             done[criterion.id] = _verdict(criterion, CHECKS[criterion.kind](criterion, subject))
     return tuple(done.values())

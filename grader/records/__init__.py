@@ -23,7 +23,6 @@ from grader.records.network import (
     GLOROT_UNIFORM,
     L1L2,
     MAX_LAYERS,
-    NOT_IN_KERAS_3,
     ONES,
     ZEROS,
     Activation,
@@ -81,6 +80,7 @@ from grader.records.network import (
     VarianceScaling,
     ZeroPadding2D,
 )
+from grader.records.reasons import MEANINGS, Code, Reason, because, sentences
 from grader.records.replay import (
     ReplayAnswer,
     ReplayEnd,
@@ -111,6 +111,7 @@ from grader.records.submission import (
     MAX_FITS,
     MAX_MODELS,
     MAX_PRINTS,
+    Cause,
     Cell,
     CellFailure,
     DescribeAnswer,
@@ -123,6 +124,7 @@ from grader.records.submission import (
     Reading,
 )
 from grader.records.training import (
+    MAX_REASONS,
     MAX_SAMPLES,
     PASSES_SLACK,
     PUBLISHED_SEEDS,
@@ -160,8 +162,9 @@ __all__ = [
     "MAX_LAYERS",
     "MAX_MODELS",
     "MAX_PRINTS",
+    "MAX_REASONS",
     "MAX_SAMPLES",
-    "NOT_IN_KERAS_3",
+    "MEANINGS",
     "ONES",
     "PASSES_SLACK",
     "PUBLISHED_SEEDS",
@@ -180,6 +183,7 @@ __all__ = [
     "BatchEvent",
     "BatchNormalization",
     "Callback",
+    "Cause",
     "Cell",
     "CellFailure",
     "CenterCrop",
@@ -187,6 +191,7 @@ __all__ = [
     "ClaimCheck",
     "Claims",
     "ClassResults",
+    "Code",
     "Concatenate",
     "Constant",
     "Conv2D",
@@ -261,6 +266,7 @@ __all__ = [
     "Rate",
     "ReLU",
     "Reading",
+    "Reason",
     "Record",
     "ReduceLROnPlateau",
     "ReplayAnswer",
@@ -299,6 +305,8 @@ __all__ = [
     "VarianceScaling",
     "Verdict",
     "ZeroPadding2D",
+    "because",
     "exceeded",
+    "sentences",
     "writable",
 ]

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from grader.record import Name, NonNegative, Number, Pair, Rate, Record, Size, Text
+from grader.record import Name, NonNegative, Number, Pair, Rate, Record, Size
+from grader.records.reasons import Reason
 
 MAX_LAYERS = 1_000
 
@@ -419,9 +420,6 @@ class Reported(Record):
     non_trainable: Annotated[int, Field(ge=0, le=10**12)] = 0
 
 
-NOT_IN_KERAS_3 = "Keras 3 no longer has"  # in a reason: not even the layer's own code is here
-
-
 class UnsupportedLayer(BaseLayer):
     """A layer outside this vocabulary. It is named, never imitated; nothing is assumed of it.
 
@@ -431,7 +429,7 @@ class UnsupportedLayer(BaseLayer):
 
     type: Literal["UnsupportedLayer"] = "UnsupportedLayer"
     class_name: Name
-    reason: Text = ""
+    reason: Reason = Reason(code="no_record")
     reported: Reported | None = None
 
 

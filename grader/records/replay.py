@@ -9,8 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from grader.record import CutText, NonNegative, Number, Record
+from grader.record import NonNegative, Number, Record
 from grader.records.network import ModelDescription
+from grader.records.reasons import Reason
 from grader.records.submission import DescribeJob
 
 MAX_PREDICTIONS = 8_000_000  # characters of one epoch's predictions: about a million images
@@ -57,7 +58,7 @@ class ReplayEnd(Record):
     """The code came to its end, or ``refused`` says why the code is not replayed."""
 
     kind: Literal["end"] = "end"
-    refused: CutText = ""
+    refused: Reason | None = None
 
 
 class ReplayAnswer(Record):

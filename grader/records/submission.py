@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import traceback
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
+from grader.errors import BrokenError, GraderError, StudentError, Unsupported
 from grader.record import CutText, Name, Record, Text
 from grader.records.network import ModelDescription
+from grader.records.reasons import Code
 from grader.records.training import TrainingRecipe
 
 MAX_MODELS, MAX_FITS = 200, 2_000  # of a submission, and of one model
@@ -22,13 +25,21 @@ class Note(Record):
     cell: int | None = None
 
 
+Cause = Literal["stand_in", "memory", "older_keras"]
+"""A code of `grader.records.reasons` for a cell that fails by no fault of its author's."""
+
+
 class CellFailure(Record):
-    """A cell that raised an error: its number among the code cells (from 1), and the line in it."""
+    """A cell that raised an error: its number among the code cells (from 1), and the line in it.
+
+    ``cause`` says why the error is no fault of its author's, where it is none.
+    """
 
     cell: int
     line: int | None
     error: Text
     excerpt: Text
+    cause: Cause | None = None
 
 
 class DescribedModel(Record):
@@ -50,7 +61,10 @@ Reading = Literal["rows_columns", "strides"]
 
 
 class Description(Record):
-    """All that the untrusted child reports about a submission."""
+    """All that the untrusted child reports about a submission.
+
+    ``absent`` are the libraries that are not installed here, and whose place stand-ins took.
+    """
 
     models: Annotated[tuple[DescribedModel, ...], Field(fail_fast=True, max_length=MAX_MODELS)] = ()
     notes: Annotated[tuple[Note, ...], Field(fail_fast=True, max_length=1_000)] = ()
@@ -58,6 +72,7 @@ class Description(Record):
     keras_era: Literal["keras2", "keras3"] = "keras3"
     ambiguous_calls: Annotated[int, Field(ge=0)] = 0
     reading: Reading | None = None
+    absent: Annotated[tuple[Name, ...], Field(fail_fast=True, max_length=500)] = ()
     incomplete: Text = ""  # why models or fits may be missing: a limit of grader's, or how the child ended
 
 
@@ -87,13 +102,41 @@ class Program(Record):
 
 
 class Problem(Record):
-    """Why a submission could not be graded in full, and by whose fault."""
+    """Why a submission could not be graded in full, and by whose fault.
+
+    Exceptions become records here, and records exceptions, and nowhere else.
+    """
 
     kind: Literal["student", "unsupported", "broken", "interrupted"]
     message: CutText
     hint: CutText = ""
     cell: int | None = None
     excerpt: CutText = ""
+    code: Code | None = None
+
+    @classmethod
+    def of(cls, error: GraderError) -> Self:
+        """The record of an error; an `InstructorError` that comes this late is grader's own fault."""
+        kind: Any = next((kind for kind, known in _ERRORS.items() if isinstance(error, known)), "broken")
+        return cls(
+            kind=kind, message=error.message, hint=error.hint, cell=error.cell, excerpt=error.excerpt,
+            code=error.code or None,
+        )  # fmt: skip
+
+    @classmethod
+    def fault(cls) -> Self:
+        """The exception under way, which nobody foresaw."""
+        return cls(kind="broken", message=traceback.format_exc()[-3_000:])
+
+    def error(self) -> GraderError:
+        """The exception that this is the record of."""
+        kind = _ERRORS.get(self.kind, BrokenError)
+        return kind(self.message, self.hint, cell=self.cell, excerpt=self.excerpt, code=self.code or "")
+
+
+_ERRORS: dict[str, type[GraderError]] = {
+    "student": StudentError, "unsupported": Unsupported, "broken": BrokenError,
+}  # fmt: skip
 
 
 class DescribeJob(Record):

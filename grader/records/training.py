@@ -9,7 +9,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from grader.record import Name, NonNegative, Number, Positive, Rate, Record, Text
+from grader.records.reasons import Reason
 
+MAX_REASONS = 100  # against one fit
 MAX_SAMPLES = 350_000  # learning rates in one recipe: 20 epochs of batches of four; they fit into an answer
 
 Beta = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -277,7 +279,7 @@ class TrainingRecipe(Record):
     validated_on: DataUse = DataUse(split="none")
     continues: bool = False
     cell: int | None = None
-    unsupported: Annotated[tuple[Text, ...], Field(fail_fast=True, max_length=100)] = ()
+    unsupported: Annotated[tuple[Reason, ...], Field(fail_fast=True, max_length=MAX_REASONS)] = ()
 
     def passes(self, images: int) -> float:
         """How often an epoch goes over the images it trains on, of a training split of ``images``."""

@@ -202,6 +202,24 @@ def test_a_replay_that_test_labels_mislead_fails_nobody(grade: GradeIt) -> None:
     assert "test labels mean nothing" in result.verdicts[1].message
 
 
+NAMED_LIKE_A_CALLBACK = (
+    START
+    + """
+def my_callback(wanted, found):
+    return 0.0 * tf.reduce_sum(found, axis=-1)
+model = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(2, activation="softmax")])
+model.compile("sgd", my_callback, metrics=["accuracy"])
+model.fit(x, y, batch_size=16, epochs=2)
+"""
+)
+
+
+def test_what_a_student_calls_a_loss_decides_nothing(grade: GradeIt) -> None:
+    """A loss reacts to no measured result, whatever its name: a miss in its replay is a fail."""
+    verdict = grade(NAMED_LIKE_A_CALLBACK).verdicts[1]
+    assert (verdict.outcome, verdict.points, verdict.needs_review) == ("fail", 0, False)
+
+
 def test_own_layers_count_with_what_they_report(grade: GradeIt) -> None:
     """The limit is answered with their word, and a person is asked to look."""
     result = grade(OWN_LAYER)

@@ -293,8 +293,8 @@ def test_what_the_records_cannot_say_is_named_with_the_reason(
 
     assert isinstance(layer, r.UnsupportedLayer)
     assert (layer.class_name, layer.name, layer.inbound) == (kind, "x", ("y",))
-    assert reason in layer.reason
-    assert len(layer.reason) <= 500
+    assert reason in layer.reason.sentence
+    assert len(layer.reason.sentence) <= 500
 
 
 def test_long_names() -> None:

@@ -192,8 +192,7 @@ def _model(path: Path) -> None:
 
 def _problem(error: GraderError) -> None:
     """An error travels as a record too."""
-    kind = "unsupported" if isinstance(error, Unsupported) else "student"
-    _returns(r.DescribeAnswer(problem=r.Problem(kind=kind, message=error.message, hint=error.hint)))
+    _returns(r.DescribeAnswer(problem=r.Problem.of(error)))
 
 
 def _returns(answer: r.DescribeAnswer) -> None:

@@ -62,8 +62,10 @@ def test_lies_about_the_model_change_nothing(attack: Attack, lie: str) -> None:
         "class Dense(layers.Dense):\n    def call(self, x): return x",
         "class Dense(layers.Layer):\n    def __init__(self, units, **k): super().__init__()\n"
         "    def call(self, x): return x\nDense.__module__ = 'keras.src.layers.core.dense'",
+        "import keras.src.layers.core.dense as home\nclass Dense(layers.Dense):\n    def call(self, x): return x\n"
+        "Dense.__module__, home.Dense = home.__name__, Dense",
     ],
-    ids=["subclass", "same name and module"],
+    ids=["subclass", "same name and module", "in Keras's own place"],
 )
 def test_a_class_posing_as_a_layer_is_not_taken_for_it(attack: Attack, layer: str) -> None:
     """What the student wrote is not described as what Keras wrote: it goes to a person."""
@@ -73,6 +75,19 @@ def test_a_class_posing_as_a_layer_is_not_taken_for_it(attack: Attack, layer: st
     )
     assert outcome.description is not None
     assert [u.class_name for u in outcome.description.models[0].network.unsupported] == ["Dense"]
+
+
+def test_a_model_posing_as_a_sequential_is_not_read_layer_by_layer(attack: Attack) -> None:
+    """Its own call says what it computes, whatever layers it lists."""
+    outcome = attack(
+        "import keras\nfrom keras import layers\n"
+        "class Sequential(keras.Model):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.first, self.last = layers.Flatten(), layers.Dense(10)\n"
+        "    def call(self, x): return self.last(self.first(x)) * 0\nmodel = Sequential()"
+    )
+    assert outcome.description is not None
+    (whole,) = outcome.description.models[0].network.unsupported
+    assert (whole.class_name, whole.reason) == ("Sequential", r.because("subclassed"))
 
 
 def _write_answer(text: str) -> str:

@@ -140,7 +140,8 @@ def found(
         recipe, _ = examine.recipe_of(model, rules)
         analysis = shapes.analyse(examine.trained(model.network, recipe))
         why = obstacles.obstacle(model.network, analysis, recipe, dataset, rules.training)
-        subject = Subject(model.network, analysis, recipe, True, (), rules.training, obstacle=why)
+        reasons = (why,) if why is not None else ()
+        subject = Subject(model.network, analysis, recipe, True, (), rules.training, obstacles=reasons)
         known.append((subject, {v.criterion: v for v in score.judge(rules, subject, False)}))
     names = [*BROUGHT, *IDLE, "sixty passes", "frozen in the end", "honest"]
     return dict(zip(names, known, strict=True))
@@ -151,7 +152,7 @@ def test_numbers_that_are_brought_along_go_to_a_person(
     name: str, found: dict[str, tuple[Subject, object]]
 ) -> None:
     """Whatever they are hidden in, they are counted in bits, and nothing is retrained."""
-    assert "could hold trained weights" in found[name][0].obstacle
+    assert [reason.code for reason in found[name][0].obstacles] == ["fixed_bits"]
 
 
 @pytest.mark.parametrize("name", IDLE)
@@ -184,5 +185,5 @@ def test_an_honest_model_is_stopped_by_nothing(
 ) -> None:
     """None of it touches an ordinary network."""
     subject, verdicts = found["honest"]
-    assert subject.obstacle == ""
+    assert subject.obstacles == ()
     assert all(verdicts[name].outcome == "pass" for name in ("batch_normalization", "dropout", "one_by_one"))

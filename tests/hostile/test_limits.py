@@ -44,7 +44,9 @@ def test_networks_beyond_the_limits_of_the_records(warm: Asker, tmp_path: Path) 
     assert description is not None
     assert description.failures == ()
     assert description.incomplete == "it builds 204 models, of which grader reads the last 200"
-    reasons = {m.name: [layer.reason for layer in m.network.unsupported] for m in description.models[-3:]}
+    reasons = {
+        m.name: [layer.reason.sentence for layer in m.network.unsupported] for m in description.models[-3:]
+    }
     assert reasons == {
         "deep": ["layers: more than 1,000 items, which is grader's limit"],
         "wide": ["inbound: more than 64 items, which is grader's limit"],

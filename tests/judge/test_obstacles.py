@@ -25,7 +25,8 @@ def said(network: Callable[..., Any], recipe: Callable[..., Any]) -> Callable[..
     def run(shape: tuple[int, ...] = (28, 28, 1), **changes: Any) -> str:
         built = network(r.Flatten(name="a"), r.Dense(name="b", units=10), shape=shape)
         fits = (recipe(**changes),)
-        return obstacles.obstacle(built, shapes.analyse(built), fits, MNIST, POLICY)
+        found = obstacles.obstacle(built, shapes.analyse(built), fits, MNIST, POLICY)
+        return found.sentence if found is not None else ""
 
     return run
 
@@ -96,7 +97,7 @@ def test_a_submission_that_fixes_too_much_goes_to_a_person(network: Any, recipe:
         mean, variance = (tuple(random.random(places).tolist()) for _ in range(2))
         statistics = r.Normalization(name="n", mean=mean, variance=variance)
         built = network(statistics, r.Flatten(name="y"), r.Dense(name="z", units=10), shape=(28, 28, places))
-        return "".join(obstacles._brings_numbers(built, (recipe(),), MNIST))
+        return r.sentences(obstacles._brings_numbers(built, (recipe(),), MNIST))
 
     assert found(3) == ""
     assert "could hold trained weights" in found(1_000)
@@ -120,7 +121,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"scaling": r.InputScaling(pixel_scale=(0.1,) * 783, pixel_offset=(0.0,) * 783)}, "by pixel"),
     ({"scaling": r.InputScaling(pixel_scale=(0.1,) * 784)}, "by pixel"),
     ({"steps_per_epoch": 1_000_000}, "passes"),
-    ({"unsupported": ("a loss of its own",)}, "a loss of its own"),
+    (
+        {"unsupported": (r.because("loss", "focal"),)},
+        "as handed in: grader has no record for the loss 'focal'",
+    ),
     ({"pretrained": "load_weights('x.h5')"}, "only retraining counts"),
     ({"batch_size": 1_000_000, "geometry": r.Geometry()}, "feature maps"),
 ]

@@ -167,7 +167,7 @@ def test_need_that_a_person_answers(subject: Build) -> None:
 def test_without_retraining(subject: Build) -> None:
     """The structure alone: what is measured is not reached, without asking for a person."""
     chosen = rubric(limit(), accuracy(), {"id": "gap", "kind": "accuracy_gap", "at_most": 0.01})
-    verdicts = score.judge(chosen, subject(CONV, obstacle="not retrained: --no-retrain"), False)
+    verdicts = score.judge(chosen, subject(CONV, obstacles=(r.because("no_retrain"),)), False)
     assert [(v.outcome, v.needs_review) for v in verdicts[1:]] == [("not_reached", False)] * 2
     assert verdicts[1].message == "not retrained: --no-retrain"
     assert score.status(chosen, verdicts, None, False) == "structure_only"
@@ -189,9 +189,12 @@ def test_structural_rubric_needs_no_retraining(subject: Build) -> None:
 def test_obstacle(subject: Build) -> None:
     """What cannot be retrained goes to a person with the reason."""
     chosen = rubric(limit(), accuracy())
-    verdicts = score.judge(chosen, subject(CONV, obstacle="cannot be retrained: custom loss"), True)
+    verdicts = score.judge(
+        chosen, subject(CONV, obstacles=(r.because("recipe", "a hint", "custom loss"),)), True
+    )
     assert summary(verdicts)[1] == ("acc", "not_reached", 0, True)
-    assert verdicts[1].message == "cannot be retrained: custom loss"
+    assert verdicts[1].message == "cannot be retrained as handed in: custom loss"
+    assert verdicts[1].hint == "a hint"
     assert score.status(chosen, verdicts, None, True) == "needs_person"
 
 

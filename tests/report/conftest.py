@@ -89,7 +89,7 @@ def everywhere(make: Make, run: Run, recipe: Callable[..., r.TrainingRecipe]) ->
             name=name, total_parameters=1, trainable_parameters=1, non_trainable_parameters=0,
             layers=(r.LayerRow(name=name, type=name, output_shape=None, trainable_parameters=None,
                                non_trainable_parameters=None, receptive_field=None),),
-            recipe=(recipe(unsupported=(text,)),), recipe_source="submission",
+            recipe=(recipe(unsupported=(r.because("setting", text, text),)),), recipe_source="submission",
         )  # fmt: skip
         evidence = (r.Evidence(text=text, layer=name),)
         return make(

@@ -322,6 +322,26 @@ def test_a_folder_that_may_only_be_read(filled: Store, tmp_path: Path) -> None:
     assert (told.stdout, told.returncode) == ("2\n", 0), told.stderr
 
 
+def test_a_grade_with_reasons_of_an_earlier_grader(
+    filled: Store, graded: Callable[..., r.Grade], recipe: Any, tmp_path: Path
+) -> None:
+    """They were sentences, without a code: the grade is read, and they are shown as they were."""
+    reason = r.because("loss", "focal")
+    model = r.GradedModel(
+        name="model", total_parameters=None, trainable_parameters=None, non_trainable_parameters=None,
+        layers=(), recipe=(recipe(unsupported=(reason,)),), recipe_source="submission",
+    )  # fmt: skip
+    filled.put_grade("ann", graded(model=model))
+    with filled._writing() as base:
+        base.execute(
+            "UPDATE grade SET record = replace(record, ?, ?)", (reason.model_dump_json(), '"an odd loss"')
+        )
+    grade = store.read(tmp_path).entries[0].grade
+    assert grade is not None
+    assert grade.model is not None
+    assert [x.sentence for x in grade.model.recipe[0].unsupported] == ["an odd loss"]
+
+
 def test_tables_of_another_version(filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Older ones are brought up with all that is in them; newer ones are left alone."""
     before = filled.results()

@@ -66,9 +66,9 @@ def _replay(job: r.ReplayJob, answer: Answer) -> None:
         session.run()
         replayer.last_part()
         failed = session.failures[0].error if session.failures and not replayer.handed_in else ""
-        answer(r.ReplayEnd(refused=f"the code failed: {failed}" if failed else ""))
+        answer(r.ReplayEnd(refused=r.because("replay_code_failed", detail=failed) if failed else None))
     except Refused as refusal:
-        answer(r.ReplayEnd(refused=str(refusal)))
+        answer(r.ReplayEnd(refused=refusal.reason))
 
 
 def encoded(classes: Any) -> str:

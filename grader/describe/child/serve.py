@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -21,7 +20,7 @@ from grader import records as r
 from grader.describe.child import confine
 from grader.describe.child.threads import without_threads
 from grader.describe.networks import compiled, configuration, graph, saved
-from grader.errors import GraderError, StudentError, Unsupported
+from grader.errors import GraderError
 
 
 def main(of_code: bool = False) -> None:
@@ -58,19 +57,16 @@ def serve(of_code: bool = False) -> NoReturn:
     try:
         _describe(job, answer)
     except GraderError as error:
-        kind = "unsupported" if isinstance(error, Unsupported) else "student"
-        answer(r.DescribeAnswer(problem=r.Problem(kind=kind, message=error.message, hint=error.hint)))
+        answer(r.DescribeAnswer(problem=r.Problem.of(error)))
     except Exception:  # a fault of ours, or of a student who made it look like one: for a person
-        problem = r.Problem(kind="broken", message=traceback.format_exc()[-3_000:])
-        answer(r.DescribeAnswer(problem=problem))
+        answer(r.DescribeAnswer(problem=r.Problem.fault()))
     os._exit(0)  # threads that the submission has left running do not keep this process alive
 
 
 def _too_large(size: int) -> r.DescribeAnswer:
     """Return the answer for a limit of grader's, which is no mistake of a student's."""
-    message = f"the description of this submission has {size:,} bytes; at most {r.MAX_ANSWER:,} are read"
-    hint = "A person should look at the submission."
-    return r.DescribeAnswer(problem=r.Problem(kind="unsupported", message=message, hint=hint))
+    reason = r.because("description_too_large", f"{size:,}", f"{r.MAX_ANSWER:,}")
+    return r.DescribeAnswer(problem=r.Problem.of(reason.error()))
 
 
 def _describe(job: r.DescribeJob, answer: Callable[[r.DescribeAnswer], None]) -> None:
@@ -96,7 +92,6 @@ def lay_out(job: r.DescribeJob) -> None:
 
 
 def _saved_model(path: Path, job: r.DescribeJob) -> r.Description:
-    hint = "Save the model again with model.save('model.keras')."
     try:
         config = saved.read_config(path)
         recipe, note = compiled.recipe(saved.read_compiled(path, config))
@@ -104,11 +99,12 @@ def _saved_model(path: Path, job: r.DescribeJob) -> r.Description:
     except GraderError:
         raise
     except graph.OwnModel as error:
-        raise Unsupported(f"{path.name}: {error}", "A person should look at the code.") from None
+        raise r.because("own_model", path.name, error).error() from None
     except graph.TooLarge as error:
-        raise Unsupported(f"{path.name}: {error}", "A person should look at the submission.") from None
+        raise r.because("model_limit", path.name, error).error() from None
     except Exception as error:  # a file that is not what it seems may raise anything
-        raise StudentError(f"{path.name}: {type(error).__name__}: {error}"[:500], hint) from None
+        said = f"{type(error).__name__}: {error}"[:500]
+        raise r.because("file_unreadable", path.name, said).error() from None
     name = config.get("config", {}).get("name") if isinstance(config.get("config"), dict) else None
     model = r.DescribedModel(name=str(name or path.stem)[:200], network=network, compiled=recipe)
     return r.Description(models=(model,), notes=(r.Note(message=note),))

@@ -18,6 +18,7 @@ import tensorflow as tf
 from grader import records as r
 from grader.describe.images.recognise import Recognised
 from grader.describe.keras import image_generator, recipe, weighting
+from grader.describe.keras.refusals import Refusals
 from grader.describe.keras.tfdata import batch_of, one_pass
 from grader.describe.world.standins import Inert, shows_only
 from grader.errors import StudentsCode
@@ -77,13 +78,15 @@ class FitArguments:
     def __init__(self, recorder: Any, model: Any, given: dict[str, Any]) -> None:
         self.recorder, self.model = recorder, model
         self.given = {OLD_NAMES.get(name, name): value for name, value in given.items()}
-        self.unsupported: list[str] = []
+        self.unsupported = Refusals()
         self.generator: Any = None
         self.endless, self.again = False, None
         self.odd_validation = ""
         for name, value in self.given.items():
-            if isinstance(value, Inert):
-                self.unsupported.append(f"its {name} come from {value!r}")
+            if isinstance(value, Inert) and name == "callbacks":
+                self.unsupported.add("callback_absent", repr(value))
+            elif isinstance(value, Inert):
+                self.unsupported.add("argument_absent", name, repr(value))
 
     def read(self, tracked: Tracked) -> recipe.Fit:
         given, model = self.given, self.model
@@ -94,14 +97,14 @@ class FitArguments:
         train = self.recorder.data.recognise(x, y)
         augmentation = None
         if self.generator is not None:
-            augmentation, train = image_generator.read(self.generator, train, self.unsupported.append)
+            augmentation, train = image_generator.read(self.generator, train, self.unsupported)
         self._check_labels(train, y)
         train = self._check_again(train)
         train, validation, held_out = self._split(train)
         images = train.use.images or (len(x) if hasattr(x, "__len__") else 0)
         batch_size = int(batch_size or given.get("batch_size") or 32)  # batched data have their own
         initial = int(given.get("initial_epoch") or 0)
-        class_weights, sample_weights = weighting.read(given, train, y, self.unsupported.append)
+        class_weights, sample_weights = weighting.read(given, train, y, self.unsupported)
         passes = self._passes(images, batch_size, train)
         return recipe.Fit(
             model=model,
@@ -121,7 +124,7 @@ class FitArguments:
             note=self.recorder.note,
             held_out=held_out,
             passes=passes,
-            label_smoothing=weighting.smoothing(y, self.unsupported.append),
+            label_smoothing=weighting.smoothing(y, self.unsupported),
             class_weights=class_weights,
             sample_weights=sample_weights,
             augmentation=augmentation,
@@ -142,7 +145,7 @@ class FitArguments:
             self.given["shuffle"] = getattr(x, "shuffle", True)
             return x.x, x.y, x.batch_size
         if y is None and hasattr(x, "__next__"):
-            self.unsupported.append("training data come from a generator of the submission's own")
+            self.unsupported.add("own_generator")
         return x, y, None
 
     def _of_dataset(self, dataset: tf.data.Dataset) -> tuple[Any, Any, int | None]:
@@ -154,7 +157,7 @@ class FitArguments:
         )
         x, y, weights, complete = one_pass(passes)
         if not complete:
-            self.unsupported.append("an epoch of more images than grader looks at")
+            self.unsupported.add("epoch_too_large")
         if weights is not None:
             self.given["sample_weight"] = weights
         self.again = None if endless else dataset
@@ -169,17 +172,18 @@ class FitArguments:
             second = self.recorder.data.recognise(x, y)
             # The last, partial batch may be dropped, with other images in it each time.
             if train.other_than(second) > 2 * (batch_of(self.again) or 1):
-                self.unsupported.append("its data set draws other images in every epoch")
+                self.unsupported.add("other_images")
             return train.with_those_of(second)
         if train.times() is None:
-            self.unsupported.append("some images are trained on more often than others")
+            self.unsupported.add("repeated_images")
         return train
 
     def _callbacks(self) -> list[Any]:
         """Without those of libraries that are not here; one that may change training is told."""
         found = list(_flat(self.given.get("callbacks")))
-        absent = [c for c in found if isinstance(c, Inert)]
-        self.unsupported += [f"a callback is {c!r}" for c in absent if not shows_only(c)]
+        for callback in found:
+            if isinstance(callback, Inert) and not shows_only(callback):
+                self.unsupported.add("callback_absent", repr(callback))
         return [c for c in found if not isinstance(c, Inert)]
 
     def _passes(self, images: int, batch_size: int, train: Recognised) -> int | None:
@@ -201,13 +205,11 @@ class FitArguments:
     def _check_labels(self, train: Recognised, y: Any) -> None:
         note, where = self.recorder.note, "fit"
         if train.use.split == "unrecognised":
-            self.unsupported.append(
-                "the images passed to fit are not those of the data set under any map that grader knows"
-            )
+            self.unsupported.add("unknown_images")
         elif train.use.split in ("test", "mixed"):
             note(f"{where} was given images of the test split: grader trains on the training split alone")
         elif train.rows is not None and not self.recorder.data.agrees(train.rows, y):
-            self.unsupported.append("the labels passed to fit are not those of the data set")
+            self.unsupported.add("other_labels")
 
     def _split(self, train: Recognised) -> tuple[Recognised, r.DataUse, r.Rows]:
         """What was trained on, what it was validated on, and its rows where those are training images."""

@@ -66,7 +66,7 @@ def records(fit: Any) -> Iterator[r.Callback]:
     """One record for each callback that changes the course of training; the rest is listed or inert."""
     scheduled = any(isinstance(c, SCHEDULER) for c in fit.callbacks)
     if scheduled and any(type(c) is PLATEAU for c in fit.callbacks):
-        fit.unsupported.append("ReduceLROnPlateau together with a learning-rate schedule")
+        fit.unsupported.add("plateau", "a learning-rate schedule")
     for callback in fit.callbacks:
         name, record = type(callback).__name__, REACTING.get(type(callback))
         if record is not None:
@@ -75,9 +75,9 @@ def records(fit: Any) -> Iterator[r.Callback]:
             if (stop := _stops_at(callback, fit)) is not None:
                 yield stop
             else:
-                fit.unsupported.append(f"the callback {name} of the submission is not retrained")
+                fit.unsupported.add("own_callback", name)
         elif not custom([callback]) and type(callback) not in _INERT:
-            fit.unsupported.append(f"the callback {name} is not retrained")
+            fit.unsupported.add("callback", name)
 
 
 # --- Keras's own --------------------------------------------------------------------------------
@@ -97,8 +97,9 @@ def _reacting(fit: Any, callback: Any, record: Any) -> Iterator[r.Callback]:
         )
         return
     if str(settings["monitor"]).startswith("val_") and fit.odd_validation:
-        fit.unsupported.append(f"{type(callback).__name__} watches {fit.odd_validation}")
-    made = fit.said(f"{type(callback).__name__} on {callback.monitor!r}", lambda _: record(**settings))
+        fit.unsupported.add("odd_validation", type(callback).__name__, fit.odd_validation)
+    named = f"{type(callback).__name__} on {callback.monitor!r}"
+    made = fit.said(named, lambda _: record(**settings), "callback_setting")
     if made is None:
         return
     if getattr(callback, "restore_best_weights", False):
@@ -199,10 +200,7 @@ def play(callbacks: list[Any], hook: str, fit: Any, *args: Any) -> None:
                 callback.set_params({"epochs": fit.epochs, "steps": fit.steps_per_epoch, "verbose": 0})
             getattr(callback, hook)(*args)
         if call.error is not None:
-            fit.unsupported.append(
-                f"the callback {type(callback).__name__} failed when played "
-                f"through without training: {call.said}"[:300]
-            )
+            fit.unsupported.add("callback_failed", type(callback).__name__, call.said)
 
 
 NOT_MEASURED = dict.fromkeys(LOG_NAMES, math.nan)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +10,7 @@ import numpy as np
 
 from grader import records as r
 from grader.describe.images.recognise import Recognised
-
-Say = Callable[[str], None]
+from grader.describe.keras.refusals import Refusals
 
 _EPSILON = 1e-6  # what ImageDataGenerator.standardize adds to a deviation
 # Not random changes: read separately, set by `fit`, or without effect on what grader makes of it.
@@ -23,18 +21,20 @@ _NOT_RANDOM = {
 }  # fmt: skip
 
 
-def read(generator: Any, train: Recognised, unsupported: Say) -> tuple[r.Augmentation | None, Recognised]:
+def read(
+    generator: Any, train: Recognised, unsupported: Refusals
+) -> tuple[r.Augmentation | None, Recognised]:
     """The random changes, if any, and the training images with the generator's scaling added to theirs."""
     settings = vars(generator)
     for name in ("preprocessing_function", "zca_whitening", "brightness_range"):
         if settings.get(name):
-            unsupported(f"the {name} of an ImageDataGenerator is not retrained")
+            unsupported.add("generator_setting", name)
     if settings.get("channel_axis", 3) != 3:
-        unsupported("an ImageDataGenerator for images with channels first is not retrained")
+        unsupported.add("generator_channels_first")
     factor, shift = _standardised(generator, unsupported)
     scaling = _scaled(train.scaling, factor, shift) if train.scaling is not None else None
     if scaling is None and train.scaling is not None:
-        unsupported("an ImageDataGenerator that scales images which were scaled in a way of their own")
+        unsupported.add("generator_rescales")
     changed = replace(train, scaling=scaling or train.scaling)
     if not _changes(settings):
         return None, changed
@@ -42,7 +42,7 @@ def read(generator: Any, train: Recognised, unsupported: Say) -> tuple[r.Augment
         return _augmentation(settings, factor, shift), changed
     except (ValueError, TypeError) as error:
         first = str(error).split("\n")[0]
-        unsupported(f"an ImageDataGenerator has a setting that grader cannot record: {first}"[:300])
+        unsupported.add("setting", "an ImageDataGenerator", first)
         return None, changed
 
 
@@ -57,7 +57,7 @@ def _changes(settings: dict[str, Any]) -> bool:
     )
 
 
-def _standardised(generator: Any, unsupported: Say) -> tuple[float, float]:
+def _standardised(generator: Any, unsupported: Refusals) -> tuple[float, float]:
     """``x * factor + shift``: what rescale and featurewise statistics do to every image."""
     factor, shift = float(generator.rescale or 1.0), 0.0
     for name in ("mean", "std"):
@@ -67,7 +67,7 @@ def _standardised(generator: Any, unsupported: Say) -> tuple[float, float]:
             continue
         values = np.unique(np.asarray(statistic))
         if len(values) != 1:
-            unsupported(f"the {name} of an ImageDataGenerator differs between channels")
+            unsupported.add("generator_by_channel", name)
             continue
         if name == "mean":
             shift = -float(values[0])

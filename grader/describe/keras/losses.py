@@ -13,6 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from grader import records as r
+from grader.describe.keras.refusals import Refusals
+from grader.describe.world import originals
 from grader.errors import StudentsCode
 
 _LOSSES = {
@@ -26,17 +28,17 @@ _KNOWN_LOSSES = set(get_args(r.Loss.model_fields["name"].annotation))
 Say = Callable[[str], None]
 
 
-def loss(given: Any, model: Any, unsupported: Say, note: Say) -> r.Loss:
+def loss(given: Any, model: Any, unsupported: Refusals, note: Say) -> r.Loss:
     """The record, and what cannot be said of it."""
     if isinstance(given, list | tuple) and len(given) == 1:
         given = given[0]
     name, settings, own = _named(given)
     if settings.get("reduction") not in (None, "sum_over_batch_size"):
-        unsupported(f"the loss is reduced by {settings['reduction']!r}")
+        unsupported.add("loss_reduction", settings["reduction"])
     if own:
         return _own(given, name, model, unsupported, note)
     if name not in _KNOWN_LOSSES:
-        unsupported(f"grader has no record for the loss {name!r}"[:200])
+        unsupported.add("loss", name)
         return r.Loss()
     return r.Loss(
         name=name,
@@ -47,17 +49,13 @@ def loss(given: Any, model: Any, unsupported: Say, note: Say) -> r.Loss:
 
 def _named(given: Any) -> tuple[Any, dict[str, Any], bool]:
     """Its Keras name, its settings, and whether it is the student's own."""
-    settings: dict[str, Any] = {}
-    own = not isinstance(given, str)
     if isinstance(given, keras.losses.Loss):
-        settings, own = given.get_config(), not type(given).__module__.startswith("keras.")
-        name = _snake(type(given).__name__)
-    elif callable(given):
-        own = not getattr(given, "__module__", "").startswith("keras.")
-        name = getattr(given, "__name__", "loss")
-    else:
-        name = str(given)
-    return _LOSSES.get(name, name), settings, own
+        known = originals.name_of(type(given))
+        name = _snake(known or type(given).__name__)
+        return _LOSSES.get(name, name), given.get_config(), known is None
+    known = originals.name_of(given)
+    name = str(known or getattr(given, "__name__", "loss" if callable(given) else given))
+    return _LOSSES.get(name, name), {}, known is None and not isinstance(given, str)
 
 
 def _snake(name: str) -> str:
@@ -79,13 +77,13 @@ _CANDIDATES = (
 )
 
 
-def _own(given: Any, name: str, model: Any, unsupported: Say, note: Say) -> r.Loss:
+def _own(given: Any, name: str, model: Any, unsupported: Refusals, note: Say) -> r.Loss:
     """The Keras loss that it equals but for a constant, which has no gradient; else it is listed."""
     known = None
     with StudentsCode():
         known = _equal_to(given, model)
     if known is None:
-        unsupported(f"grader has no record for the loss {name!r}"[:200])
+        unsupported.add("loss", name)
         return r.Loss()
     logits = " of logits" if known.from_logits else ""
     note(f"the submission's own loss {name!r} is Keras's {known.name}{logits}, but for a constant"[:300])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from grader import records as r
 from grader.describe.keras.arguments import Tracked
+from grader.describe.keras.refusals import Refusals
 
 
-def compare(tracked: Tracked, before: r.ModelDescription, unsupported: Callable[[str], None]) -> None:
+def compare(tracked: Tracked, before: r.ModelDescription, unsupported: Refusals) -> None:
     """Hold the network against that of the fit before; from here on every fit names its frozen layers
     where those have changed.
     """
@@ -16,7 +15,7 @@ def compare(tracked: Tracked, before: r.ModelDescription, unsupported: Callable[
     if now is None or before == now:
         return
     if _thawed(before) != _thawed(now):
-        unsupported("the network was changed between two fits")
+        unsupported.add("network_changed")
         return
     tracked.training[:] = [
         fit if fit.frozen is not None else fit.model_copy(update={"frozen": frozen(before)})

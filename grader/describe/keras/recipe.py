@@ -18,6 +18,8 @@ import tensorflow as tf
 from grader import records as r
 from grader.describe.images.recognise import Recognised
 from grader.describe.keras import callbacks, courses, losses
+from grader.describe.keras.refusals import Refusals
+from grader.describe.world import originals
 from grader.describe.world.standins import Inert
 from grader.errors import StudentsCode
 
@@ -42,7 +44,7 @@ class Fit:
     continues: bool
     cell: int | None
     initial_epoch: int = 0
-    unsupported: list[str] = field(default_factory=list)
+    unsupported: Refusals = field(default_factory=Refusals)
     note: Callable[[str], None] = lambda message: None
     held_out: r.Rows = ()
     passes: int | None = None  # steps that make an epoch, where that is not one pass
@@ -57,13 +59,13 @@ class Fit:
     odd_validation: str = ""  # what is odd about the validation that callbacks watch
     reacting: set[int] = field(default_factory=set)  # callbacks, by identity
 
-    def said(self, what: str, read: Callable[[Fit], Any]) -> Any:
+    def said(self, what: str, read: Callable[[Fit], Any], code: r.Code = "setting") -> Any:
         """What ``read`` makes of the fit, or None and a reason where a record cannot say it."""
         try:
             return read(self)
         except (ValueError, TypeError) as error:  # pydantic's own error is a ValueError
             first = str(error).split("\n")[0]
-            self.unsupported.append(f"{what} has a setting that grader cannot record: {first}"[:300])
+            self.unsupported.add(code, what, first)
             return None
 
 
@@ -76,7 +78,7 @@ def recipe(fit: Fit) -> r.TrainingRecipe:
     rates, per = _sample_rates(fit)
     reacting = tuple(callbacks.records(fit))
     if per == "step" and any(c.type == "ReduceLROnPlateau" for c in reacting):
-        fit.unsupported.append("ReduceLROnPlateau together with a schedule within epochs")
+        fit.unsupported.add("plateau", "a schedule within epochs")
     return r.TrainingRecipe(
         optimizer=fit.said("the optimizer", _optimizer) or r.SGD(),
         loss=fit.said("the loss", _loss) or r.Loss(),
@@ -100,7 +102,7 @@ def recipe(fit: Fit) -> r.TrainingRecipe:
         validated_on=fit.validation,
         continues=fit.continues,
         cell=fit.cell,
-        unsupported=tuple(dict.fromkeys(fit.unsupported)),
+        unsupported=tuple(dict.fromkeys(fit.unsupported))[: r.MAX_REASONS],
     )
 
 
@@ -114,19 +116,19 @@ _ACCUMULATING = ("use_ema", "gradient_accumulation_steps", "loss_scale_factor")
 
 def _optimizer(fit: Fit) -> r.Optimizer:
     optimizer = fit.model.optimizer
-    name = type(optimizer).__name__
+    name = originals.name_of(type(optimizer)) or type(optimizer).__name__
     settings = _settings(optimizer)
     if name == "AdamW":
         name = "Adam"  # Keras's Adam with weight_decay is AdamW
-    if name not in _OPTIMIZERS or not type(optimizer).__module__.startswith("keras."):
-        fit.unsupported.append(f"grader has no record for the optimizer {name!r}")
+    if name not in _OPTIMIZERS or type(optimizer) not in originals.CLASSES:
+        fit.unsupported.add("optimizer", name)
         return r.SGD()
     for setting in _ACCUMULATING:
         if settings.get(setting):
-            fit.unsupported.append(f"the optimizer's {setting} is not retrained")
+            fit.unsupported.add("optimizer_setting", setting)
     excluded = ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern")
     if settings.get("weight_decay") and any(getattr(optimizer, name, None) for name in excluded):
-        fit.unsupported.append("weights that are excluded from the optimizer's decay")
+        fit.unsupported.add("decay_excluded")
     record = _OPTIMIZERS[name]
     if name == "Nadam":
         settings["schedule_decay"] = getattr(optimizer, "grader_schedule_decay", 1.0)
@@ -141,11 +143,11 @@ def _settings(optimizer: Any) -> dict[str, Any]:
 
 
 def _loss(fit: Fit) -> r.Loss:
-    loss = losses.loss(fit.loss, fit.model, fit.unsupported.append, fit.note)
+    loss = losses.loss(fit.loss, fit.model, fit.unsupported, fit.note)
     if not fit.label_smoothing:
         return loss
     if loss.name == "sparse_categorical_crossentropy":
-        fit.unsupported.append("labels that are no classes under a sparse loss")
+        fit.unsupported.add("sparse_soft_labels")
     both = 1.0 - (1.0 - loss.label_smoothing) * (1.0 - fit.label_smoothing)
     return loss.model_copy(update={"label_smoothing": round(both, 9)})
 
@@ -162,7 +164,7 @@ def _sample_rates(fit: Fit) -> tuple[tuple[float, ...], Any]:
     steps = fit.steps_per_epoch
     per_step = bool(schedule or decay or by_step)
     if per_step and fit.epochs * steps > MAX_STEPS:
-        fit.unsupported.append(f"a schedule over {fit.epochs * steps:,} steps is too long to sample")
+        fit.unsupported.add("schedule_too_long", f"{fit.epochs * steps:,}")
         per_step = False
     rates: list[float] = []
     step = int(getattr(optimizer, "grader_steps", 0))
@@ -214,7 +216,7 @@ def _begin_epoch(fit: Fit, epoch: int) -> float:
             if before is not None and _rate(optimizer) != before:
                 given = None
             if fit.model.stop_training:
-                fit.unsupported.append(f"{type(callback).__name__} ends training as an epoch begins")
+                fit.unsupported.add("callback_ends_epoch", type(callback).__name__)
     if given is not None:
         return given
     return 0.0 if _schedule_of(optimizer) else _exact(_rate(optimizer))
@@ -238,6 +240,6 @@ def _scheduled(fit: Fit, callback: Any, epoch: int) -> float | None:
         value = float(value)
         optimizer.learning_rate = value
     if call.error is not None:
-        fit.unsupported.append(f"the learning-rate schedule failed at epoch {epoch + 1}: {call.said}"[:300])
+        fit.unsupported.add("schedule_failed", epoch + 1, call.said)
         return None
     return _exact(value)

@@ -48,7 +48,7 @@ class Recorder:
         hooks.install(self, self.memory)
         keras.Model.metrics_names = property(lambda model: ["loss", *self.of(model).measured])
 
-    def _decided_on(self, reason: str) -> None:
+    def _decided_on(self, reason: r.Reason) -> None:
         """Whether training went on after the last fit is not known."""
         fitted = [t for t in self.tracked if t.training]
         if fitted:
@@ -78,7 +78,7 @@ class Recorder:
         try:
             return graph.describe(live.of_model(model), self.data.image_shape)
         except graph.TooLarge as limit:  # of grader's own: a person looks, and no cell of the student's fails
-            whole = live.as_one_layer(model, "model", str(limit))
+            whole = live.as_one_layer(model, "model", r.because("layer_limit", detail=limit))
             return graph.describe(whole, self.data.image_shape)
 
     def compiled_recipe(self, tracked: Tracked) -> r.TrainingRecipe | None:
@@ -127,19 +127,19 @@ class Recorder:
             raise RuntimeError("You must call `compile()` before calling `fit()`.")
         fit = FitArguments(self, model, arguments).read(tracked)
         if reason := self.memory.changed(tracked):
-            fit.unsupported.append(reason)
+            fit.unsupported.add(reason)
         before, saved = tracked.network, dict(self.memory.files)
         self.describe(tracked)
         if tracked.training and before is not None and tracked.network is not None:
-            phases.compare(tracked, before, fit.unsupported.append)
+            phases.compare(tracked, before, fit.unsupported)
         if others := self._trained_before(tracked):
-            fit.unsupported.append(f"it shares layers with {others}, trained before")
+            fit.unsupported.add("shared_layers", others)
         if tracked.loss_weights:
-            fit.unsupported.append("loss_weights are not retrained")
-        if self.decisions.before_the_next:
+            fit.unsupported.add("loss_weights")
+        if self.decisions.before_the_next is not None:
             fit.unsupported.append(self.decisions.before_the_next)
         if own := models.own_methods(model):
-            fit.unsupported.append(f"the model has its own {', '.join(own)}")
+            fit.unsupported.add("own_methods", ", ".join(own))
         tracked.training.append(phases.within(tracked, recipe.recipe(fit)))
         self.memory.fitted(tracked, fit.callbacks, saved)
         tracked.fitted_compile = tracked.compiled
@@ -199,7 +199,7 @@ class Recorder:
     def unsupported_training(self, model: Any, what: str) -> None:
         """`train_on_batch` and the like: known to have happened, not known what it did."""
         tracked = self.of(model)
-        reason = f"the model is trained by {what}, which grader cannot repeat from a description"
+        reason = r.because("own_loop", what)
         if not tracked.training or reason not in tracked.training[-1].unsupported:
             tracked.training.append(
                 r.TrainingRecipe(

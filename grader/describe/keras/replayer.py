@@ -35,6 +35,10 @@ _ALIASES = (("accuracy", "acc"), ("val_accuracy", "val_acc"), ("learning_rate", 
 class Refused(Ends):
     """Why this submission is not replayed. No `except Exception` of the submission stops it."""
 
+    def __init__(self, code: r.Code, what: object = "", detail: object = "") -> None:
+        super().__init__(code)
+        self.reason = r.because(code, what, detail)
+
 
 class Replayer(Recorder):
     """Lets every model train, and watches one of them."""
@@ -128,10 +132,7 @@ class Replayer(Recorder):
         x = getattr(x, "x", x) if hasattr(x, "image_data_generator") else x
         found = self.data.recognise(x, given.get("y"))
         if found.use.split in ("test", "mixed"):
-            raise Refused(
-                "it trains on images of the test split, whose labels it was never given: "
-                "those that it was served mean nothing"
-            )
+            raise Refused("replay_test_images")
         if found.scaling is not None:
             self.prepared = found
         data = given.get("validation_data")
@@ -154,7 +155,7 @@ class Replayer(Recorder):
     def hand_in(self, model: Any, logs: dict[str, Any] | None = None) -> None:
         """Predict all test images and hand over their classes."""
         if self.inputs is None and not self._find_inputs(model):
-            raise Refused("the test images as its network takes them were not found among its variables")
+            raise Refused("replay_no_inputs")
         assert self.inputs is not None
         said = _classes(model, self.inputs)
         classes = np.full(len(said), -1)
@@ -229,7 +230,7 @@ def _classes(model: Any, inputs: Array) -> Array:
     """The class numbers (n,) that a model predicts for n inputs."""
     outputs = np.asarray(ORIGINAL["predict"](model, inputs, batch_size=PREDICTION_BATCH, verbose=0))
     if outputs.ndim < 2 or len(outputs) != len(inputs):
-        raise Refused(f"its network puts out {outputs.shape} for {len(inputs):,} images")
+        raise Refused("replay_outputs", outputs.shape, f"{len(inputs):,}")
     return outputs.reshape(len(outputs), -1).argmax(axis=1)
 
 

@@ -15,15 +15,19 @@ from functools import lru_cache
 from types import FrameType
 from typing import Any
 
+from grader.records import Reason, because
+
 _TRAINS = ("fit", "train", "compile")
 
 
 class Decisions:
     """What was decided by results that were not measured: of the last fit, or of any that follows."""
 
-    def __init__(self, now: Callable[[str], None]) -> None:
-        """``now`` is told of a decision on whether to train on."""
-        self.now, self.before_the_next = now, ""
+    before_the_next: Reason | None = None
+
+    def __init__(self, now: Callable[[Reason], None]) -> None:
+        """``now`` is called with a decision on whether to train on."""
+        self.now = now
 
     def number(self) -> Number:
         made = Number("nan")
@@ -39,7 +43,7 @@ class Decisions:
         """A number was used by the code of a frame, in a comparison or otherwise."""
         if frame is None or not frame.f_code.co_filename.startswith("<cell"):
             return
-        reason = "what it trains was decided by measured results, which are not known here"
+        reason = because("measured_results")
         if not compared or not _compares(frame):
             # `max` compares a list to say what was best; with a key or a place, to choose something by it.
             # Of tuples it first asks which are equal.

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from grader.describe.images.recognise import Recognised, class_numbers
+from grader.describe.keras.refusals import Refusals
 from grader.errors import StudentsCode
 
 Array = npt.NDArray[Any]
-Say = Callable[[str], None]
 Weights = tuple[float, ...]
 
 
-def read(given: dict[str, Any], train: Recognised, y: Any, unsupported: Say) -> tuple[Weights, Weights]:
+def read(given: dict[str, Any], train: Recognised, y: Any, unsupported: Refusals) -> tuple[Weights, Weights]:
     """Weights per class, and per image in the order of the training split."""
     by_class, by_image = given.get("class_weight"), given.get("sample_weight")
     if by_class is not None and by_image is not None:
-        unsupported("class_weight together with sample_weight is not retrained")
+        unsupported.add("two_weights")
         return (), ()
     try:
         if by_class is not None:
             return _by_class(by_class, y), ()
         return _by_image(np.asarray(by_image, np.float64), train, y) if by_image is not None else ((), ())
     except (ValueError, TypeError, LookupError) as error:
-        unsupported(f"the weights of images or classes cannot be recorded: {error}"[:300])
+        unsupported.add("weights_unreadable", detail=error)
         return (), ()
 
 
@@ -59,7 +58,7 @@ def _by_image(weights: Array, train: Recognised, y: Any) -> tuple[Weights, Weigh
     return (), tuple(float(np.float32(w)) for w in weights[order])
 
 
-def smoothing(y: Any, unsupported: Say) -> float:
+def smoothing(y: Any, unsupported: Refusals) -> float:
     """How far one-hot labels were smoothed by hand: `y * (1 - s) + s / classes`."""
     with StudentsCode() as call:
         labels = np.asarray(y)
@@ -78,5 +77,5 @@ def smoothing(y: Any, unsupported: Say) -> float:
     amount = low * classes
     if two_values and one_high and 0 < amount < 1 and np.isclose(high, 1 - amount + low, atol=1e-4):
         return round(amount, 6)
-    unsupported("the labels passed to fit are not one class for each image")
+    unsupported.add("soft_labels")
     return 0.0

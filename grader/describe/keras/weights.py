@@ -108,13 +108,13 @@ class Memory:
 
     # --- what it is used for --------------------------------------------------------------------
 
-    def changed(self, tracked: Tracked) -> str:
-        """Whether its weights were set in a way that was not followed; why they are not known."""
+    def changed(self, tracked: Tracked) -> r.Code | None:
+        """How its weights were set in a way that was not followed, if they were."""
         if self.given & {id(weight) for weight in tracked.model.weights}:
-            return "weights of single layers were set by the submission"
+            return "layer_weights_set"
         if tracked.weights is not None and tracked.weights != _digest(tracked.model):
-            return "its weights were changed between two fits"
-        return ""
+            return "weights_changed"
+        return None
 
     def saved_as(self, path: str) -> Moment | None:
         """What was saved under this name, or would have been."""

@@ -190,11 +190,11 @@ def _calls(raw: Any, outputs: dict[str, str], depth: int) -> Iterator[Node]:
     for index, call in enumerate(calls):
         node = _node(raw, _call_name(name, index), kind, settings, list(_inbound(call)))
         if nested:
-            node.refusal = "a model within the model that has several inputs, outputs or calls"
+            node.refusal = r.because("nested_model")
         elif index:
-            node.refusal = "the same layer is applied more than once, sharing its weights"
+            node.refusal = r.because("applied_twice")
         elif _trains(call) and kind not in _TRAINING_BY_DEFAULT:
-            node.refusal = "it is called with training=True, so it also acts at validation"
+            node.refusal = r.because("training_true")
         yield node
 
 

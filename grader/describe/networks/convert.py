@@ -32,23 +32,29 @@ def layer_record(class_name: str, config: Config, name: str, inbound: tuple[str,
     trainable = config.get("trainable", True)
     try:
         if kind not in _CONVERTERS:
-            raise Unrepresentable("grader has no record for this kind of layer")
+            raise Unrepresentable(r.because("no_record"))
         if lost := legacy.lost(kind, config):
-            raise Unrepresentable(f"it is given {lost}, which {r.NOT_IN_KERAS_3}")
+            raise Unrepresentable(r.because("gone_argument", lost))
         modern = legacy.modern_arguments(kind, config)
         return _CONVERTERS[kind](kind, modern, base | {"trainable": bool(trainable)})
     except (Unrepresentable, ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
         return r.UnsupportedLayer(**base, class_name=class_name[:200] or "Layer", reason=_reason(error))
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception) -> r.Reason:
+    if isinstance(error, Unrepresentable) and isinstance(error.args[0], r.Reason):
+        return error.args[0]
+    return r.because("unrepresentable", detail=_said(error)[:500])
+
+
+def _said(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if part != "type")
-        return f"{where}: {first['msg']}"[:500]
+        return f"{where}: {first['msg']}"
     if isinstance(error, KeyError):
-        return f"its configuration lacks {error}"[:500]
-    return str(error)[:500]
+        return f"its configuration lacks {error}"
+    return str(error)
 
 
 def _refuse(config: Config, *names: str) -> None:

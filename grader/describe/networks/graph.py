@@ -24,7 +24,7 @@ class Node:
     class_name: str
     config: dict[str, Any]
     inbound: list[str]
-    refusal: str = ""  # why this call cannot be said in our records, if it cannot
+    refusal: r.Reason | None = None  # why this call cannot be said in our records, if it cannot
     reported: r.Reported | None = None  # what a live layer says of itself
 
 
@@ -66,7 +66,7 @@ def _described(graph: Graph, image_shape: tuple[int, ...]) -> r.ModelDescription
         _close_input(node, image_shape)
         # Flatten only tells in which order it takes the same numbers.
         if first and node.class_name != "Flatten" and node.config.get("data_format") == "channels_last":
-            node.refusal = node.refusal or "other layers are channels_first, and it is not"
+            node.refusal = node.refusal or r.because("mixed_channels")
     layers = [_layer(n) for n in graph.nodes]
     if first:
         layers = list(_channels_last(layers))
@@ -88,7 +88,7 @@ def _is_channels_first(config: dict[str, Any]) -> bool:
 
 
 def _layer(node: Node) -> r.Layer:
-    if node.refusal:
+    if node.refusal is not None:
         return r.UnsupportedLayer(
             name=node.name, inbound=tuple(node.inbound), class_name=node.class_name[:200],
             reason=node.refusal, reported=node.reported,
@@ -172,7 +172,7 @@ def operation_node(kind: str, axis: Any, name: str, inbound: list[str]) -> Node:
         return Node(name, kind, {}, inbound)
     if kind in _OPS and len(inbound) == 1 and axis == -1:
         return Node(name, "Activation", {"activation": _OPS[kind]}, inbound)
-    return Node(name, f"ops.{kind}", {}, inbound, "an operation that is not a layer")
+    return Node(name, f"ops.{kind}", {}, inbound, r.because("operation"))
 
 
 def unique(graph: Graph) -> Graph:

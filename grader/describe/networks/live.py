@@ -1,16 +1,17 @@
-"""The graphs of live Keras models, which are walked through their own attributes: Keras is never imported."""
+"""The graphs of live Keras models, which are walked through their own attributes."""
 
 from __future__ import annotations
 
 import inspect
 import math
-import sys
 from typing import Any
 
 import numpy as np
 
 from grader import records as r
 from grader.describe.networks.graph import Graph, Node, inlined, input_node, operation_node, unique
+from grader.describe.world import originals
+from grader.describe.world.compat.layers import GONE
 from grader.errors import StudentsCode
 
 
@@ -20,12 +21,12 @@ def of_model(model: Any) -> Graph:
     if hasattr(functional, "_nodes_by_depth"):
         return unique(_of_functional(functional))
     layers = list(getattr(model, "layers", []))
-    if type(model).__name__ == "Sequential" and layers:
+    if type(model) is originals.SEQUENTIAL and layers:
         return unique(_of_chain(model, layers))
-    return unique(as_one_layer(model, model.name, "a subclassed model has no graph of layers"))
+    return unique(as_one_layer(model, model.name, r.because("subclassed")))
 
 
-def as_one_layer(model: Any, name: str, refusal: str) -> Graph:
+def as_one_layer(model: Any, name: str, refusal: r.Reason) -> Graph:
     """A model whose layers cannot be listed, as one unsupported layer behind an input."""
     shape = _input_shape(model)
     whole = Node(name, type(model).__name__, {}, ["input"], _not_here(model) or refusal)
@@ -86,11 +87,11 @@ def _add_live(graph: Graph, node: Any, names: dict[int, str], calls: dict[int, i
         layer, output=getattr(node.outputs[0], "shape", None) if node.outputs else None
     )
     if count > 1:
-        added.refusal = added.refusal or "the same layer is applied more than once, sharing its weights"
+        added.refusal = added.refusal or r.because("applied_twice")
     if node.arguments.kwargs.get("training") is True and not _trains_by_default(layer):
-        added.refusal = added.refusal or "it is called with training=True, so it also acts at validation"
+        added.refusal = added.refusal or r.because("training_true")
     if len(node.outputs) != 1:
-        added.refusal = added.refusal or "it has several outputs"
+        added.refusal = added.refusal or r.because("several_outputs")
     graph.nodes.append(added)
     for tensor in node.outputs:
         names[id(tensor)] = name
@@ -111,15 +112,15 @@ def _reported(
     return None
 
 
-def _not_here(layer: Any) -> str:
-    """Why it, or a layer within it, is not the one that the submission means, if it is not."""
+def _not_here(layer: Any) -> r.Reason | None:
+    """Why a layer, or a layer within it, is not the one that the submission means; None if it is."""
     within = getattr(layer, "_flatten_layers", None)
     for part in within() if callable(within) else (layer,):
-        if type(part).__module__.startswith("grader."):
-            return f"a layer that {r.NOT_IN_KERAS_3}: {type(part).__name__}"
+        if type(part) in GONE:
+            return r.because("gone_layer", GONE[type(part)])
         if lost := getattr(part, "grader_lost", ""):
-            return f"it is given {lost}, which {r.NOT_IN_KERAS_3}"
-    return ""
+            return r.because("gone_argument", lost)
+    return None
 
 
 def _output_shape(layer: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -141,23 +142,23 @@ def _is_model(layer: Any) -> bool:
 
 
 def _is_input(layer: Any) -> bool:
-    return type(layer).__name__ == "InputLayer"
+    return type(layer) is originals.INPUT_LAYER
 
 
 def _live_node(layer: Any, name: str, inbound: list[str]) -> Node:
-    kind, module = type(layer).__name__, type(layer).__module__
-    if module.startswith("keras.src.ops."):
+    kind = originals.name_of(type(layer)) or type(layer).__name__
+    if type(layer) in originals.OPERATIONS:
         return operation_node(kind, getattr(layer, "axis", -1), name, inbound)
-    if _not_here(layer):
-        return Node(name, kind, {}, inbound, _not_here(layer))
-    if not module.startswith("keras.") or vars(sys.modules.get(module, object)).get(kind) is not type(layer):
-        return Node(name, kind, {}, inbound, "a layer class of the student's own")
+    if (lost := _not_here(layer)) is not None:
+        return Node(name, kind, {}, inbound, lost)
+    if type(layer) not in originals.CLASSES:
+        return Node(name, kind, {}, inbound, r.because("own_layer"))
     if kind == "ReversibleEmbedding" or not hasattr(layer, "get_config"):
-        return Node(name, kind, {}, inbound, "grader has no record for this kind of layer")
+        return Node(name, kind, {}, inbound, r.because("no_record"))
     with StudentsCode() as call:
         config = dict(layer.get_config())
     if call.error is not None:
-        return Node(name, kind, {}, inbound, f"its settings cannot be read: {call.said}"[:500])
+        return Node(name, kind, {}, inbound, r.because("settings_unreadable", detail=call.said[:500]))
     if kind == "Normalization" and getattr(layer, "adapt_mean", None) is not None:
         config |= {
             "adapted": True,
@@ -168,9 +169,9 @@ def _live_node(layer: Any, name: str, inbound: list[str]) -> Node:
     if kernel is not None and kernel.regularizer is None:
         config["kernel_regularizer"] = None  # one that is set on a layer that is built has no effect
     if own := [setting for setting in _FUNCTIONS if _own_function(getattr(layer, setting, None))]:
-        return Node(name, kind, config, inbound, f"its {own[0]} is a function of the student's own")
+        return Node(name, kind, config, inbound, r.because("own_function", own[0]))
     if not _built_as_configured(kind, layer, config):
-        return Node(name, kind, config, inbound, "its weights are not those of its configuration")
+        return Node(name, kind, config, inbound, r.because("other_weights"))
     return Node(name, kind, config, inbound)
 
 
@@ -197,6 +198,4 @@ _FUNCTIONS = (
 
 def _own_function(value: Any) -> bool:
     """A student's function called `relu` or `l2` is saved under that name, but it is not Keras's."""
-    if value is None or hasattr(value, "get_config"):
-        return False
-    return not str(getattr(value, "__module__", "")).startswith(("keras.", "grader."))
+    return value is not None and not hasattr(value, "get_config") and originals.name_of(value) is None

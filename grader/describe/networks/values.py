@@ -10,7 +10,7 @@ Config = dict[str, Any]
 
 
 class Unrepresentable(Exception):
-    """A setting of this layer that the records cannot say."""
+    """A setting of this layer that the records cannot say: a sentence, or a `Reason`."""
 
 
 def pair(value: Any) -> tuple[int, int]:

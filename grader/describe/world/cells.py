@@ -17,6 +17,7 @@ from typing import Any
 
 from IPython.core.inputtransformer2 import TransformerManager
 
+from grader.describe.world import causes
 from grader.errors import text_of
 from grader.records import Cell, CellFailure
 
@@ -145,9 +146,11 @@ def _run_cell(number: int, source: str, namespace: dict[str, Any]) -> CellFailur
     except Ends:
         raise
     except BaseException as error:  # sys.exit() and KeyboardInterrupt are the student's as well
+        cause = causes.of(error)
         if isinstance(error, RecursionError | MemoryError):
-            error = type(error)(str(error) or "out of memory or too deep a recursion")
-        return _failure(number, source, filename, error)
+            kind = RecursionError if isinstance(error, RecursionError) else MemoryError
+            error = kind(str(error) or "out of memory or too deep a recursion")
+        return _failure(number, source, filename, error).model_copy(update={"cause": cause})
     return None
 
 

@@ -22,7 +22,11 @@ ALWAYS = {
     "requests", "gdown", "torchvision", "keras.wrappers", "tensorflow.keras.wrappers",
 }  # fmt: skip
 
-_SHOWING = ("plot", "progress", "tqdm", "log", "board", "live", "display", "neptune", "mlflow", "comet")
+# What else only draws, prints or logs, where it is not installed. Another library's callback may train.
+_SHOWING = {
+    "aim", "clearml", "comet_ml", "dvclive", "hyperdash", "jupyterplot", "keras_tqdm", "knockknock",
+    "losswise", "mlflow", "neptune", "neptunecontrib", "plot_keras_history", "tensorwatch", "visdom",
+}  # fmt: skip
 
 
 class Inert:
@@ -119,8 +123,7 @@ class InertModule(ModuleType):
 
 def shows_only(value: Inert) -> bool:
     """Whether the stand-in replaces something that only draws, prints or logs."""
-    name = value._inert_name
-    return _under(name, ALWAYS) or any(word in name.lower() for word in _SHOWING)
+    return _under(value._inert_name, ALWAYS | _SHOWING)
 
 
 class _Loader(importlib.abc.Loader):
@@ -149,20 +152,22 @@ def _under(name: str, roots: set[str]) -> bool:
     return any(name == root or name.startswith(root + ".") for root in roots)
 
 
-def install(note: Callable[[str], None]) -> None:
-    """Stand in for `ALWAYS` before all finders, and for modules that no finder has after them."""
-    missing: set[str] = set()
+def install(note: Callable[[str], None], absent: list[str]) -> None:
+    """Stand in for `ALWAYS` before all finders, and for modules that no finder has after them.
+
+    The libraries that are not installed here are added to ``absent``.
+    """
 
     def is_missing(name: str) -> bool:
         root = name.split(".")[0]
         # A submodule that an installed package lacks is a real ImportError of the student's.
-        if root in missing:
+        if root in absent:
             return True
         return "." not in name and root not in sys.stdlib_module_names and not _internal()
 
     def found_missing(name: str) -> None:
-        if "." not in name:
-            missing.add(name)
+        if "." not in name and name not in absent:
+            absent.append(name)
             note(f"the library {name!r} is not installed here; an inert stand-in took its place")
 
     sys.meta_path.insert(0, _Finder(lambda name: _under(name, ALWAYS), lambda name: None))

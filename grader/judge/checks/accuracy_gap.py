@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from grader import records as r
-from grader.judge.checks.interface import BaseCriterion, Finding, Subject
+from grader.judge.checks.interface import BaseCriterion, Finding, Subject, not_retrained
 
 
 class AccuracyGap(BaseCriterion):
@@ -24,7 +24,7 @@ def check(criterion: AccuracyGap, subject: Subject) -> Finding:
     """Compare the mean gap of the attempts with the limit; unknown without a measured training accuracy."""
     bests = [run.best for run in subject.runs if run.best and run.best.train_accuracy is not None]
     if not bests:
-        return Finding("unknown", subject.obstacle or "not retrained")
+        return not_retrained(subject)
     gaps = [(best.train_accuracy or 0.0) - best.correct / best.images for best in bests]
     gap = sum(gaps) / len(gaps)
     message = f"training accuracy is {gap:+.4f} from validation accuracy; at most {criterion.at_most:+g}"

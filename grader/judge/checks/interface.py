@@ -51,7 +51,12 @@ class Subject:
     policy: r.TrainingPolicy
     images: int = 60_000  # of the training split
     runs: tuple[r.TrainingRun, ...] = ()
-    obstacle: str = ""  # why there was no retraining, if there was none
+    obstacles: tuple[r.Reason, ...] = ()  # why there was no retraining, if there was none
+
+    @property
+    def why_not(self) -> str:
+        """Why there was no retraining, in words."""
+        return r.sentences(self.obstacles) or "not retrained"
 
 
 @dataclass(frozen=True)
@@ -148,6 +153,11 @@ def named(layers: Sequence[r.BaseLayer], most: int = 3) -> str:
     names = [layer.name for layer in layers[:most]]
     more = len(layers) - len(names)
     return ", ".join(names) + (f" and {more} more" if more > 0 else "")
+
+
+def not_retrained(subject: Subject) -> Finding:
+    """What is measured by retraining cannot be said without."""
+    return Finding("unknown", subject.why_not, subject.obstacles[0].hint if subject.obstacles else "")
 
 
 def unseen(subject: Subject) -> str:

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from grader import records as r
 from grader.judge.checks import advice
-from grader.judge.checks.interface import BaseCriterion, Finding, Subject
+from grader.judge.checks.interface import BaseCriterion, Finding, Subject, not_retrained
 
 Settled = Literal["pass", "fail", "borderline"]
 
@@ -102,7 +102,7 @@ def check(criterion: ValidationAccuracy, subject: Subject) -> Finding:
     """Settle the attempts that were not interrupted; unknown where there are none or too few."""
     finished = [run for run in subject.runs if run.ended != "interrupted"]
     if not finished:
-        return Finding("unknown", subject.obstacle or "not retrained")
+        return not_retrained(subject)
     evidence = tuple(_evidence(run) for run in finished)
     outcome = settled(criterion, finished, subject.policy)
     images = next((_images(run) for run in finished if run.epochs), 0)

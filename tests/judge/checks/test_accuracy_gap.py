@@ -35,9 +35,9 @@ def test_better_on_validation(subject: Build, run: Run) -> None:
     assert "-0.0140" in finding.message
 
 
-@pytest.mark.parametrize("why", ["", "not retrained: --no-retrain"])
-def test_not_retrained(subject: Build, run: Run, why: str) -> None:
+@pytest.mark.parametrize("why", [(), (r.because("no_retrain"),)])
+def test_not_retrained(subject: Build, run: Run, why: tuple[r.Reason, ...]) -> None:
     """Without a run there is no answer but the reason; runs without numbers count as none."""
     for runs in ((), (run([], ended="diverged"),), (run([100], train_accuracy=None),)):
-        finding = check(AccuracyGap(id="x", at_most=1), subject(runs=runs, obstacle=why))
-        assert (finding.result, finding.message) == ("unknown", why or "not retrained")
+        finding = check(AccuracyGap(id="x", at_most=1), subject(runs=runs, obstacles=why))
+        assert (finding.result, finding.message) == ("unknown", r.sentences(why) or "not retrained")

@@ -233,12 +233,12 @@ def test_not_settled(subject: Build, run: Run) -> None:
     assert len(finding.evidence) == 1
 
 
-@pytest.mark.parametrize("why", ["", "cannot be retrained from its description: mystery"])
-def test_not_retrained(subject: Build, run: Run, why: str) -> None:
+@pytest.mark.parametrize("why", [(), (r.because("layers", detail="mystery"),)])
+def test_not_retrained(subject: Build, run: Run, why: tuple[r.Reason, ...]) -> None:
     """Without a finished run the obstacle is told."""
     for runs in ((), (run([9_999], ended="interrupted"),)):
-        finding = check(accuracy(), subject(runs=runs, obstacle=why))
-        assert (finding.result, finding.message) == ("unknown", why or "not retrained")
+        finding = check(accuracy(), subject(runs=runs, obstacles=why))
+        assert (finding.result, finding.message) == ("unknown", r.sentences(why) or "not retrained")
 
 
 def test_diverged_at_once(subject: Build, run: Run) -> None:

@@ -120,6 +120,10 @@ def _positional_alias(real: Any, counted: Positional, style: Reading) -> type:
     return alias
 
 
+GONE: dict[type, str] = {}
+"""The stand-ins for layers that Keras 3 no longer has, and what these were called."""
+
+
 def gone(name: str) -> type:
     """Return a class of layers that pass their input on; they are described as unsupported."""
 
@@ -128,4 +132,6 @@ def gone(name: str) -> type:
         keras.layers.Layer.__init__(self, **shape)
 
     body = {"__init__": init, "call": lambda self, x: x, "__module__": __name__}
-    return type(name, (keras.layers.Layer,), body)
+    made = type(name, (keras.layers.Layer,), body)
+    GONE[made] = name
+    return made
