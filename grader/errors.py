@@ -15,7 +15,7 @@ from types import TracebackType
 class GraderError(Exception):
     """Base of the tree; ``message`` says what is wrong, ``hint`` what to do about it.
 
-    ``code`` is that of `grader.records.reasons`, where there is one.
+    ``code`` is that of `grader.reasons`, where there is one.
     """
 
     def __init__(

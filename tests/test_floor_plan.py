@@ -33,7 +33,8 @@ PLAN = {
     "data": "errors record records safe",
     "layers": "errors records",
     "box": "errors",
-    "records": "errors record",
+    "records": "errors reasons record",
+    "reasons": "errors record",
 }
 
 

@@ -5,6 +5,7 @@ ranged and closed (``extra="forbid"``). Records only hold data: shapes and param
 `grader.layers.shapes`, points in `grader.judge.score`.
 """
 
+from grader.reasons import MEANINGS, Code, Reason, because, sentences
 from grader.record import Name, NonNegative, Positive, Rate, Record, Text, exceeded, writable
 from grader.records.claims import Claims, LoggedEpoch, SavedLog, SavedScore, SavedSummary, SummaryRow
 from grader.records.grade import (
@@ -80,7 +81,6 @@ from grader.records.network import (
     VarianceScaling,
     ZeroPadding2D,
 )
-from grader.records.reasons import MEANINGS, Code, Reason, because, sentences
 from grader.records.replay import (
     ReplayAnswer,
     ReplayEnd,

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from grader.reasons import Reason
 from grader.record import Name, NonNegative, Number, Pair, Rate, Record, Size
-from grader.records.reasons import Reason
 
 MAX_LAYERS = 1_000
 

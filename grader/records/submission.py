@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field
 
 from grader.errors import BrokenError, GraderError, StudentError, Unsupported
+from grader.reasons import Code
 from grader.record import CutText, Name, Record, Text
 from grader.records.network import ModelDescription
-from grader.records.reasons import Code
 from grader.records.training import TrainingRecipe
 
 MAX_MODELS, MAX_FITS = 200, 2_000  # of a submission, and of one model
@@ -26,7 +26,7 @@ class Note(Record):
 
 
 Cause = Literal["stand_in", "memory", "older_keras"]
-"""A code of `grader.records.reasons` for a cell that fails by no fault of its author's."""
+"""A code of `grader.reasons` for a cell that fails by no fault of its author's."""
 
 
 class CellFailure(Record):

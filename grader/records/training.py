@@ -8,8 +8,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from grader.reasons import Reason
 from grader.record import Name, NonNegative, Number, Positive, Rate, Record, Text
-from grader.records.reasons import Reason
 
 MAX_REASONS = 100  # against one fit
 MAX_SAMPLES = 350_000  # learning rates in one recipe: 20 epochs of batches of four; they fit into an answer

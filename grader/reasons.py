@@ -315,7 +315,7 @@ class Reason(Record):
     @model_validator(mode="before")
     @classmethod
     def _read(cls, value: Any) -> Any:
-        """Drop the sentence, which is there for whoever reads the JSON; an earlier grader wrote nothing else."""
+        """Drop the sentence, which is for readers of the JSON; an earlier grader wrote nothing else."""
         if isinstance(value, str):
             return {"code": "earlier", "detail": value}
         if isinstance(value, dict):
@@ -335,6 +335,7 @@ class Reason(Record):
 
     @property
     def meaning(self) -> Meaning:
+        """The row of the table for this code."""
         return MEANINGS[self.code]
 
     def _filled(self, template: str) -> str:
