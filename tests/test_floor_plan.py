@@ -23,17 +23,17 @@ PLAN = {
     "judge": "data errors layers records",
     "claims": "layers records",
     "intake": "errors records safe",
-    "train": "data records",
+    "train": "data layers records",
     "describe": "describe.images describe.keras describe.world records",
     "describe.child": "describe describe.keras describe.networks describe.world errors records",
     "describe.keras": "data describe.images describe.networks describe.world records",
-    "describe.networks": "describe.world errors records safe",
-    "describe.world": "describe.images records",
+    "describe.networks": "describe.world errors layers records safe",
+    "describe.world": "describe.images layers records",
     "describe.images": "data records",
     "data": "errors record records safe",
-    "layers": "errors records",
+    "layers": "errors record",
     "box": "errors",
-    "records": "record",
+    "records": "layers record",
 }
 
 

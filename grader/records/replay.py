@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from grader.layers.network import ModelDescription
 from grader.record import CutText, NonNegative, Number, Record
-from grader.records.network import ModelDescription
 from grader.records.submission import DescribeJob
 
 MAX_PREDICTIONS = 8_000_000  # characters of one epoch's: about a million images

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from grader.layers.network import ModelDescription
 from grader.record import CutText, Name, Record, Text
-from grader.records.network import ModelDescription
 from grader.records.training import TrainingRecipe
 
 MAX_MODELS, MAX_FITS = 200, 2_000  # of a submission, and of one model

@@ -1,6 +1,6 @@
 """Old names and what they are now, as data: what `compat` applies and docs/compatibility.md shows.
 
-Arguments, values and defaults of layers and optimizers are in `legacy`. Nothing here imports Keras.
+Those of layers are in `grader.layers`, those of optimizers in `legacy`. Nothing here imports Keras.
 Paths are relative to `keras`, and to `tensorflow.keras`, where the same holds.
 """
 
