@@ -11,7 +11,7 @@ from grader.layers.base import BaseLayer
 from grader.layers.convolution import Conv2D, Conv2DTranspose, DepthwiseConv2D, SeparableConv2D
 from grader.layers.core import Dense, InputLayer
 from grader.layers.merging import Concatenate, Merge
-from grader.layers.normalization import BatchNormalization, LayerNormalization
+from grader.layers.normalization import BatchNormalization, GroupNormalization, LayerNormalization
 from grader.layers.pooling import AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D
 from grader.layers.preprocessing import (
     CenterCrop,
@@ -64,8 +64,9 @@ class UnsupportedLayer(BaseLayer):
 
 Layer = Annotated[
     InputLayer | Conv2D | Conv2DTranspose | DepthwiseConv2D | SeparableConv2D | Dense
-    | BatchNormalization | LayerNormalization | Dropout | SpatialDropout2D | GaussianDropout
-    | AlphaDropout | GaussianNoise | ActivationLayer | ReLU | LeakyReLU | ELU | PReLU
+    | BatchNormalization | LayerNormalization | GroupNormalization
+    | Dropout | SpatialDropout2D | GaussianDropout | AlphaDropout | GaussianNoise
+    | ActivationLayer | ReLU | LeakyReLU | ELU | PReLU
     | MaxPooling2D | AveragePooling2D | GlobalMaxPooling2D | GlobalAveragePooling2D
     | ZeroPadding2D | Cropping2D | UpSampling2D | Flatten | Reshape | Permute | Rescaling
     | Resizing | CenterCrop | Normalization | RandomFlip | RandomRotation | RandomTranslation | RandomZoom

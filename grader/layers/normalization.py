@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -15,6 +16,7 @@ from grader.layers.base import (
     Shape,
     always,
     last_axis,
+    misfit,
     moved_axis,
     over_channels,
     own_settings,
@@ -22,6 +24,7 @@ from grader.layers.base import (
     single,
 )
 from grader.layers.settings import Unrepresentable
+from grader.record import Size
 
 
 class BatchNormalization(BaseLayer):
@@ -48,6 +51,24 @@ class LayerNormalization(BaseLayer):
     scale: bool = True
 
 
+class GroupNormalization(BaseLayer):
+    """Over all positions and the channels of one group; ``groups`` along ``axis``, -1 for one per channel.
+
+    Wu and He, "Group Normalization" (2018).
+    """
+
+    type: Literal["GroupNormalization"] = "GroupNormalization"
+    groups: Size | Literal[-1] = 32
+    axis: Annotated[int, Field(ge=-1, le=6)] = -1
+    epsilon: Annotated[float, Field(gt=0.0)] = 1e-3
+    center: bool = True
+    scale: bool = True
+    beta_initializer: v.VectorInitializer = v.ZEROS
+    gamma_initializer: v.VectorInitializer = v.ONES
+    beta_regularizer: v.L1L2 | None = None
+    gamma_regularizer: v.L1L2 | None = None
+
+
 def _by_batch(layer: BatchNormalization, shapes: list[Shape]) -> Numbers:
     shape = single(layer, shapes)
     channels = shape[place(layer, layer.axis, shapes)]
@@ -57,6 +78,20 @@ def _by_batch(layer: BatchNormalization, shapes: list[Shape]) -> Numbers:
 def _by_layer(layer: LayerNormalization, shapes: list[Shape]) -> Numbers:
     shape = single(layer, shapes)
     return shape, shape[place(layer, -1, shapes)] * (layer.center + layer.scale), 0
+
+
+def _by_group(layer: GroupNormalization, shapes: list[Shape]) -> Numbers:
+    shape = single(layer, shapes)
+    channels = shape[place(layer, layer.axis, shapes)]
+    if layer.groups != -1 and channels % layer.groups:
+        misfit(layer, shapes, f"{layer.groups} groups do not divide its {channels} channels")
+    return shape, channels * (layer.center + layer.scale), 0
+
+
+def _group_words(layer: GroupNormalization) -> Iterable[str]:
+    if layer.groups == -1:
+        return ("one group per channel",)
+    return (f"{layer.groups} group" + "s" * (layer.groups > 1),)
 
 
 def _one_axis(axis: int | list[int] | tuple[int, ...]) -> int:
@@ -91,5 +126,13 @@ KINDS = (
         read=_read_last,
         refused=("rms_scaling",),
         alike=always,
+    ),
+    Kind(
+        record=GroupNormalization,
+        rule=_by_group,
+        values={"axis": _one_axis},
+        channels_last=moved_axis,
+        alike=over_channels,
+        words=_group_words,
     ),
 )

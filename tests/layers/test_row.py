@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from grader import records as r
+from grader.layers.normalization import GroupNormalization
 from grader.layers.row import row
 from grader.layers.shapes import analyse
 
@@ -26,6 +27,8 @@ Network = Callable[..., r.ModelDescription]
         (r.MaxPooling2D(name="a", pool_size=(3, 3)), "3×3, stride 2"),
         (r.Dropout(name="a", rate=0.25), "0.25"),
         (r.ActivationLayer(name="a", activation="softmax"), "softmax"),
+        (GroupNormalization(name="a", groups=1), "1 group"),
+        (GroupNormalization(name="a", groups=-1), "one group per channel"),
         (r.ZeroPadding2D(name="a"), ""),
         (r.Dense(name="a", units=10, trainable=False), "frozen"),
     ],

@@ -17,6 +17,7 @@ from grader import records as r
 from grader.describe.networks import configuration, graph, live
 from grader.errors import StudentError
 from grader.layers import shapes
+from grader.layers.normalization import GroupNormalization
 from grader.train.keras import build
 
 # --- random networks of our own records ---------------------------------------------------------
@@ -135,12 +136,13 @@ def proposal(random: Random, shape: shapes.Shape) -> Proposal:
         _dense,
         _batch_normalization,
         _layer_normalization,
+        _group_normalization,
         _prelu,
         _reshape,
         _permute,
         _parameterless,
     ]
-    images = [_conv2d, _transposed, _depthwise, _separable, _pooling, _margins, _to_vector]
+    images = [_conv2d, _transposed, _depthwise, _separable, _pooling, _margins, _to_vector, _preprocessing]
     if len(shape) != 3:
         return random.choice([*anywhere, _flatten])(random, shape)
     return random.choice([*images, *images, *anywhere])(random, shape)
@@ -278,6 +280,19 @@ def _layer_normalization(random: Random, shape: shapes.Shape) -> Proposal:
     }
 
 
+def _group_normalization(random: Random, shape: shapes.Shape) -> Proposal:
+    axis = random.choice([-1, random.randint(1, len(shape))])
+    channels = shape[axis if axis == -1 else axis - 1]
+    return GroupNormalization, {
+        "groups": random.choice([n for n in range(1, channels + 1) if channels % n == 0]),
+        "axis": axis,
+        "epsilon": random.choice([1e-3, 1e-5]),
+        "center": random.random() < 0.7,
+        "scale": random.random() < 0.7,
+        **_weights(random, "beta", "gamma"),
+    }
+
+
 def _prelu(random: Random, shape: shapes.Shape) -> Proposal:
     axes = [axis for axis in range(1, len(shape) + 1) if random.random() < 0.5]
     return r.PReLU, {"shared_axes": tuple(axes), **_weights(random, "alpha")}
@@ -314,13 +329,12 @@ def _parameterless(random: Random, shape: shapes.Shape) -> Proposal:
     ]
     if len(shape) == 3:
         options.append((r.SpatialDropout2D, {"rate": 0.5}))
-        options += _preprocessing(random, shape)
     return random.choice(options)
 
 
-def _preprocessing(random: Random, shape: shapes.Shape) -> list[Proposal]:
+def _preprocessing(random: Random, shape: shapes.Shape) -> Proposal:
     channels = random.choice([1, shape[2]])
-    return [
+    options: list[Proposal] = [
         (r.Resizing, {"height": random.randint(2, 9), "width": random.randint(2, 9)}),
         (r.CenterCrop, {"height": random.randint(1, shape[0]), "width": random.randint(1, shape[1])}),
         (r.Normalization, {"mean": (0.5,) * channels, "variance": (0.25,) * channels}),
@@ -331,6 +345,7 @@ def _preprocessing(random: Random, shape: shapes.Shape) -> list[Proposal]:
         (r.RandomContrast, {"factor": (0.0, 0.25), "value_range": (0.0, 1.0)}),
         (r.RandomBrightness, {"factor": (-0.25, 0.25), "value_range": (0.0, 1.0)}),
     ]
+    return random.choice(options)
 
 
 # --- against Keras ------------------------------------------------------------------------------
@@ -611,6 +626,8 @@ MISFITS: dict[str, Callable[[], r.ModelDescription]] = {
     "permute of too few axes": lambda: chain(layer(r.Permute, dims=(2, 1))),
     "permute of one axis twice": lambda: chain(layer(r.Permute, dims=(1, 1, 2))),
     "normalisation of an axis that is not": lambda: chain(layer(r.BatchNormalization, axis=4)),
+    "groups do not divide the normalised channels": lambda: chain(layer(GroupNormalization, groups=2)),
+    "more groups than channels": lambda: chain(layer(GroupNormalization), shape=(8, 8, 16)),
     "normalisation of the batch": lambda: chain(layer(r.BatchNormalization, axis=0)),
     "slopes shared along an axis that is not": lambda: chain(layer(r.PReLU, shared_axes=(4,))),
 }
