@@ -28,12 +28,12 @@ from grader.record import Pair, Size
 
 
 class ConvolutionLayer(BaseLayer):
-    """Images are channels-last throughout: ``(rows, columns, channels)``."""
+    """Sizes are one number for each axis that the kernel moves along. Channels are last throughout."""
 
-    kernel_size: Pair
-    strides: Pair = (1, 1)
-    padding: v.Padding = "valid"
-    dilation_rate: Pair = (1, 1)
+    kernel_size: tuple[Size, ...]
+    strides: tuple[Size, ...] = (1,)
+    padding: str = "valid"
+    dilation_rate: tuple[Size, ...] = (1,)
     activation: v.Activation = "linear"
     use_bias: bool = True
     bias_initializer: v.VectorInitializer = v.ZEROS
@@ -41,7 +41,16 @@ class ConvolutionLayer(BaseLayer):
     activity_regularizer: v.L1L2 | None = None
 
 
-class Conv2D(ConvolutionLayer):
+class ImageConvolutionLayer(ConvolutionLayer):
+    """Images are ``(rows, columns, channels)``."""
+
+    kernel_size: Pair
+    strides: Pair = (1, 1)
+    padding: v.Padding = "valid"
+    dilation_rate: Pair = (1, 1)
+
+
+class Conv2D(ImageConvolutionLayer):
     type: Literal["Conv2D"] = "Conv2D"
     filters: Size
     groups: Size = 1
@@ -49,21 +58,21 @@ class Conv2D(ConvolutionLayer):
     kernel_regularizer: v.L1L2 | None = None
 
 
-class Conv2DTranspose(ConvolutionLayer):
+class Conv2DTranspose(ImageConvolutionLayer):
     type: Literal["Conv2DTranspose"] = "Conv2DTranspose"
     filters: Size
     kernel_initializer: v.Initializer = v.GLOROT_UNIFORM
     kernel_regularizer: v.L1L2 | None = None
 
 
-class DepthwiseConv2D(ConvolutionLayer):
+class DepthwiseConv2D(ImageConvolutionLayer):
     type: Literal["DepthwiseConv2D"] = "DepthwiseConv2D"
     depth_multiplier: Size = 1
     depthwise_initializer: v.Initializer = v.GLOROT_UNIFORM
     depthwise_regularizer: v.L1L2 | None = None
 
 
-class SeparableConv2D(ConvolutionLayer):
+class SeparableConv2D(ImageConvolutionLayer):
     type: Literal["SeparableConv2D"] = "SeparableConv2D"
     filters: Size
     depth_multiplier: Size = 1
@@ -87,7 +96,7 @@ def _convolved(layer: ConvolutionLayer, sizes: Iterable[int]) -> Shape:
     return tuple(windows(size, kernel, stride, layer.padding) for size, kernel, stride in each)
 
 
-def _strides_or_dilation(layer: Conv2D | Conv2DTranspose, shapes: list[Shape]) -> None:
+def _strides_or_dilation(layer: ConvolutionLayer, shapes: list[Shape]) -> None:
     if max(layer.strides) > 1 and max(layer.dilation_rate) > 1:
         misfit(layer, shapes, "Keras has strides or dilation, not both")
 
@@ -131,7 +140,7 @@ def _separable(layer: SeparableConv2D, shapes: list[Shape]) -> Numbers:
 # --- receptive fields ---------------------------------------------------------------------------
 
 
-def _sees(layer: ConvolutionLayer, before: ReceptiveField, shape: Shape) -> ReceptiveField:
+def _sees(layer: ImageConvolutionLayer, before: ReceptiveField, shape: Shape) -> ReceptiveField:
     return before.through(dilated(layer), layer.strides)
 
 
@@ -146,7 +155,7 @@ def _sees_less(layer: Conv2DTranspose, before: ReceptiveField, shape: Shape) -> 
 
 
 def _words(layer: ConvolutionLayer) -> Iterable[str]:
-    return window_words(layer, layer.kernel_size, (1,) * len(layer.strides))
+    return window_words(layer, layer.kernel_size, (1,) * len(layer.kernel_size))
 
 
 _OLD_SETTINGS = {

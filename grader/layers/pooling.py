@@ -23,20 +23,29 @@ from grader.layers.base import (
 )
 from grader.layers.receptive_field import ReceptiveField
 from grader.layers.settings import pair
-from grader.record import Pair
+from grader.record import Pair, Size
 
 
 class PoolingLayer(BaseLayer):
-    pool_size: Pair = (2, 2)
-    strides: Pair = (2, 2)
+    """Sizes are one number for each axis that the window moves along."""
+
+    pool_size: tuple[Size, ...] = (2,)
+    strides: tuple[Size, ...] = (2,)
     padding: v.Padding = "valid"
 
 
-class MaxPooling2D(PoolingLayer):
+class ImagePoolingLayer(PoolingLayer):
+    """Images are ``(rows, columns, channels)``."""
+
+    pool_size: Pair = (2, 2)
+    strides: Pair = (2, 2)
+
+
+class MaxPooling2D(ImagePoolingLayer):
     type: Literal["MaxPooling2D"] = "MaxPooling2D"
 
 
-class AveragePooling2D(PoolingLayer):
+class AveragePooling2D(ImagePoolingLayer):
     type: Literal["AveragePooling2D"] = "AveragePooling2D"
 
 
@@ -64,7 +73,7 @@ def _pooled_to_one(layer: GlobalPoolingLayer, shapes: list[Shape]) -> Numbers:
     return ((*(1 for _ in sizes), channels) if layer.keepdims else (channels,)), 0, 0
 
 
-def _sees(layer: PoolingLayer, before: ReceptiveField, shape: Shape) -> ReceptiveField:
+def _sees(layer: ImagePoolingLayer, before: ReceptiveField, shape: Shape) -> ReceptiveField:
     return before.through(layer.pool_size, layer.strides)
 
 

@@ -29,9 +29,7 @@ from grader.layers.pooling import (
     AveragePooling2D,
     GlobalAveragePooling2D,
     GlobalMaxPooling2D,
-    GlobalPoolingLayer,
     MaxPooling2D,
-    PoolingLayer,
 )
 from grader.layers.preprocessing import (
     CenterCrop,
@@ -222,7 +220,6 @@ __all__ = [
     "Geometry",
     "GlobalAveragePooling2D",
     "GlobalMaxPooling2D",
-    "GlobalPoolingLayer",
     "Grade",
     "GradedModel",
     "HandedIn",
@@ -253,7 +250,6 @@ __all__ = [
     "Outcome",
     "PReLU",
     "Permute",
-    "PoolingLayer",
     "Positive",
     "PreprocessingLayer",
     "Problem",

@@ -74,7 +74,7 @@ def _hidden_convolutions(network: r.ModelDescription, except_1x1: bool) -> list[
     return [
         x for x in network.layers
         if isinstance(x, r.ConvolutionLayer) and _meets(network, x, WEIGHTED)
-        and not (except_1x1 and x.kernel_size == (1, 1))
+        and not (except_1x1 and set(x.kernel_size) == {1})
     ]  # fmt: skip
 
 
