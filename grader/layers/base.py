@@ -178,6 +178,13 @@ def image(layer: Any, shapes: list[Shape]) -> tuple[int, int, int]:
     return rows, columns, channels
 
 
+def sequence(layer: Any, shapes: list[Shape]) -> tuple[int, int]:
+    if len(shapes) != 1 or len(shapes[0]) != 2:
+        misfit(layer, shapes, "it needs one input of steps and channels")
+    steps, channels = shapes[0]
+    return steps, channels
+
+
 def place(layer: Any, axis: int, shapes: list[Shape]) -> int:
     """The position in a shape without batch axis of an axis that counts the batch as 0; -1 is the last."""
     rank = len(shapes[0])
@@ -235,6 +242,12 @@ OLD_WEIGHTS = {
     "W_constraint": "kernel_constraint",
     **OLD_BIAS,
 }
+
+
+def last_channels(config: Config) -> None:
+    """Raise `Unrepresentable` for a sequence with its channels first: only images are read in that order."""
+    if config.get("data_format") == "channels_first":
+        raise settings.Unrepresentable("the channels of its sequence come first")
 
 
 # --- words --------------------------------------------------------------------------------------

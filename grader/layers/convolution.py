@@ -13,18 +13,22 @@ from grader.layers.base import (
     OLD_IMAGE,
     OLD_WEIGHTS,
     BaseLayer,
+    Config,
     Kind,
     Numbers,
     Shape,
     alike_by_settings,
     image,
+    last_channels,
     misfit,
+    own_settings,
+    sequence,
     window_words,
     windows,
 )
 from grader.layers.receptive_field import ReceptiveField, effective
-from grader.layers.settings import pair
-from grader.record import Pair, Size
+from grader.layers.settings import one, pair
+from grader.record import Pair, Single, Size
 
 
 class ConvolutionLayer(BaseLayer):
@@ -39,6 +43,20 @@ class ConvolutionLayer(BaseLayer):
     bias_initializer: v.VectorInitializer = v.ZEROS
     bias_regularizer: v.L1L2 | None = None
     activity_regularizer: v.L1L2 | None = None
+
+
+class Conv1D(ConvolutionLayer):
+    """Sequences are ``(steps, channels)``; "causal" pads the start alone."""
+
+    kernel_size: Single
+    strides: Single = (1,)
+    padding: v.Padding | Literal["causal"] = "valid"
+    dilation_rate: Single = (1,)
+    type: Literal["Conv1D"] = "Conv1D"
+    filters: Size
+    groups: Size = 1
+    kernel_initializer: v.Initializer = v.GLOROT_UNIFORM
+    kernel_regularizer: v.L1L2 | None = None
 
 
 class ImageConvolutionLayer(ConvolutionLayer):
@@ -101,8 +119,8 @@ def _strides_or_dilation(layer: ConvolutionLayer, shapes: list[Shape]) -> None:
         misfit(layer, shapes, "Keras has strides or dilation, not both")
 
 
-def _conv2d(layer: Conv2D, shapes: list[Shape]) -> Numbers:
-    *sizes, channels = image(layer, shapes)
+def _convolution(layer: Conv1D | Conv2D, shapes: list[Shape]) -> Numbers:
+    *sizes, channels = (sequence if isinstance(layer, Conv1D) else image)(layer, shapes)
     _strides_or_dilation(layer, shapes)
     if channels % layer.groups or layer.filters % layer.groups:
         misfit(layer, shapes, f"{layer.groups} groups do not divide channels and filters")
@@ -144,11 +162,24 @@ def _sees(layer: ImageConvolutionLayer, before: ReceptiveField, shape: Shape) ->
     return before.through(dilated(layer), layer.strides)
 
 
+def _sees_steps(layer: Conv1D, before: ReceptiveField, shape: Shape) -> ReceptiveField:
+    """The channels of a sequence are columns of the image; behind a convolution each has seen all of them."""
+    return before.through((*dilated(layer), shape[1]), (layer.strides[0], 0))
+
+
 def _sees_less(layer: Conv2DTranspose, before: ReceptiveField, shape: Shape) -> ReceptiveField:
     """Of a window over the spread-out input, every stride-th place holds a value."""
     (rows, columns), (down, right) = layer.strides, dilated(layer)
     window = (ceil(down / rows), ceil(right / columns))
     return before.through(window, (Fraction(1, rows), Fraction(1, columns)))
+
+
+# --- configurations -----------------------------------------------------------------------------
+
+
+def _read_sequence(kind: Kind, class_name: str, config: Config) -> Config:
+    last_channels(config)
+    return own_settings(kind, class_name, config)
 
 
 # --- kinds --------------------------------------------------------------------------------------
@@ -175,9 +206,26 @@ _COUNTED: dict[str, Any] = _BY_ROWS | {"three_numbers": True}
 
 KINDS = (
     Kind(
+        record=Conv1D,
+        rule=_convolution,
+        sees=_sees_steps,
+        values={"kernel_size": one, "strides": one, "dilation_rate": one},
+        read=_read_sequence,
+        kernel="filters",
+        old_classes=("Convolution1D", "AtrousConvolution1D", "AtrousConv1D"),
+        old_arguments={
+            **OLD_WEIGHTS,
+            **_OLD_SETTINGS,
+            "filter_length": "kernel_size",
+            "subsample_length": "strides",
+        },
+        joined={"input_shape": ("input_length", "input_dim")},
+        words=_words,
+    ),
+    Kind(
         **_ALL | _COUNTED,
         record=Conv2D,
-        rule=_conv2d,
+        rule=_convolution,
         kernel="filters",
         old_classes=("Convolution2D", "AtrousConvolution2D", "AtrousConv2D"),
         old_arguments=OLD_WEIGHTS | _OLD_SETTINGS,

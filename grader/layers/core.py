@@ -18,6 +18,7 @@ from grader.layers.base import (
     place,
     single,
 )
+from grader.layers.receptive_field import ReceptiveField
 from grader.layers.settings import Unrepresentable
 from grader.record import Size
 
@@ -61,6 +62,11 @@ def _dense(layer: Dense, shapes: list[Shape]) -> Numbers:
     return (*shape[:-1], layer.units), weights, 0
 
 
+def _sees_channels(layer: Dense, before: ReceptiveField, shape: Shape) -> ReceptiveField:
+    """The channels of a sequence are columns of the image, and each output has seen all of them."""
+    return before.through((1, shape[1]), (1, 0)) if len(shape) == 2 else before
+
+
 def _input_alike(layer: Any) -> bool:
     """A flat image is only put in another order; a sequence of rows is not."""
     return len(layer.shape) == 1 or (len(layer.shape) == 3 and layer.shape[0] == layer.shape[1])
@@ -77,6 +83,7 @@ KINDS = (
     Kind(
         record=Dense,
         rule=_dense,
+        sees=_sees_channels,
         refused=("lora_rank", "quantization_mode"),
         kernel="units",
         old_arguments={**OLD_WEIGHTS, "output_dim": "units"},

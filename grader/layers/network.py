@@ -8,11 +8,20 @@ from pydantic import Field, model_validator
 
 from grader.layers.activation import ELU, ActivationLayer, LeakyReLU, PReLU, ReLU
 from grader.layers.base import BaseLayer
-from grader.layers.convolution import Conv2D, Conv2DTranspose, DepthwiseConv2D, SeparableConv2D
+from grader.layers.convolution import Conv1D, Conv2D, Conv2DTranspose, DepthwiseConv2D, SeparableConv2D
 from grader.layers.core import Dense, InputLayer
 from grader.layers.merging import Concatenate, Merge
 from grader.layers.normalization import BatchNormalization, GroupNormalization, LayerNormalization
-from grader.layers.pooling import AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D
+from grader.layers.pooling import (
+    AveragePooling1D,
+    AveragePooling2D,
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+    MaxPooling1D,
+    MaxPooling2D,
+)
 from grader.layers.preprocessing import (
     CenterCrop,
     Normalization,
@@ -63,10 +72,11 @@ class UnsupportedLayer(BaseLayer):
 
 
 Layer = Annotated[
-    InputLayer | Conv2D | Conv2DTranspose | DepthwiseConv2D | SeparableConv2D | Dense
+    InputLayer | Conv1D | Conv2D | Conv2DTranspose | DepthwiseConv2D | SeparableConv2D | Dense
     | BatchNormalization | LayerNormalization | GroupNormalization
     | Dropout | SpatialDropout2D | GaussianDropout | AlphaDropout | GaussianNoise
     | ActivationLayer | ReLU | LeakyReLU | ELU | PReLU
+    | MaxPooling1D | AveragePooling1D | GlobalMaxPooling1D | GlobalAveragePooling1D
     | MaxPooling2D | AveragePooling2D | GlobalMaxPooling2D | GlobalAveragePooling2D
     | ZeroPadding2D | Cropping2D | UpSampling2D | Flatten | Reshape | Permute | Rescaling
     | Resizing | CenterCrop | Normalization | RandomFlip | RandomRotation | RandomTranslation | RandomZoom

@@ -109,8 +109,8 @@ def _sees_between(layer: UpSampling2D, before: ReceptiveField, shape: Shape) -> 
 
 
 def _sees_all(layer: Flatten | Reshape, before: ReceptiveField, shape: Shape) -> ReceptiveField:
-    """From here on every value may depend on every position of the map."""
-    return before.through(shape[:2]) if len(shape) == 3 else before
+    """From here on every value may depend on every position of the map, or of the sequence of rows."""
+    return before.through(shape[:2]) if len(shape) > 1 else before
 
 
 def _channels_last(layer: Reshape, rank: int) -> Reshape:

@@ -60,6 +60,12 @@ def pair(value: Any) -> tuple[int, int]:
     return (int(items[0]), int(items[1]))
 
 
+def one(value: Any) -> tuple[int]:
+    """The size along the only axis: a number, or a list of one."""
+    (number,) = (value,) if isinstance(value, int) else tuple(value)
+    return (int(number),)
+
+
 def margins(value: Any) -> Any:
     """ZeroPadding2D's and Cropping2D's int, (rows, columns) or ((top, bottom), (left, right))."""
     if isinstance(value, int):

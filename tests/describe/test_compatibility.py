@@ -68,7 +68,7 @@ for root, base in (("keras", keras), ("tensorflow.keras", tf.keras)):
         if found(base, old) is not found(base, new):
             wrong.append(root + "." + old)
     for old, new in {classes!r}.items():
-        if hasattr(base.layers, old) and not issubclass(found(base.layers, old), found(base.layers, new)):
+        if not issubclass(found(base.layers, old), found(base.layers, new)):
             wrong.append(root + "." + old)
     for name in {gone!r}:
         found(base.layers, name)

@@ -43,6 +43,7 @@ def test_every_old_argument_has_its_modern_name(kind: str, old: str, new: str) -
         ({"bias": None}, {}),
         ({"bias": False}, {"use_bias": False}),
         ({"weights": [1, 2]}, {}),
+        ({"input_length": 28, "input_dim": 7}, {"input_length": 28, "input_dim": 7}),
         ({"batch_size": 3, "sparse": False, "ragged": False, "input_dtype": "float32"}, {}),
         ({"border_mode": "valid"}, {"padding": "valid"}),
         ({"dim_ordering": "tf"}, {"data_format": "channels_last"}),
@@ -53,6 +54,12 @@ def test_every_old_argument_has_its_modern_name(kind: str, old: str, new: str) -
 def test_old_convolution_arguments(old: dict[str, Any], modern: dict[str, Any]) -> None:
     """Kernel sizes in two arguments, arguments without meaning, and values under old names."""
     assert old_names.modern_arguments("Conv2D", old) == modern
+
+
+def test_a_sequence_had_its_shape_in_two_arguments() -> None:
+    """Keras 1 asked for the steps and the channels of a sequence one by one."""
+    old = {"filter_length": 3, "input_length": 28, "input_dim": 7}
+    assert old_names.modern_arguments("Conv1D", old) == {"kernel_size": 3, "input_shape": (28, 7)}
 
 
 def test_old_normalisation_arguments_without_meaning_are_dropped() -> None:
@@ -193,6 +200,9 @@ def test_activations_in_every_form(value: Any, expected: str) -> None:
     assert settings.activation(value) == expected
 
 
+CONV_1D = {"filters": 1, "kernel_size": [3]}
+
+
 # --- layers of old and new files ----------------------------------------------------------------
 
 
@@ -213,6 +223,23 @@ def test_activations_in_every_form(value: Any, expected: str) -> None:
         ("MaxPooling2D", {"pool_size": 3, "strides": None}, {"pool_size": (3, 3), "strides": (3, 3)}),
         ("AvgPool2D", {"pool_size": [2], "strides": [1, 2]}, {"pool_size": (2, 2), "strides": (1, 2)}),
         ("MaxPooling2D", {"border_mode": "same"}, {"padding": "same", "pool_size": (2, 2)}),
+        ("Conv1D", {"filters": 2, "kernel_size": 3}, {"kernel_size": (3,), "strides": (1,)}),
+        (
+            "Convolution1D",
+            {
+                "nb_filter": 2,
+                "filter_length": 3,
+                "subsample_length": 2,
+                "border_mode": "same",
+                "input_dim": None,
+            },
+            {"filters": 2, "kernel_size": (3,), "strides": (2,), "padding": "same"},
+        ),
+        ("AtrousConvolution1D", {**CONV_1D, "atrous_rate": 2}, {"type": "Conv1D", "dilation_rate": (2,)}),
+        ("Conv1D", {**CONV_1D, "padding": "causal"}, {"padding": "causal"}),
+        ("MaxPooling1D", {"pool_length": 3, "stride": None}, {"pool_size": (3,), "strides": (3,)}),
+        ("AvgPool1D", {"pool_size": [2], "strides": [1]}, {"pool_size": (2,), "strides": (1,)}),
+        ("GlobalAvgPool1D", {}, {"type": "GlobalAveragePooling1D", "keepdims": False}),
         ("ZeroPadding2D", {"padding": 1}, {"padding": ((1, 1), (1, 1))}),
         ("ZeroPadding2D", {"padding": [1, 2]}, {"padding": ((1, 1), (2, 2))}),
         ("ZeroPadding2D", {"padding": [1, 2, 3, 4]}, {"padding": ((1, 2), (3, 4))}),
@@ -268,6 +295,9 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("Conv2D", {"filters": 1, "kernel_size": "ab"}, "invalid literal"),
     ("Conv2D", {"filters": 1}, "kernel_size"),
     ("Conv2D", CONV | {"padding": "causal"}, "padding"),
+    ("Conv1D", CONV, "too many values"),
+    ("Conv1D", CONV_1D | {"data_format": "channels_first"}, "channels of its sequence come first"),
+    ("GlobalMaxPooling1D", {"data_format": "channels_first"}, "channels of its sequence come first"),
     ("Conv2DTranspose", CONV | {"output_padding": [1, 1]}, "output_padding"),
     ("BatchNormalization", {"axis": [1, 2]}, "several axes"),
     ("BatchNormalization", {"momentum": 2.0}, "momentum"),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from grader import records as r
+from grader.layers.convolution import Conv1D
 from grader.layers.normalization import GroupNormalization
 from grader.layers.row import row
 from grader.layers.shapes import analyse
@@ -39,6 +40,13 @@ def test_settings_in_words(network: Network, layer: r.Layer, detail: str) -> Non
     shown = row(analyse(described).of("a"))
     assert shown.detail == detail
     assert shown.inbound == ("input",)
+
+
+def test_a_window_along_one_axis(network: Network) -> None:
+    """A sequence has one size where an image has two."""
+    layer = Conv1D(name="a", filters=8, kernel_size=(3,), strides=(2,), padding="causal")
+    described = network(layer, shape=(28, 28))
+    assert row(analyse(described).of("a")).detail == "3, stride 2, causal"
 
 
 def test_what_is_not_known_is_none(network: Network, unsupported: r.UnsupportedLayer) -> None:

@@ -16,7 +16,7 @@ import tensorflow as tf
 from grader import records as r
 from grader.describe.networks import configuration, graph, live
 from grader.errors import StudentError
-from grader.layers import shapes
+from grader.layers import convolution, pooling, shapes
 from grader.layers.normalization import GroupNormalization
 from grader.train.keras import build
 
@@ -49,9 +49,9 @@ class Sketch:
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
-        rank = self.random.choice([1, 3, 3, 3, 3])
+        rank = self.random.choice([1, 2, 3, 3, 3, 3])
         image = (self.random.randint(6, 16), self.random.randint(6, 16), self.random.randint(1, 4))
-        shape = image if rank == 3 else (self.random.randint(2, 24),)
+        shape = image if rank == 3 else tuple(self.random.randint(2, 24) for _ in range(rank))
         self.layers: list[Any] = [r.InputLayer(name="pixels", shape=shape)]
         self.shapes: dict[str, shapes.Shape] = {"pixels": shape}
 
@@ -143,6 +143,9 @@ def proposal(random: Random, shape: shapes.Shape) -> Proposal:
         _parameterless,
     ]
     images = [_conv2d, _transposed, _depthwise, _separable, _pooling, _margins, _to_vector, _preprocessing]
+    sequences = [_conv1d, _steps, _to_one_step]
+    if len(shape) == 2:
+        return random.choice([*sequences, *sequences, *anywhere, _flatten])(random, shape)
     if len(shape) != 3:
         return random.choice([*anywhere, _flatten])(random, shape)
     return random.choice([*images, *images, *anywhere])(random, shape)
@@ -185,6 +188,26 @@ def _conv2d(random: Random, shape: shapes.Shape) -> Proposal:
         **_window(random, shape, square=False),
         **_weights(random, "kernel", "bias"),
     }
+
+
+def _conv1d(random: Random, shape: shapes.Shape) -> Proposal:
+    """The same along one axis, whose start alone may be padded."""
+    _, settings = _conv2d(random, (shape[0], 1, shape[1]))
+    for name in {"kernel_size", "strides", "dilation_rate"} & settings.keys():
+        settings[name] = settings[name][:1]
+    settings["padding"] = random.choice([settings["padding"], "causal"])
+    return convolution.Conv1D, settings
+
+
+def _steps(random: Random, shape: shapes.Shape) -> Proposal:
+    _, settings = _pooling(random, (shape[0], 1))
+    settings |= {name: settings[name][:1] for name in ("pool_size", "strides")}
+    return random.choice([pooling.MaxPooling1D, pooling.AveragePooling1D]), settings
+
+
+def _to_one_step(random: Random, shape: shapes.Shape) -> Proposal:
+    kind = random.choice([pooling.GlobalMaxPooling1D, pooling.GlobalAveragePooling1D])
+    return kind, {"keepdims": random.random() < 0.5}
 
 
 def _transposed(random: Random, shape: shapes.Shape) -> Proposal:
@@ -472,6 +495,9 @@ def layer(cls: type[r.BaseLayer], **settings: Any) -> Any:
     return cls(name="?", inbound=("?",), **settings)
 
 
+STEPS: Settings = {"filters": 4, "kernel_size": (3,)}
+
+
 def receptive_field(found: r.ModelDescription) -> tuple[int, int]:
     field = shapes.analyse(found).layers[-1].field
     assert field is not None
@@ -508,6 +534,34 @@ def receptive_field(found: r.ModelDescription) -> tuple[int, int]:
 def test_receptive_field_by_hand(layers: list[Any], field: int) -> None:
     """Worked out on paper for a 28x28 input."""
     assert receptive_field(chain(*layers)) == (field, field)
+
+
+@pytest.mark.parametrize(
+    ("layers", "field"),
+    [
+        ([layer(convolution.Conv1D, **STEPS)], (3, 28)),
+        ([layer(convolution.Conv1D, **STEPS), layer(convolution.Conv1D, **STEPS)], (5, 28)),
+        ([layer(convolution.Conv1D, **STEPS, dilation_rate=(2,))], (5, 28)),
+        ([layer(pooling.MaxPooling1D)], (2, 1)),
+        (
+            [
+                layer(convolution.Conv1D, **STEPS),
+                layer(pooling.AveragePooling1D),
+                layer(convolution.Conv1D, **STEPS),
+            ],
+            (8, 28),
+        ),
+        ([layer(pooling.GlobalMaxPooling1D)], (28, 1)),
+        ([layer(convolution.Conv1D, **STEPS), layer(pooling.GlobalAveragePooling1D)], (28, 28)),
+        ([layer(convolution.Conv1D, **STEPS), layer(r.Flatten)], (28, 28)),
+        ([layer(r.Flatten)], (28, 28)),
+        ([layer(r.Dense, units=3)], (1, 28)),
+        ([layer(r.Dense, units=3), layer(r.Flatten)], (28, 28)),
+    ],
+)
+def test_receptive_field_of_rows_as_a_sequence(layers: list[Any], field: tuple[int, int]) -> None:
+    """A step is a row of 28 pixels, all of which a convolution sees."""
+    assert receptive_field(chain(*layers, shape=(28, 28))) == field
 
 
 def test_rows_and_columns_have_fields_of_their_own() -> None:
@@ -602,6 +656,13 @@ MISFITS: dict[str, Callable[[], r.ModelDescription]] = {
     "pool larger than the image": lambda: chain(layer(r.MaxPooling2D), shape=(1, 1, 3)),
     "convolution of a vector": lambda: chain(conv(), shape=(10,)),
     "convolution of rows": lambda: chain(conv(), shape=(10, 10)),
+    "convolution of the steps of an image": lambda: chain(layer(convolution.Conv1D, **STEPS)),
+    "more steps than there are": lambda: chain(layer(convolution.Conv1D, **STEPS), shape=(2, 5)),
+    "groups do not divide the channels of a sequence": lambda: chain(
+        layer(convolution.Conv1D, groups=2, **STEPS), shape=(9, 5)
+    ),
+    "pooling of the steps of a vector": lambda: chain(layer(pooling.MaxPooling1D), shape=(10,)),
+    "global pooling of the steps of an image": lambda: chain(layer(pooling.GlobalMaxPooling1D)),
     "depthwise of a vector": lambda: chain(layer(r.DepthwiseConv2D, kernel_size=(3, 3)), shape=(10,)),
     "separable of a vector": lambda: chain(
         layer(r.SeparableConv2D, kernel_size=(3, 3), filters=1), shape=(10,)

@@ -32,6 +32,17 @@ NETWORKS: dict[str, tuple[str, Callable[[], list[Any]]]] = {
             kl.GroupNormalization(groups=-1, scale=False, beta_initializer="ones"), kl.Flatten(),
         ],
     ),
+    "rows as a sequence": (
+        "arrays of shape (28, 28)",
+        lambda: [
+            keras.Input((28, 28)), kl.Conv1D(8, 3, padding="causal", activation="relu"), kl.MaxPooling1D(2),
+            kl.Conv1D(6, 3, strides=2), kl.AveragePooling1D(2), kl.GlobalAveragePooling1D(),
+        ],
+    ),
+    "pixels as a sequence": (
+        "arrays of shape (784, 1)",
+        lambda: [keras.Input((784, 1)), kl.Conv1D(4, 9, 4, groups=1), kl.GlobalMaxPooling1D()],
+    ),
 }  # fmt: skip
 
 

@@ -38,11 +38,15 @@ class Positional:
 
 
 def layers() -> None:
-    """Every layer class takes the argument names of Keras 1 and 2 as well."""
+    """Every layer class has its names of Keras 1 and 2 and takes their arguments as well."""
     for name in dir(keras.layers):
         cls = getattr(keras.layers, name)
         if isinstance(cls, type) and issubclass(cls, keras.layers.Layer) and cls.__name__ == name:
             _take_old_arguments(cls)
+    for space in (keras.layers, _TF.layers):
+        for old, name in old_names.CLASS_NAMES.items():
+            if not hasattr(space, old):
+                setattr(space, old, getattr(space, name))
 
 
 def _take_old_arguments(cls: type) -> None:
