@@ -93,7 +93,7 @@ KINDS = (
     Kind(
         record=PReLU,
         rule=_prelu,
-        values={"shared_axes": tuple},
+        readers={"shared_axes": tuple},
         old_arguments={"init": "alpha_initializer"},
         channels_last=_channels_last,
         alike=_prelu_alike,

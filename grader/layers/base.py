@@ -51,7 +51,7 @@ def own_settings(kind: Kind, class_name: str, config: Config) -> Config:
     Raises `settings.Unrepresentable` for what the record cannot say, such as constraints on weights.
     """
     settings.refuse(config, *kind.refused)
-    return settings.fields(config, kind.own_fields, kind.values)
+    return settings.fields(config, kind.own_fields, kind.readers)
 
 
 def own_arguments(kind: Kind, layer: Any) -> Config:
@@ -99,7 +99,7 @@ class Kind:
     rule: input shapes -> `Numbers`; raises `StudentError` by `misfit`.
     sees: the receptive field behind it, of the widest one before it and its (first) input shape.
     also: other classes of Keras 3's that are this layer with some settings.
-    values: for settings that Keras writes in several ways, how each is read.
+    readers: for settings that Keras writes in several ways, how each is read.
     refused: settings without which the layer is another, and which the record does not have.
     read: class and configuration -> fields of the record.
     arguments: the record -> arguments of Keras's constructor, apart from the name.
@@ -122,7 +122,7 @@ class Kind:
     sees: Callable[[Any, ReceptiveField, Shape], ReceptiveField] = sees_the_same
 
     also: tuple[str, ...] = ()
-    values: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
+    readers: settings.Readers = field(default_factory=dict)
     refused: tuple[str, ...] = ()
     read: Callable[[Kind, str, Config], Config] = own_settings
     arguments: Callable[[Kind, Any], Config] = own_arguments

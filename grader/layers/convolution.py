@@ -197,7 +197,7 @@ _OLD_SETTINGS = {
 }
 _ALL: dict[str, Any] = {
     "sees": _sees,
-    "values": {"kernel_size": pair, "strides": pair, "dilation_rate": pair},
+    "readers": {"kernel_size": pair, "strides": pair, "dilation_rate": pair},
     "alike": alike_by_settings,
     "words": _words,
 }
@@ -209,7 +209,7 @@ KINDS = (
         record=Conv1D,
         rule=_convolution,
         sees=_sees_steps,
-        values={"kernel_size": one, "strides": one, "dilation_rate": one},
+        readers={"kernel_size": one, "strides": one, "dilation_rate": one},
         read=_read_sequence,
         kernel="filters",
         old_classes=("Convolution1D", "AtrousConvolution1D", "AtrousConv1D"),

@@ -112,7 +112,7 @@ KINDS = (
     Kind(
         record=BatchNormalization,
         rule=_by_batch,
-        values={"axis": _one_axis},
+        readers={"axis": _one_axis},
         old_classes=("BatchNormalizationV1", "BatchNormalizationV2", "SyncBatchNormalization"),
         old_arguments={"gamma_init": "gamma_initializer", "beta_init": "beta_initializer"},
         lost=("renorm", "virtual_batch_size"),
@@ -130,7 +130,7 @@ KINDS = (
     Kind(
         record=GroupNormalization,
         rule=_by_group,
-        values={"axis": _one_axis},
+        readers={"axis": _one_axis},
         channels_last=moved_axis,
         alike=over_channels,
         words=_group_words,

@@ -148,7 +148,7 @@ def _rank(layer: GlobalPoolingLayer, rank: int) -> int:
 _BY_STEPS: dict[str, Any] = {
     "rule": _pooled,
     "sees": _sees_steps,
-    "values": {"pool_size": one, "strides": one},
+    "readers": {"pool_size": one, "strides": one},
     "read": _read_sequence,
     "old_arguments": {"border_mode": "padding", "pool_length": "pool_size", "stride": "strides"},
     "words": _words,
@@ -162,7 +162,7 @@ _ALL_STEPS: dict[str, Any] = {
 _BY_WINDOW: dict[str, Any] = {
     "rule": _pooled,
     "sees": _sees,
-    "values": {"pool_size": pair, "strides": pair},
+    "readers": {"pool_size": pair, "strides": pair},
     "read": _read,
     "old_arguments": OLD_IMAGE,
     "alike": alike_by_settings,

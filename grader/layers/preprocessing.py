@@ -182,7 +182,7 @@ def _interval(value: Any) -> Any:
 
 
 _FACTORS = dict.fromkeys(("factor", "height_factor", "width_factor"), _interval)
-_RANDOM: dict[str, Any] = {"rule": image_unchanged, "values": {**_FACTORS, "value_range": tuple}}
+_RANDOM: dict[str, Any] = {"rule": image_unchanged, "readers": {**_FACTORS, "value_range": tuple}}
 
 KINDS = (
     Kind(record=Rescaling, alike=always),
@@ -197,7 +197,7 @@ KINDS = (
     Kind(
         record=Normalization,
         rule=_normalized,
-        values={"mean": _flat, "variance": _flat, "adapted": bool},
+        readers={"mean": _flat, "variance": _flat, "adapted": bool},
         refused=("invert",),
         read=_read_statistics,
         arguments=_statistics,

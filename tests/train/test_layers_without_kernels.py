@@ -1,4 +1,4 @@
-"""Layers that Keras alone trains: read from models and their files, counted, rebuilt and trained alike."""
+"""Layers without a native kernel: read from models and files, counted, rebuilt and trained as Keras does."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_saved_model_is_the_same_network(written: tuple[str, Any], tmp_path: P
     assert network.unsupported == ()
 
 
-def test_other_engines_say_that_they_do_not_train_it(
+def test_the_native_engine_says_what_it_does_not_cover(
     written: tuple[str, Any], recipe: Callable[..., r.TrainingRecipe], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Keras does, and the report says why it was not a faster one."""
