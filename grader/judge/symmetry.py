@@ -1,9 +1,8 @@
-"""Attempts by symmetry: the same training with classes renumbered, and images transposed where that is exact.
+"""Draws symmetries for attempts: renumbered classes, and transposed images where results do not depend on it.
 
 A network learns renumbered classes as well as the original ones, because its initial weights prefer none.
-What a submission brings along instead of learning it, weights in disguise or tables, fits the original
-numbers alone and falls to chance. Rows and columns are exchanged too where network and recipe treat them
-alike.
+Weights in disguise and tables, which a submission brings along instead of learning, fit the original numbers
+alone and fall to chance. Rows and columns are exchanged too where network and recipe treat them alike.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from grader.layers.shapes import Analysis
 
 
 def drawn(seed: int, classes: int, transposable: bool) -> r.Symmetry:
-    """The symmetry of the attempt with this seed: no class keeps its number.
+    """Draw the symmetry of the attempt with this seed: no class keeps its number.
 
-    The classes in an order that the seed draws; each takes the number of the next one.
+    The seed draws an order of the classes; each class takes the number of the next one.
     """
     order = sorted(range(classes), key=lambda c: _draw(seed, f"class {c}"))
     numbers = {c: order[(place + 1) % classes] for place, c in enumerate(order)}
@@ -71,7 +70,7 @@ def _prepares_alike(fit: r.TrainingRecipe) -> bool:
 def _treats_alike(
     layer: r.Layer, shapes: dict[str, tuple[int, ...] | None], image: tuple[int, int, int]
 ) -> bool:
-    """Whether a layer treats rows and columns alike; what is not known to does not."""
+    """Whether a layer treats rows and columns alike; False for a layer that nothing is known of."""
     before = shapes[layer.inbound[0]] if layer.inbound else None
     match layer:
         case r.Flatten():  # a map of one pixel, or a Dense layer behind, which prefers no position
@@ -82,7 +81,7 @@ def _treats_alike(
 
 
 def _last(shapes: dict[str, tuple[int, ...] | None]) -> tuple[int, ...] | None:
-    """The shape of the class scores. (Layers come in the order of the graph.)"""
+    """Return the shape of the class scores; layers come in the order of the graph."""
     return list(shapes.values())[-1]
 
 

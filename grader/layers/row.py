@@ -10,7 +10,7 @@ from grader.record import Record
 class LayerRow(Record):
     """A layer as reports list it; shapes without the batch axis, receptive field in pixels.
 
-    ``detail`` is what its settings come down to (``3×3, ReLU``), ``inbound`` the layers it takes.
+    ``detail`` is a short form of its settings (``3×3, ReLU``), ``inbound`` the names of its input layers.
     """
 
     name: str

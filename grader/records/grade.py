@@ -1,4 +1,4 @@
-"""Verdicts and the grade: what is stored and reported."""
+"""Records of verdicts and the grade, which are stored and reported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Outcome = Literal["pass", "fail", "borderline", "not_reached", "broken"]
 
 
 class Evidence(Record):
-    """One fact behind a verdict, and where it was found."""
+    """One fact behind a verdict, and the place where it was found."""
 
     text: str
     layer: str | None = None
@@ -25,8 +25,8 @@ class Evidence(Record):
 class Verdict(Record):
     """The answer to one criterion.
 
-    ``hidden`` ones are for the instructor's eyes. ``by_hand`` ones were set by a person, whose
-    reason is the message. ``to_confirm`` are the points that a replay has earned once a person confirms it.
+    A ``hidden`` verdict is for the instructor's eyes. A ``by_hand`` verdict was set by a person, whose reason
+    is the message. ``to_confirm`` are the points that a replay has earned once a person confirms them.
     """
 
     criterion: str
@@ -46,7 +46,7 @@ class Verdict(Record):
 
 
 class ClaimCheck(Record):
-    """One claim of the saved outputs held against what was recomputed."""
+    """One claim of the saved outputs, compared with what was recomputed."""
 
     claim: str
     found: str
@@ -67,9 +67,9 @@ class GradedModel(Record):
 
 
 class Target(Record):
-    """What retraining has to reach: ``correct`` of ``images`` within so many epochs.
+    """What retraining has to reach: ``correct`` of ``images`` within ``epochs``.
 
-    A grade without one was made without retraining.
+    A grade without a target was made without retraining.
     """
 
     correct: int | None = None
@@ -78,7 +78,7 @@ class Target(Record):
 
 
 class Provenance(Record):
-    """Enough to reproduce the verdict."""
+    """What it takes to reproduce the verdict: versions, digests, seeds, and how the submission ran."""
 
     grader_version: str
     submission_digest: str

@@ -26,19 +26,19 @@ _READY = b"ready"
 
 
 class ServerGone(OSError):
-    """It does not answer any more, and no child was started."""
+    """The fork server does not answer any more, and no child was started."""
 
 
 class ForkServer:
-    """A running server. Close it, and every child of it is gone."""
+    """A running fork server. Closing it ends all its children."""
 
     closed = contained = True
     absent = ""
 
     def __init__(self, box: Bubblewrap, data: Path) -> None:
-        """Start it with the folder of data that all its children see, and wait until it is ready.
+        """Start the server with the folder of data that all its children see, and wait until it is ready.
 
-        Raises `OSError` with the reason why it cannot be had.
+        Raises `OSError` with the reason where the server cannot run.
         """
         self.kind = box.kind
         self.name = f"{box.name}; one fork server"
@@ -55,17 +55,22 @@ class ForkServer:
 
     def _await_ready(self) -> None:
         self._requests.settimeout(SECONDS_TO_START)
-        said = self._requests.recv(10_000)
-        if said != _READY:
-            log = said or os.read(self._server.stderr.fileno(), 10_000)
+        answer = self._requests.recv(10_000)
+        if answer != _READY:
+            log = answer or os.read(self._server.stderr.fileno(), 10_000)
             raise OSError(" ".join(log.decode("utf-8", "replace").split())[-300:] or "it ended at once")
 
     def places(self, task: Task) -> Places:
+        """The fixed folders of every box."""
         return Places(INPUTS, DATA if task.data else "", HOME)
 
     def start(self, task: Task) -> Child:
+        """Fork a child for the task, whose inputs move into the server's spool.
+
+        Raises `ServerGone` where the server does not answer; the inputs are then back in their place.
+        """
         folder = Path(self._spool.name) / secrets.token_hex(16)
-        shutil.move(task.inputs, folder)  # they are a copy already
+        shutil.move(task.inputs, folder)  # the inputs are a private copy already
         request = {"module": task.module, "inputs": folder.name, "user": str(stranger())}
         try:
             return _Forked(self._requests, request, folder)
@@ -75,9 +80,11 @@ class ForkServer:
 
     @property
     def pid(self) -> int | None:
+        """The server's own process id on this machine."""
         return self._server.pid
 
     def close(self) -> None:
+        """End the server and its children, and delete the spool."""
         self._requests.close()
         self._server.kill()
         for pipe in (self._server.stdin, self._server.stdout, self._server.stderr):
@@ -86,7 +93,7 @@ class ForkServer:
 
 
 class _Forked:
-    """A child of the server's, seen from outside through a descriptor of its process."""
+    """A child of the server, seen from outside through a descriptor of its process."""
 
     def __init__(self, requests: socket.socket, request: dict[str, str], folder: Path) -> None:
         self._folder = folder
@@ -113,10 +120,10 @@ class _Forked:
         self._process: int | None = process
 
     def _begin(self) -> int:
-        """The descriptor of the process. Raises `ServerGone` if it has not been started."""
+        """Return the descriptor of the process. Raises `ServerGone` if the server has not started it."""
         self._fate.settimeout(SECONDS_TO_START)
-        said, descriptors, _, _ = socket.recv_fds(self._fate, 100, 1)
-        if said:
+        started, descriptors, _, _ = socket.recv_fds(self._fate, 100, 1)
+        if started:
             return descriptors[0]
         os.set_blocking(self.stderr.fileno(), False)
         log = self.stderr.read(10_000) or b"the fork server is gone"
@@ -125,12 +132,14 @@ class _Forked:
         raise ServerGone(log.decode("utf-8", "replace").strip())
 
     def wait(self, seconds: float) -> int | None:
+        """Wait for the status that the server sends; a server that is gone counts as SIGKILL."""
         if self._status is None and select.select([self._fate], [], [], seconds)[0]:
-            said = self._fate.recv(100)
-            self._status = int(said) if said else -signal.SIGKILL
+            status = self._fate.recv(100)
+            self._status = int(status) if status else -signal.SIGKILL
         return self._status
 
     def kill(self) -> int:
+        """End the child, whose namespace ends with it, and delete its inputs."""
         if self._process is not None:
             with suppress(OSError):
                 signal.pidfd_send_signal(self._process, signal.SIGKILL)
@@ -143,7 +152,7 @@ class _Forked:
 
 
 def _pid(process: int) -> int | None:
-    """The number that a process has on this side; None once it has ended."""
+    """Return the process id on this side of a process descriptor; None once the process has ended."""
     lines = Path(f"/proc/self/fdinfo/{process}").read_text().splitlines()
     number = next((int(line.split()[1]) for line in lines if line.startswith("Pid:")), -1)
     return number if number > 0 else None

@@ -36,7 +36,7 @@ EPSILON_OUTSIDE_ROOT = {"RMSprop", "Adagrad"}
 
 
 def modern_optimizer(name: str, args: tuple[Any, ...], arguments: dict[str, Any]) -> dict[str, Any]:
-    """Arguments of a Keras 2.2 optimizer -> those with which Keras 3 takes the same steps."""
+    """Turn arguments of a Keras 2.2 optimizer into those with which Keras 3 takes the same steps."""
     given = {**dict(zip(OPTIMIZER_ORDER[name], args, strict=False)), **arguments}
     if "epsilon" in OPTIMIZER_ORDER[name] and given.get("epsilon") is None:
         given["epsilon"] = 1e-7
