@@ -32,16 +32,17 @@ class BaseLayer(Record):
 
 
 def unchanged(layer: Any, shapes: list[Shape]) -> Numbers:
-    """A layer without parameters that changes no shape."""
+    """Return the numbers of a layer without parameters that changes no shape."""
     return single(layer, shapes), 0, 0
 
 
 def image_unchanged(layer: Any, shapes: list[Shape]) -> Numbers:
-    """The same, of images alone."""
+    """Return the numbers of such a layer that takes images alone."""
     return image(layer, shapes), 0, 0
 
 
 def sees_the_same(layer: Any, before: ReceptiveField, shape: Shape) -> ReceptiveField:
+    """Return the receptive field ``before`` the layer: it works value by value."""
     return before
 
 
@@ -65,14 +66,17 @@ def same_axes(layer: Any, rank: int) -> Any:
 
 
 def same_rank(layer: Any, rank: int) -> int:
+    """Return the number of axes before the layer, which it keeps."""
     return rank
 
 
 def never(layer: Any) -> bool:
+    """Return False: nothing says that the layer treats rows and columns alike."""
     return False
 
 
 def always(layer: Any) -> bool:
+    """Return True: whatever its settings, the layer treats rows and columns alike."""
     return True
 
 
@@ -166,12 +170,14 @@ def misfit(layer: Any, shapes: list[Shape], why: str) -> None:
 
 
 def single(layer: Any, shapes: list[Shape]) -> Shape:
+    """Return the shape of the only input; raises `StudentError` for several."""
     if len(shapes) != 1:
         misfit(layer, shapes, "it takes a single input")
     return shapes[0]
 
 
 def image(layer: Any, shapes: list[Shape]) -> tuple[int, int, int]:
+    """Return (rows, columns, channels) of the only input; raises `StudentError` for any other rank."""
     if len(shapes) != 1 or len(shapes[0]) != 3:
         misfit(layer, shapes, "it needs one input of rows, columns and channels")
     rows, columns, channels = shapes[0]
@@ -179,6 +185,7 @@ def image(layer: Any, shapes: list[Shape]) -> tuple[int, int, int]:
 
 
 def sequence(layer: Any, shapes: list[Shape]) -> tuple[int, int]:
+    """Return (steps, channels) of the only input; raises `StudentError` for any other rank."""
     if len(shapes) != 1 or len(shapes[0]) != 2:
         misfit(layer, shapes, "it needs one input of steps and channels")
     steps, channels = shapes[0]
