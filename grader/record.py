@@ -43,6 +43,7 @@ Name = Annotated[str, Field(min_length=1, max_length=200), BeforeValidator(writa
 Text = Annotated[str, Field(max_length=20_000), BeforeValidator(writable)]
 CutText = Annotated[str, BeforeValidator(cut)]  # ours or a child's, of any length
 Size = Annotated[int, Field(ge=1, le=1_000_000)]
+Single = tuple[Size]
 Pair = tuple[Size, Size]
 # Numbers that float32 can hold with room to spare: what exceeds them would only break training.
 Number = Annotated[float, Field(ge=-1e30, le=1e30)]

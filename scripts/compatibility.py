@@ -11,14 +11,17 @@ from collections.abc import Iterable, Mapping
 
 from grader.describe.keras import arguments
 from grader.describe.world import legacy, standins, tables
+from grader.layers import old_names
+from grader.layers.kinds import CLASSES
 
 Rows = Iterable[tuple[str, str]]
 
 HEAD = """# Old names, and what grader reads them as
 
-Printed by `make compatibility` from `tables.py`, `legacy.py` and `standins.py` in `grader/describe/`: do not
-edit it here. Submissions run on Keras 3 with these names put back; saved models are read with the same
-tables. Paths are relative to `keras` and to `tensorflow.keras` (and `tensorflow.python.keras`) alike.
+Printed by `make compatibility` from `grader/layers/`, and from `tables.py`, `legacy.py` and `standins.py` in
+`grader/describe/world/`: do not edit it here. Submissions run on Keras 3 with these names put back; saved
+models are read with the same tables. Paths are relative to `keras` and to `tensorflow.keras` (and
+`tensorflow.python.keras`) alike.
 
 A submission is read as *old Keras* (standalone Keras 1 and 2) or as *newer* (tf.keras, Keras 3) by its
 imports, its names and its saved outputs; the report says which, and why. Marked † is what holds for old
@@ -58,25 +61,36 @@ def _modules() -> list[str]:
 
 
 def _layers() -> list[str]:
-    arguments_of = ((f"`{layer}`", _arrows(names)) for layer, names in legacy.ARGUMENTS.items())
-    dropped = (("every layer" if k == "*" else f"`{k}`", _code(sorted(v))) for k, v in legacy.DROPPED.items())
-    values = [(f"`{name}`", _arrows(found)) for name, found in legacy.VALUES.items()]
-    values.append(("an initializer", _arrows(legacy.INITIALIZERS)))
+    renamed = [(f"`{layer}`", _arrows(names)) for layer, names in old_names.ARGUMENTS.items()]
+    joined = [
+        (f"`{layer}`", f"{_code(olds)} → `{new}`")
+        for layer, kind in CLASSES.items()
+        for new, olds in kind.joined.items()
+    ]
+    defaults = [
+        f"`{layer}({name}={value})`"
+        for layer, kind in CLASSES.items()
+        for name, value in kind.old_defaults.items()
+    ]
+    dropped = [(f"`{layer}`", _code(sorted(names))) for layer, names in old_names.DROPPED.items()]
+    dropped.append(("every layer", _code(sorted(old_names.DROPPED_BY_ALL))))
+    counted = _code(layer for layer, kind in CLASSES.items() if kind.three_numbers)
+    values = [(f"`{name}`", _arrows(found)) for name, found in old_names.VALUES.items()]
+    values.append(("an initializer", _arrows(old_names.INITIALIZERS)))
     return [
-        *_table("Layer classes", "", ("old", "now"), _renames(legacy.CLASS_NAMES)),
+        *_table("Layer classes", "", ("old", "now"), _renames(old_names.CLASS_NAMES)),
         *_table(
             "Layer arguments",
-            "`nb_row` and `nb_col` together become `kernel_size`. `AveragePooling2D()` pools 2×2.",
-            ("layer", "old → now"), arguments_of,
+            f"Defaults that Keras 3 does not have: {', '.join(defaults)}.",
+            ("layer", "old → now"), [*renamed, *joined],
         ),
         *_table("Values", "", ("argument", "old → now"), values),
         *_table("Arguments without a meaning left", "They are dropped.", ("layer", "arguments"), dropped),
         "## Three positional numbers", "",
-        "`Conv2D(16, 3, 3)`, and the same of `SeparableConv2D` and `Conv2DTranspose`, is a 3×3 kernel in old",
-        "Keras and a stride of 3 in newer ones. Where the saved summary contradicts the first reading, the",
-        "other one is tried.", "",
+        f"In {counted}: `Conv2D(16, 3, 3)` is a 3×3 kernel in old Keras and a stride of 3 in newer ones.",
+        "Where the saved summary contradicts the first reading, the other one is tried.", "",
         "## Layers that are gone", "",
-        f"{_code(legacy.GONE_LAYERS)}: the code runs on, the layer is described as unsupported.", "",
+        f"{_code(old_names.GONE)}: the code runs on, the layer is described as unsupported.", "",
     ]  # fmt: skip
 
 

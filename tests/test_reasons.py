@@ -8,9 +8,9 @@ from typing import get_args
 import pytest
 from pydantic import ValidationError
 
+from grader import reasons
 from grader import records as r
 from grader.errors import BrokenError, GraderError, StudentError, Unsupported
-from grader.records import reasons
 
 CODES = get_args(reasons.Code)
 HOSTILE = ["", "{what}", "{detail.__class__}", "{0}", "{", "}}", "%s", "\x00\ud800\u202e", "x" * 100_000]

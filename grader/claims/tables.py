@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from grader.layers import kinds
 from grader.layers.shapes import Analysis, LayerShape
 from grader.records import (
     ActivationLayer,
@@ -16,17 +17,9 @@ from grader.records import (
     UnsupportedLayer,
 )
 
-# Further names of a layer's type in summaries of any Keras.
+# Further names of a layer's type in summaries of any Keras, beside the old names of its kind.
 _ALSO = {
-    "Conv2D": ("Convolution2D", "AtrousConvolution2D"),
-    "Conv2DTranspose": ("Convolution2DTranspose", "Deconvolution2D", "Deconv2D"),
-    "SeparableConv2D": ("SeparableConvolution2D",),
-    "BatchNormalization": ("BatchNormalizationV1", "BatchNormalizationV2", "SyncBatchNormalization"),
-    "MaxPooling2D": ("MaxPool2D",),
-    "AveragePooling2D": ("AvgPool2D",),
-    "GlobalMaxPooling2D": ("GlobalMaxPool2D",),
-    "GlobalAveragePooling2D": ("GlobalAvgPool2D",),
-    "Activation": ("Softmax", "ReLU"),
+    "Activation": ("ReLU",),
     "ReLU": ("Activation",),
     "Concatenate": ("Merge",),
     "Add": ("Merge",),
@@ -99,7 +92,8 @@ def _same_kind(kind: str, layer: Layer) -> bool:
     """Whether ``kind``, which may be cut short (`Batch`), names the layer's type in any Keras."""
     if isinstance(layer, UnsupportedLayer) or not kind:
         return True
-    names = (layer.type, *_ALSO.get(layer.type, ()))
+    known = kinds.of(layer)
+    names = (layer.type, *known.also, *known.old_classes, *_ALSO.get(layer.type, ()))
     if isinstance(layer, ActivationLayer):
         names = (*names, layer.activation)
     return any(name.startswith(kind) for name in names)

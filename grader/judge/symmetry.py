@@ -12,17 +12,8 @@ from collections.abc import Sequence
 from math import prod
 
 from grader import records as r
+from grader.layers import kinds
 from grader.layers.shapes import Analysis
-
-_PAIRS = ("kernel_size", "strides", "dilation_rate", "pool_size", "size", "padding", "cropping")
-# Layers that treat rows and columns alike if the settings above do; the others are judged by `_is_set_alike`.
-_ALIKE = (
-    r.InputLayer, r.Conv2D, r.Conv2DTranspose, r.DepthwiseConv2D, r.SeparableConv2D, r.Dense,
-    r.LayerNormalization, r.Dropout, r.SpatialDropout2D, r.GaussianDropout, r.AlphaDropout, r.GaussianNoise,
-    r.ActivationLayer, r.ReLU, r.LeakyReLU, r.ELU, r.MaxPooling2D, r.AveragePooling2D, r.GlobalMaxPooling2D,
-    r.GlobalAveragePooling2D, r.ZeroPadding2D, r.Cropping2D, r.UpSampling2D, r.Flatten, r.Rescaling, r.Merge,
-    r.RandomContrast, r.RandomBrightness,
-)  # fmt: skip
 
 
 def drawn(seed: int, classes: int, transposable: bool) -> r.Symmetry:
@@ -82,38 +73,11 @@ def _treats_alike(
     """Whether a layer treats rows and columns alike; False for a layer that nothing is known of."""
     before = shapes[layer.inbound[0]] if layer.inbound else None
     match layer:
-        case r.InputLayer():  # a flat image is only put in another order; a sequence of rows is not
-            return len(layer.shape) == 1 or (len(layer.shape) == 3 and _alike(layer.shape[:2]))
         case r.Flatten():  # a map of one pixel, or a Dense layer behind, which prefers no position
             return before is not None and (prod(before[:-1]) == 1 or shapes[layer.name] != _last(shapes))
         case r.Reshape():  # a flat image into its rows
             return before == (prod(image),) and layer.target_shape in (image, (*image[:2], -1))
-    if isinstance(layer, _ALIKE):
-        pairs = (getattr(layer, name, None) for name in _PAIRS)
-        return all(_alike(pair) for pair in pairs if isinstance(pair, tuple))
-    return _is_set_alike(layer)
-
-
-def _is_set_alike(layer: r.Layer) -> bool:
-    """Whether the layer's own settings treat rows and columns alike."""
-    match layer:
-        case r.BatchNormalization() | r.Concatenate():
-            return layer.axis in (-1, 3)
-        case r.PReLU():
-            return (1 in layer.shared_axes) == (2 in layer.shared_axes)
-        case r.Normalization():
-            return max(len(layer.mean), len(layer.variance)) == 1
-        case r.Resizing() | r.CenterCrop():
-            return layer.height == layer.width
-        case r.RandomFlip():
-            return layer.mode == "horizontal_and_vertical"
-        case r.RandomRotation():
-            return layer.factor[0] == -layer.factor[1]
-        case r.RandomTranslation():
-            return layer.height_factor == layer.width_factor
-        case r.RandomZoom():
-            return layer.width_factor in (None, layer.height_factor)
-    return False
+    return kinds.of(layer).alike(layer)
 
 
 def _last(shapes: dict[str, tuple[int, ...] | None]) -> tuple[int, ...] | None:

@@ -11,9 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from grader import records as r
-from grader.layers.receptive_field import Field, field_behind
-from grader.layers.rules import RULES, Shape, misfit
+from grader.layers import kinds
+from grader.layers.base import Shape, misfit
+from grader.layers.core import InputLayer
+from grader.layers.network import Layer, ModelDescription, UnsupportedLayer
+from grader.layers.receptive_field import ReceptiveField, widest
 
 LARGEST = 10**12  # no network that a course could mean has a shape, count or field beyond this
 
@@ -22,11 +24,11 @@ LARGEST = 10**12  # no network that a course could mean has a shape, count or fi
 class LayerShape:
     """What one layer puts out. All None behind an `UnsupportedLayer`."""
 
-    layer: r.Layer
+    layer: Layer
     output: Shape | None
     weights: int | None  # parameters that an optimizer may change
     statistics: int | None  # parameters that none does: moving averages
-    field: Field | None
+    field: ReceptiveField | None
 
     @property
     def trainable(self) -> int | None:
@@ -79,7 +81,7 @@ def _sum(counts: list[int | None]) -> int | None:
     return sum(known) if len(known) == len(counts) else None
 
 
-def analyse(network: r.ModelDescription, reported: bool = False) -> Analysis:
+def analyse(network: ModelDescription, reported: bool = False) -> Analysis:
     """Compute every layer's output shape, parameter count and receptive field.
 
     ``reported`` takes the word of layers outside the vocabulary for their own shape and parameters.
@@ -91,21 +93,23 @@ def analyse(network: r.ModelDescription, reported: bool = False) -> Analysis:
     return Analysis(tuple(done.values()))
 
 
-def _analyse_layer(layer: r.Layer, inbound: list[LayerShape], reported: bool) -> LayerShape:
-    if isinstance(layer, r.InputLayer):
-        return LayerShape(layer, layer.shape, 0, 0, Field())
-    if reported and isinstance(layer, r.UnsupportedLayer) and layer.reported is not None:
+def _analyse_layer(layer: Layer, inbound: list[LayerShape], reported: bool) -> LayerShape:
+    if isinstance(layer, InputLayer):
+        return LayerShape(layer, layer.shape, 0, 0, ReceptiveField())
+    if reported and isinstance(layer, UnsupportedLayer) and layer.reported is not None:
         said = layer.reported
-        return LayerShape(layer, said.shape, said.trainable, said.non_trainable, inbound[0].field or Field())
+        field = inbound[0].field or ReceptiveField()
+        return LayerShape(layer, said.shape, said.trainable, said.non_trainable, field)
     shapes = [x.output for x in inbound if x.output is not None]
-    if isinstance(layer, r.UnsupportedLayer) or len(shapes) < len(inbound):
+    if isinstance(layer, UnsupportedLayer) or len(shapes) < len(inbound):
         return LayerShape(layer, None, None, None, None)
-    output, weights, statistics = RULES[type(layer)](layer, shapes)
+    output, weights, statistics = kinds.of(layer).rule(layer, shapes)
     if max(*output, weights, 1) > LARGEST:
         misfit(layer, shapes, f"it gives numbers beyond {LARGEST:,}")
     if any(n < 1 for n in output):
         misfit(layer, shapes, "nothing is left of it")
-    field = field_behind(layer, shapes[0], [x.field or Field() for x in inbound])
+    before = widest([x.field or ReceptiveField() for x in inbound])
+    field = kinds.of(layer).sees(layer, before, shapes[0])
     if max(*field.size, *field.step) > LARGEST:
         misfit(layer, shapes, f"its receptive field grows beyond {LARGEST:,}")
     return LayerShape(layer, output, weights, statistics, field)

@@ -5,6 +5,68 @@ ranged and closed (``extra="forbid"``). Records only hold data: shapes and param
 `grader.layers.shapes`, points in `grader.judge.score`.
 """
 
+from grader.layers.activation import ELU, ActivationLayer, LeakyReLU, NonLinearLayer, PReLU, ReLU
+from grader.layers.base import BaseLayer
+from grader.layers.convolution import (
+    Conv2D,
+    Conv2DTranspose,
+    ConvolutionLayer,
+    DepthwiseConv2D,
+    SeparableConv2D,
+)
+from grader.layers.core import Dense, InputLayer
+from grader.layers.merging import Concatenate, Merge, MergingLayer
+from grader.layers.network import (
+    MAX_LAYERS,
+    Layer,
+    ModelDescription,
+    Reported,
+    UnsupportedLayer,
+)
+from grader.layers.normalization import BatchNormalization, LayerNormalization
+from grader.layers.pooling import (
+    AveragePooling2D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
+    MaxPooling2D,
+)
+from grader.layers.preprocessing import (
+    CenterCrop,
+    Normalization,
+    PreprocessingLayer,
+    RandomBrightness,
+    RandomContrast,
+    RandomFlip,
+    RandomRotation,
+    RandomTranslation,
+    RandomZoom,
+    Rescaling,
+    Resizing,
+)
+from grader.layers.regularization import (
+    AlphaDropout,
+    Dropout,
+    DropoutLayer,
+    GaussianDropout,
+    GaussianNoise,
+    SpatialDropout2D,
+)
+from grader.layers.reshaping import Cropping2D, Flatten, Permute, Reshape, UpSampling2D, ZeroPadding2D
+from grader.layers.row import LayerRow
+from grader.layers.values import (
+    GLOROT_UNIFORM,
+    L1L2,
+    ONES,
+    ZEROS,
+    Activation,
+    Constant,
+    Initializer,
+    Orthogonal,
+    RandomNormal,
+    RandomUniform,
+    TruncatedNormal,
+    VarianceScaling,
+)
 from grader.reasons import MEANINGS, Code, Reason, because, sentences
 from grader.record import Name, NonNegative, Positive, Rate, Record, Text, exceeded, writable
 from grader.records.claims import Claims, LoggedEpoch, SavedLog, SavedScore, SavedSummary, SummaryRow
@@ -13,73 +75,10 @@ from grader.records.grade import (
     Evidence,
     Grade,
     GradedModel,
-    LayerRow,
     Outcome,
     Provenance,
     Target,
     Verdict,
-)
-from grader.records.network import (
-    ELU,
-    GLOROT_UNIFORM,
-    L1L2,
-    MAX_LAYERS,
-    ONES,
-    ZEROS,
-    Activation,
-    ActivationLayer,
-    AlphaDropout,
-    AveragePooling2D,
-    BaseLayer,
-    BatchNormalization,
-    CenterCrop,
-    Concatenate,
-    Constant,
-    Conv2D,
-    Conv2DTranspose,
-    ConvolutionLayer,
-    Cropping2D,
-    Dense,
-    DepthwiseConv2D,
-    Dropout,
-    Flatten,
-    GaussianDropout,
-    GaussianNoise,
-    GlobalAveragePooling2D,
-    GlobalMaxPooling2D,
-    Initializer,
-    InputLayer,
-    Layer,
-    LayerNormalization,
-    LeakyReLU,
-    MaxPooling2D,
-    Merge,
-    ModelDescription,
-    Normalization,
-    Orthogonal,
-    Permute,
-    PoolingLayer,
-    PReLU,
-    RandomBrightness,
-    RandomContrast,
-    RandomFlip,
-    RandomNormal,
-    RandomRotation,
-    RandomTranslation,
-    RandomUniform,
-    RandomZoom,
-    ReLU,
-    Reported,
-    Rescaling,
-    Reshape,
-    Resizing,
-    SeparableConv2D,
-    SpatialDropout2D,
-    TruncatedNormal,
-    UnsupportedLayer,
-    UpSampling2D,
-    VarianceScaling,
-    ZeroPadding2D,
 )
 from grader.records.replay import (
     ReplayAnswer,
@@ -207,6 +206,7 @@ __all__ = [
     "DescribedModel",
     "Description",
     "Dropout",
+    "DropoutLayer",
     "EarlyStopping",
     "Effects",
     "EndEvent",
@@ -238,9 +238,11 @@ __all__ = [
     "Loss",
     "MaxPooling2D",
     "Merge",
+    "MergingLayer",
     "ModelDescription",
     "Nadam",
     "Name",
+    "NonLinearLayer",
     "NonNegative",
     "Normalization",
     "Note",
@@ -249,8 +251,8 @@ __all__ = [
     "Outcome",
     "PReLU",
     "Permute",
-    "PoolingLayer",
     "Positive",
+    "PreprocessingLayer",
     "Problem",
     "Program",
     "Provenance",

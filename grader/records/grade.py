@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from grader.layers.row import LayerRow
 from grader.record import Record
 from grader.records.runs import TrainingRun
 from grader.records.submission import Note, Problem
@@ -51,22 +52,6 @@ class ClaimCheck(Record):
     found: str
     agrees: bool | None
     remark: str = ""
-
-
-class LayerRow(Record):
-    """A layer as reports list it; shapes without the batch axis, receptive field in pixels.
-
-    ``detail`` is a short form of its settings (``3×3, ReLU``), ``inbound`` the names of its input layers.
-    """
-
-    name: str
-    type: str
-    output_shape: tuple[int, ...] | None
-    trainable_parameters: int | None
-    non_trainable_parameters: int | None
-    receptive_field: tuple[int, int] | None
-    detail: str = ""
-    inbound: tuple[str, ...] = ()
 
 
 class GradedModel(Record):

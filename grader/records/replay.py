@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from grader.layers.network import ModelDescription
 from grader.reasons import Reason
 from grader.record import NonNegative, Number, Record
-from grader.records.network import ModelDescription
 from grader.records.submission import DescribeJob
 
 MAX_PREDICTIONS = 8_000_000  # characters of one epoch's predictions: about a million images

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from grader.layers.network import ModelDescription
 from grader.record import Name, Record
-from grader.records.network import ModelDescription
 from grader.records.training import Engine, TrainingRecipe
 
 

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field
 
 from grader.errors import BrokenError, GraderError, StudentError, Unsupported
+from grader.layers.network import ModelDescription
 from grader.reasons import Code
 from grader.record import CutText, Name, Record, Text
-from grader.records.network import ModelDescription
 from grader.records.training import TrainingRecipe
 
 MAX_MODELS, MAX_FITS = 200, 2_000  # of a submission, and of one model

@@ -147,6 +147,15 @@ def test_the_new_format_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert brief(graded, Context()) == "3-bn-dropout-schedule: passed, 100 of 100 points"
 
 
+def test_the_layer_of_the_page_is_as_small() -> None:
+    """What the page shows of a layer stands in its family's file, word for word."""
+    page = (DOCS / "extending.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(class LeakyReLU.*?)```", page, flags=re.DOTALL)
+    family = (ROOT / "grader" / "layers" / "activation.py").read_text(encoding="utf-8")
+    for part in code.strip().split("\n\n\n"):
+        assert part in family
+
+
 def test_the_site_builds(tmp_path: Path) -> None:
     """Warnings, such as a link that leads nowhere, are errors."""
     pytest.importorskip("mkdocs")

@@ -10,8 +10,9 @@ import pytest
 
 from grader.ask.asker import Asker
 from grader.ask.description import describe
-from grader.describe.world import legacy, tables
+from grader.describe.world import tables
 from grader.intake import load
+from grader.layers import old_names
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -34,9 +35,9 @@ def test_every_old_name_is_on_the_page() -> None:
     """Modules, classes, arguments, backend functions: nothing is applied that is not told."""
     page = script().document()
     told = [
-        *tables.NAMES, *tables.BACKEND, *tables.TENSORFLOW_1, *legacy.CLASS_NAMES, *legacy.GONE_LAYERS,
+        *tables.NAMES, *tables.BACKEND, *tables.TENSORFLOW_1, *old_names.CLASS_NAMES, *old_names.GONE,
         *(old for olds in tables.MODULES.values() for old in olds),
-        *(old for names in legacy.ARGUMENTS.values() for old in names),
+        *(old for names in old_names.ARGUMENTS.values() for old in names),
     ]  # fmt: skip
     assert [name for name in told if name not in page] == []
 
@@ -67,7 +68,7 @@ for root, base in (("keras", keras), ("tensorflow.keras", tf.keras)):
         if found(base, old) is not found(base, new):
             wrong.append(root + "." + old)
     for old, new in {classes!r}.items():
-        if hasattr(base.layers, old) and not issubclass(found(base.layers, old), found(base.layers, new)):
+        if not issubclass(found(base.layers, old), found(base.layers, new)):
             wrong.append(root + "." + old)
     for name in {gone!r}:
         found(base.layers, name)
@@ -122,7 +123,7 @@ model.fit(x.reshape(-1, 28, 28, 1) / 255, np_utils.to_categorical(y), nb_epoch=1
 def test_a_submission_gets_what_the_tables_say(asker: Asker, tmp_path: Path, names: str) -> None:
     """Each old path leads where the page says, under `keras` and `tensorflow.keras`; real imports work."""
     check = CHECK.format(
-        modules=tables.MODULES, names=tables.NAMES, classes=legacy.CLASS_NAMES, gone=legacy.GONE_LAYERS,
+        modules=tables.MODULES, names=tables.NAMES, classes=old_names.CLASS_NAMES, gone=old_names.GONE,
         inert=tables.INERT, backend=list(tables.BACKEND), tensorflow=tables.TENSORFLOW_1,
     )  # fmt: skip
     path = tmp_path / "names.py"

@@ -10,11 +10,12 @@ from pydantic import ValidationError
 
 from grader import records as r
 from grader.describe.networks import convert
-from grader.describe.world import legacy
+from grader.layers import old_names, settings
+from grader.layers.kinds import CLASSES
 
 # --- old names ----------------------------------------------------------------------------------
 
-RENAMES = [(kind, old, new) for kind, names in legacy.ARGUMENTS.items() for old, new in names.items()]
+RENAMES = [(kind, old, new) for kind, names in old_names.ARGUMENTS.items() for old, new in names.items()]
 OLD_VALUES = {
     "padding": ("half", "same"),
     "data_format": ("th", "channels_first"),
@@ -30,7 +31,7 @@ def test_every_old_argument_has_its_modern_name(kind: str, old: str, new: str) -
     """Each rename of the table, and the values that were renamed with it."""
     value, modern = OLD_VALUES.get(new, (7, 7))
 
-    assert legacy.modern_arguments(kind, {old: value}) == {new: modern}
+    assert old_names.modern_arguments(kind, {old: value}) == {new: modern}
 
 
 @pytest.mark.parametrize(
@@ -42,6 +43,7 @@ def test_every_old_argument_has_its_modern_name(kind: str, old: str, new: str) -
         ({"bias": None}, {}),
         ({"bias": False}, {"use_bias": False}),
         ({"weights": [1, 2]}, {}),
+        ({"input_length": 28, "input_dim": 7}, {"input_length": 28, "input_dim": 7}),
         ({"batch_size": 3, "sparse": False, "ragged": False, "input_dtype": "float32"}, {}),
         ({"border_mode": "valid"}, {"padding": "valid"}),
         ({"dim_ordering": "tf"}, {"data_format": "channels_last"}),
@@ -51,22 +53,28 @@ def test_every_old_argument_has_its_modern_name(kind: str, old: str, new: str) -
 )
 def test_old_convolution_arguments(old: dict[str, Any], modern: dict[str, Any]) -> None:
     """Kernel sizes in two arguments, arguments without meaning, and values under old names."""
-    assert legacy.modern_arguments("Conv2D", old) == modern
+    assert old_names.modern_arguments("Conv2D", old) == modern
+
+
+def test_a_sequence_had_its_shape_in_two_arguments() -> None:
+    """Keras 1 asked for the steps and the channels of a sequence one by one."""
+    old = {"filter_length": 3, "input_length": 28, "input_dim": 7}
+    assert old_names.modern_arguments("Conv1D", old) == {"kernel_size": 3, "input_shape": (28, 7)}
 
 
 def test_old_normalisation_arguments_without_meaning_are_dropped() -> None:
     """`mode`, `fused` and renormalisation are no part of Keras 3."""
     old = {"mode": 0, "fused": True, "renorm": False, "virtual_batch_size": None, "momentum": 0.9}
 
-    assert legacy.modern_arguments("BatchNormalization", old) == {"momentum": 0.9}
+    assert old_names.modern_arguments("BatchNormalization", old) == {"momentum": 0.9}
 
 
-@pytest.mark.parametrize(("old", "modern"), legacy.CLASS_NAMES.items())
+@pytest.mark.parametrize(("old", "modern"), old_names.CLASS_NAMES.items())
 def test_every_old_class_is_a_layer_of_keras(old: str, modern: str) -> None:
     """Each old class name stands for a layer that Keras 3 has and grader converts."""
-    assert legacy.modern_class(old) == modern
+    assert old_names.modern_class(old) == modern
     assert hasattr(keras.layers, modern)
-    assert legacy.modern_class(modern) == modern
+    assert old_names.modern_class(modern) == modern
 
 
 def test_an_atrous_convolution_of_keras_1() -> None:
@@ -136,7 +144,7 @@ GLOROT_NORMAL = r.VarianceScaling(scale=1.0, mode="fan_avg", distribution="trunc
 )  # fmt: skip
 def test_initializers_in_every_form(value: Any, expected: r.Initializer | None) -> None:
     """As a name, and as Keras 3, 2 and 1 wrote them."""
-    assert convert.initializer(value) == expected
+    assert settings.initializer(value) == expected
 
 
 @pytest.mark.parametrize(
@@ -151,7 +159,7 @@ def test_initializers_are_those_of_keras(name: str) -> None:
     """A name means what Keras makes of it."""
     live = keras.initializers.serialize(keras.initializers.get(name))
 
-    assert convert.initializer(name) == convert.initializer(live)
+    assert settings.initializer(name) == settings.initializer(live)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +181,7 @@ def test_initializers_are_those_of_keras(name: str) -> None:
 )
 def test_regularizers_in_every_form(value: Any, expected: r.L1L2 | None) -> None:
     """As a name, and as Keras 3, 2 and 1 wrote them; a penalty of nothing is none."""
-    assert convert.regularizer(value) == expected
+    assert settings.regularizer(value) == expected
 
 
 @pytest.mark.parametrize(
@@ -189,7 +197,10 @@ def test_regularizers_in_every_form(value: Any, expected: r.L1L2 | None) -> None
 )
 def test_activations_in_every_form(value: Any, expected: str) -> None:
     """No activation is the linear one; some functions changed their names."""
-    assert convert.activation(value) == expected
+    assert settings.activation(value) == expected
+
+
+CONV_1D = {"filters": 1, "kernel_size": [3]}
 
 
 # --- layers of old and new files ----------------------------------------------------------------
@@ -208,9 +219,27 @@ def test_activations_in_every_form(value: Any, expected: str) -> None:
         ("BatchNormalization", {"axis": [3]}, {"axis": 3}),
         ("BatchNormalizationV1", {"axis": 1, "fused": True}, {"type": "BatchNormalization", "axis": 1}),
         ("LayerNormalization", {"axis": [-1]}, {"type": "LayerNormalization"}),
+        ("GroupNormalization", {"groups": -1, "axis": [3]}, {"groups": -1, "axis": 3}),
         ("MaxPooling2D", {"pool_size": 3, "strides": None}, {"pool_size": (3, 3), "strides": (3, 3)}),
         ("AvgPool2D", {"pool_size": [2], "strides": [1, 2]}, {"pool_size": (2, 2), "strides": (1, 2)}),
         ("MaxPooling2D", {"border_mode": "same"}, {"padding": "same", "pool_size": (2, 2)}),
+        ("Conv1D", {"filters": 2, "kernel_size": 3}, {"kernel_size": (3,), "strides": (1,)}),
+        (
+            "Convolution1D",
+            {
+                "nb_filter": 2,
+                "filter_length": 3,
+                "subsample_length": 2,
+                "border_mode": "same",
+                "input_dim": None,
+            },
+            {"filters": 2, "kernel_size": (3,), "strides": (2,), "padding": "same"},
+        ),
+        ("AtrousConvolution1D", {**CONV_1D, "atrous_rate": 2}, {"type": "Conv1D", "dilation_rate": (2,)}),
+        ("Conv1D", {**CONV_1D, "padding": "causal"}, {"padding": "causal"}),
+        ("MaxPooling1D", {"pool_length": 3, "stride": None}, {"pool_size": (3,), "strides": (3,)}),
+        ("AvgPool1D", {"pool_size": [2], "strides": [1]}, {"pool_size": (2,), "strides": (1,)}),
+        ("GlobalAvgPool1D", {}, {"type": "GlobalAveragePooling1D", "keepdims": False}),
         ("ZeroPadding2D", {"padding": 1}, {"padding": ((1, 1), (1, 1))}),
         ("ZeroPadding2D", {"padding": [1, 2]}, {"padding": ((1, 1), (2, 2))}),
         ("ZeroPadding2D", {"padding": [1, 2, 3, 4]}, {"padding": ((1, 2), (3, 4))}),
@@ -266,9 +295,14 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("Conv2D", {"filters": 1, "kernel_size": "ab"}, "invalid literal"),
     ("Conv2D", {"filters": 1}, "kernel_size"),
     ("Conv2D", CONV | {"padding": "causal"}, "padding"),
+    ("Conv1D", CONV, "too many values"),
+    ("Conv1D", CONV_1D | {"data_format": "channels_first"}, "channels of its sequence come first"),
+    ("GlobalMaxPooling1D", {"data_format": "channels_first"}, "channels of its sequence come first"),
     ("Conv2DTranspose", CONV | {"output_padding": [1, 1]}, "output_padding"),
     ("BatchNormalization", {"axis": [1, 2]}, "several axes"),
     ("BatchNormalization", {"momentum": 2.0}, "momentum"),
+    ("GroupNormalization", {"groups": 0}, "groups"),
+    ("GroupNormalization", {"gamma_constraint": "nonneg"}, "gamma_constraint"),
     ("LayerNormalization", {"axis": [1, 2]}, "not the last one"),
     ("LayerNormalization", {"rms_scaling": True}, "rms_scaling"),
     ("Dropout", {"rate": 1.5}, "rate"),
@@ -276,7 +310,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("Dropout", {"rate": 0.5, "noise_shape": [None, 1, 1, 8]}, "noise_shape"),
     ("UpSampling2D", {"interpolation": "lanczos3"}, "interpolation"),
     ("ZeroPadding2D", {"padding": [1, 2, 3]}, "padding"),
-    ("Reshape", {"target_shape": None}, "not iterable"),
+    ("Reshape", {"target_shape": None}, "its configuration lacks 'target_shape'"),
     ("Permute", {"dims": [0, 1]}, "dims"),
     ("Rescaling", {"scale": [1.0, 2.0]}, "scale"),
     ("InputLayer", {"batch_shape": [None, None, None, 1]}, "not fixed"),
@@ -306,7 +340,7 @@ def test_long_names() -> None:
     assert convert.layer_record("Flatten", {}, "", ("y",)).name == "layer"
 
 
-@pytest.mark.parametrize("kind", list(convert._CONVERTERS))
+@pytest.mark.parametrize("kind", list(CLASSES))
 @pytest.mark.parametrize("value", [None, [], {}, "text", -1, 1e300, [None], {"class_name": []}], ids=repr)
 def test_no_configuration_raises(kind: str, value: Any) -> None:
     """A forged file may hold anything under any name: every answer is a record."""

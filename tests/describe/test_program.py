@@ -57,6 +57,29 @@ def _messages(description: r.Description) -> str:
     return "\n".join(note.message for note in description.notes)
 
 
+def test_rows_as_a_sequence_in_keras_1(describe: Describe) -> None:
+    """Images as 28 steps of 28 channels, under the names of Keras 1."""
+    found = describe(
+        DATA.replace("28, 28, 1)", "28, 28)"),
+        "from keras.models import Sequential\nfrom keras.layers import *\n"
+        "model = Sequential()\n"
+        "model.add(Convolution1D(8, 3, border_mode='same', input_length=28, input_dim=28))\n"
+        "model.add(MaxPooling1D(pool_length=2))\n"
+        "model.add(AtrousConvolution1D(nb_filter=4, filter_length=3, atrous_rate=2))\n"
+        "model.add(AveragePooling1D())\n"
+        "model.add(GlobalMaxPooling1D())\n"
+        "model.add(Dense(output_dim=10, activation='softmax'))",
+        "model.compile('sgd', 'categorical_crossentropy', metrics=['accuracy'])\n"
+        "model.fit(X_train, Y_train, nb_epoch=1)",
+    )
+    (model,) = found.models
+    assert [x.output for x in shapes.analyse(model.network).layers] == [
+        (28, 28), (28, 8), (14, 8), (10, 4), (5, 4), (4,), (10,),
+    ]  # fmt: skip
+    assert _total(model) == 3 * 28 * 8 + 8 + 3 * 8 * 4 + 4 + 4 * 10 + 10
+    assert model.training[0].unsupported == ()
+
+
 def test_a_notebook_of_2019_runs_as_it_is(describe: Describe) -> None:
     """Keras 1 arguments, magics, shell lines, plots and code behind `fit`: all of it in one."""
     found = describe(

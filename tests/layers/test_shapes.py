@@ -16,7 +16,8 @@ import tensorflow as tf
 from grader import records as r
 from grader.describe.networks import configuration, graph, live
 from grader.errors import StudentError
-from grader.layers import shapes
+from grader.layers import convolution, pooling, shapes
+from grader.layers.normalization import GroupNormalization
 from grader.train.keras import build
 
 # --- random networks of our own records ---------------------------------------------------------
@@ -48,9 +49,9 @@ class Sketch:
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
-        rank = self.random.choice([1, 3, 3, 3, 3])
+        rank = self.random.choice([1, 2, 3, 3, 3, 3])
         image = (self.random.randint(6, 16), self.random.randint(6, 16), self.random.randint(1, 4))
-        shape = image if rank == 3 else (self.random.randint(2, 24),)
+        shape = image if rank == 3 else tuple(self.random.randint(2, 24) for _ in range(rank))
         self.layers: list[Any] = [r.InputLayer(name="pixels", shape=shape)]
         self.shapes: dict[str, shapes.Shape] = {"pixels": shape}
 
@@ -135,12 +136,16 @@ def proposal(random: Random, shape: shapes.Shape) -> Proposal:
         _dense,
         _batch_normalization,
         _layer_normalization,
+        _group_normalization,
         _prelu,
         _reshape,
         _permute,
         _parameterless,
     ]
-    images = [_conv2d, _transposed, _depthwise, _separable, _pooling, _margins, _to_vector]
+    images = [_conv2d, _transposed, _depthwise, _separable, _pooling, _margins, _to_vector, _preprocessing]
+    sequences = [_conv1d, _steps, _to_one_step]
+    if len(shape) == 2:
+        return random.choice([*sequences, *sequences, *anywhere, _flatten])(random, shape)
     if len(shape) != 3:
         return random.choice([*anywhere, _flatten])(random, shape)
     return random.choice([*images, *images, *anywhere])(random, shape)
@@ -183,6 +188,26 @@ def _conv2d(random: Random, shape: shapes.Shape) -> Proposal:
         **_window(random, shape, square=False),
         **_weights(random, "kernel", "bias"),
     }
+
+
+def _conv1d(random: Random, shape: shapes.Shape) -> Proposal:
+    """The same along one axis, whose start alone may be padded."""
+    _, settings = _conv2d(random, (shape[0], 1, shape[1]))
+    for name in {"kernel_size", "strides", "dilation_rate"} & settings.keys():
+        settings[name] = settings[name][:1]
+    settings["padding"] = random.choice([settings["padding"], "causal"])
+    return convolution.Conv1D, settings
+
+
+def _steps(random: Random, shape: shapes.Shape) -> Proposal:
+    _, settings = _pooling(random, (shape[0], 1))
+    settings |= {name: settings[name][:1] for name in ("pool_size", "strides")}
+    return random.choice([pooling.MaxPooling1D, pooling.AveragePooling1D]), settings
+
+
+def _to_one_step(random: Random, shape: shapes.Shape) -> Proposal:
+    kind = random.choice([pooling.GlobalMaxPooling1D, pooling.GlobalAveragePooling1D])
+    return kind, {"keepdims": random.random() < 0.5}
 
 
 def _transposed(random: Random, shape: shapes.Shape) -> Proposal:
@@ -278,6 +303,19 @@ def _layer_normalization(random: Random, shape: shapes.Shape) -> Proposal:
     }
 
 
+def _group_normalization(random: Random, shape: shapes.Shape) -> Proposal:
+    axis = random.choice([-1, random.randint(1, len(shape))])
+    channels = shape[axis if axis == -1 else axis - 1]
+    return GroupNormalization, {
+        "groups": random.choice([n for n in range(1, channels + 1) if channels % n == 0]),
+        "axis": axis,
+        "epsilon": random.choice([1e-3, 1e-5]),
+        "center": random.random() < 0.7,
+        "scale": random.random() < 0.7,
+        **_weights(random, "beta", "gamma"),
+    }
+
+
 def _prelu(random: Random, shape: shapes.Shape) -> Proposal:
     axes = [axis for axis in range(1, len(shape) + 1) if random.random() < 0.5]
     return r.PReLU, {"shared_axes": tuple(axes), **_weights(random, "alpha")}
@@ -314,13 +352,12 @@ def _parameterless(random: Random, shape: shapes.Shape) -> Proposal:
     ]
     if len(shape) == 3:
         options.append((r.SpatialDropout2D, {"rate": 0.5}))
-        options += _preprocessing(random, shape)
     return random.choice(options)
 
 
-def _preprocessing(random: Random, shape: shapes.Shape) -> list[Proposal]:
+def _preprocessing(random: Random, shape: shapes.Shape) -> Proposal:
     channels = random.choice([1, shape[2]])
-    return [
+    options: list[Proposal] = [
         (r.Resizing, {"height": random.randint(2, 9), "width": random.randint(2, 9)}),
         (r.CenterCrop, {"height": random.randint(1, shape[0]), "width": random.randint(1, shape[1])}),
         (r.Normalization, {"mean": (0.5,) * channels, "variance": (0.25,) * channels}),
@@ -331,6 +368,7 @@ def _preprocessing(random: Random, shape: shapes.Shape) -> list[Proposal]:
         (r.RandomContrast, {"factor": (0.0, 0.25), "value_range": (0.0, 1.0)}),
         (r.RandomBrightness, {"factor": (-0.25, 0.25), "value_range": (0.0, 1.0)}),
     ]
+    return random.choice(options)
 
 
 # --- against Keras ------------------------------------------------------------------------------
@@ -457,6 +495,9 @@ def layer(cls: type[r.BaseLayer], **settings: Any) -> Any:
     return cls(name="?", inbound=("?",), **settings)
 
 
+STEPS: Settings = {"filters": 4, "kernel_size": (3,)}
+
+
 def receptive_field(found: r.ModelDescription) -> tuple[int, int]:
     field = shapes.analyse(found).layers[-1].field
     assert field is not None
@@ -493,6 +534,34 @@ def receptive_field(found: r.ModelDescription) -> tuple[int, int]:
 def test_receptive_field_by_hand(layers: list[Any], field: int) -> None:
     """Worked out on paper for a 28x28 input."""
     assert receptive_field(chain(*layers)) == (field, field)
+
+
+@pytest.mark.parametrize(
+    ("layers", "field"),
+    [
+        ([layer(convolution.Conv1D, **STEPS)], (3, 28)),
+        ([layer(convolution.Conv1D, **STEPS), layer(convolution.Conv1D, **STEPS)], (5, 28)),
+        ([layer(convolution.Conv1D, **STEPS, dilation_rate=(2,))], (5, 28)),
+        ([layer(pooling.MaxPooling1D)], (2, 1)),
+        (
+            [
+                layer(convolution.Conv1D, **STEPS),
+                layer(pooling.AveragePooling1D),
+                layer(convolution.Conv1D, **STEPS),
+            ],
+            (8, 28),
+        ),
+        ([layer(pooling.GlobalMaxPooling1D)], (28, 1)),
+        ([layer(convolution.Conv1D, **STEPS), layer(pooling.GlobalAveragePooling1D)], (28, 28)),
+        ([layer(convolution.Conv1D, **STEPS), layer(r.Flatten)], (28, 28)),
+        ([layer(r.Flatten)], (28, 28)),
+        ([layer(r.Dense, units=3)], (1, 28)),
+        ([layer(r.Dense, units=3), layer(r.Flatten)], (28, 28)),
+    ],
+)
+def test_receptive_field_of_rows_as_a_sequence(layers: list[Any], field: tuple[int, int]) -> None:
+    """A step is a row of 28 pixels, all of which a convolution sees."""
+    assert receptive_field(chain(*layers, shape=(28, 28))) == field
 
 
 def test_rows_and_columns_have_fields_of_their_own() -> None:
@@ -587,6 +656,13 @@ MISFITS: dict[str, Callable[[], r.ModelDescription]] = {
     "pool larger than the image": lambda: chain(layer(r.MaxPooling2D), shape=(1, 1, 3)),
     "convolution of a vector": lambda: chain(conv(), shape=(10,)),
     "convolution of rows": lambda: chain(conv(), shape=(10, 10)),
+    "convolution of the steps of an image": lambda: chain(layer(convolution.Conv1D, **STEPS)),
+    "more steps than there are": lambda: chain(layer(convolution.Conv1D, **STEPS), shape=(2, 5)),
+    "groups do not divide the channels of a sequence": lambda: chain(
+        layer(convolution.Conv1D, groups=2, **STEPS), shape=(9, 5)
+    ),
+    "pooling of the steps of a vector": lambda: chain(layer(pooling.MaxPooling1D), shape=(10,)),
+    "global pooling of the steps of an image": lambda: chain(layer(pooling.GlobalMaxPooling1D)),
     "depthwise of a vector": lambda: chain(layer(r.DepthwiseConv2D, kernel_size=(3, 3)), shape=(10,)),
     "separable of a vector": lambda: chain(
         layer(r.SeparableConv2D, kernel_size=(3, 3), filters=1), shape=(10,)
@@ -611,6 +687,8 @@ MISFITS: dict[str, Callable[[], r.ModelDescription]] = {
     "permute of too few axes": lambda: chain(layer(r.Permute, dims=(2, 1))),
     "permute of one axis twice": lambda: chain(layer(r.Permute, dims=(1, 1, 2))),
     "normalisation of an axis that is not": lambda: chain(layer(r.BatchNormalization, axis=4)),
+    "groups do not divide the normalised channels": lambda: chain(layer(GroupNormalization, groups=2)),
+    "more groups than channels": lambda: chain(layer(GroupNormalization), shape=(8, 8, 16)),
     "normalisation of the batch": lambda: chain(layer(r.BatchNormalization, axis=0)),
     "slopes shared along an axis that is not": lambda: chain(layer(r.PReLU, shared_axes=(4,))),
 }

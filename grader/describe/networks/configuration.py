@@ -19,6 +19,7 @@ from grader.describe.networks.graph import (
     input_node,
     operation_node,
 )
+from grader.layers import kinds
 
 MAX_NESTED = 10  # models within models
 
@@ -193,16 +194,14 @@ def _calls(raw: Any, outputs: dict[str, str], depth: int) -> Iterator[Node]:
             node.refusal = r.because("nested_model")
         elif index:
             node.refusal = r.because("applied_twice")
-        elif _trains(call) and kind not in _TRAINING_BY_DEFAULT:
+        elif _trains(call) and not _trains_by_default(kind):
             node.refusal = r.because("training_true")
         yield node
 
 
-# Keras's preprocessing layers: their calls say so unless someone says otherwise, and a model always does.
-_TRAINING_BY_DEFAULT = {
-    "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "RandomContrast", "RandomBrightness",
-    "Resizing", "CenterCrop", "Rescaling", "Normalization",
-}  # fmt: skip
+def _trains_by_default(class_name: str) -> bool:
+    kind = kinds.CLASSES.get(class_name)
+    return kind is not None and issubclass(kind.record, r.PreprocessingLayer)
 
 
 def _trains(call: Any) -> bool:

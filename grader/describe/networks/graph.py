@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from grader import records as r
 from grader.describe.networks import convert
+from grader.layers import kinds
 
 
 @dataclass
@@ -99,47 +100,15 @@ def _layer(node: Node) -> r.Layer:
     return layer
 
 
-_MOVED = {1: 3, 2: 1, 3: 2, -1: 2}  # axes of (batch, channels, rows, columns), channels last
-
-
 def _channels_last(layers: Iterable[r.Layer]) -> Iterator[r.Layer]:
     """Theano's image ordering is the same network with the axes in another order."""
     ranks: dict[str, int] = {}
     for layer in layers:
+        kind = kinds.of(layer)
         rank = ranks.get(layer.inbound[0], 1) if layer.inbound else 0
-        moved = _with_moved_axes(layer, rank)
-        ranks[layer.name] = _rank_behind(moved, rank)
+        moved = kind.channels_last(layer, rank)
+        ranks[layer.name] = kind.rank(moved, rank)
         yield moved
-
-
-def _with_moved_axes(layer: r.Layer, rank: int) -> r.Layer:
-    match layer:
-        case r.InputLayer(shape=(channels, rows, columns)):
-            return layer.model_copy(update={"shape": (rows, columns, channels)})
-        case r.Reshape(target_shape=(channels, rows, columns)):
-            return layer.model_copy(update={"target_shape": (rows, columns, channels)})
-        case r.BatchNormalization(axis=axis) | r.Concatenate(axis=axis) if rank == 3:
-            moved = _MOVED.get(axis, axis)
-            return layer.model_copy(update={"axis": -1 if moved == 3 else moved})
-        case r.PReLU(shared_axes=axes) if rank == 3:
-            return layer.model_copy(update={"shared_axes": tuple(_MOVED[a] for a in axes)})
-        case _:
-            return layer
-
-
-def _rank_behind(layer: r.Layer, rank: int) -> int:
-    """Axes without the batch behind a layer whose input has ``rank``."""
-    match layer:
-        case r.InputLayer():
-            return len(layer.shape)
-        case r.Reshape():
-            return len(layer.target_shape)
-        case r.Flatten():
-            return 1
-        case r.GlobalMaxPooling2D(keepdims=False) | r.GlobalAveragePooling2D(keepdims=False):
-            return 1
-        case _:
-            return rank
 
 
 def input_node(name: str, shape: Iterable[int | None]) -> Node:

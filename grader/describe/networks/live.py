@@ -13,6 +13,7 @@ from grader.describe.networks.graph import Graph, Node, inlined, input_node, ope
 from grader.describe.world import originals
 from grader.describe.world.compat.layers import GONE
 from grader.errors import StudentsCode
+from grader.layers import kinds
 
 
 def of_model(model: Any) -> Graph:
@@ -181,13 +182,11 @@ def _numbers(value: Any) -> list[float]:
 
 def _built_as_configured(kind: str, layer: Any, config: dict[str, Any]) -> bool:
     """Whether the kernel that Keras made has the size that `get_config` tells, for the layers that count."""
-    size = {"Dense": "units", "Conv2D": "filters"}.get(kind)
-    kernel = vars(layer).get("_kernel")
-    if size is None or kernel is None:
+    known, kernel = kinds.CLASSES.get(kind), vars(layer).get("_kernel")
+    if known is None or not known.kernel or kernel is None:
         return True
-    shape = tuple(kernel.shape)
-    window = shape[:2] == tuple(config.get("kernel_size", ())) if kind == "Conv2D" else True
-    return window and shape[-1] == config.get(size)
+    *window, _, width = kernel.shape
+    return window == list(config.get("kernel_size", ())) and width == config.get(known.kernel)
 
 
 _FUNCTIONS = (

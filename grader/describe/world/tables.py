@@ -1,7 +1,7 @@
 """Old names and their present ones, as data: `compat` applies them, docs/compatibility.md shows them.
 
-Arguments, values and defaults of layers and optimizers are in `legacy`. Nothing here imports Keras. Paths are
-relative to `keras`, and to `tensorflow.keras`, where the same holds.
+Those of layers are in `grader.layers`, those of optimizers in `legacy`. Nothing here imports Keras.
+Paths are relative to `keras`, and to `tensorflow.keras`, where the same holds.
 """
 
 from __future__ import annotations

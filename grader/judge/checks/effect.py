@@ -17,7 +17,6 @@ Value = Literal["zero", "constant", "varies"]
 """The output of a layer: zeros for every image, other constants for every image, or different for each."""
 
 NEGLIGIBLE = 0.005  # a rate of dropout below this; the smallest that notebooks of the course use is 0.01
-_DROPPING = (r.Dropout, r.SpatialDropout2D, r.GaussianDropout, r.AlphaDropout)
 _KERNELS = ("kernel_initializer", "depthwise_initializer", "pointwise_initializer", "gamma_initializer")
 _KEEPING_ZERO = ("linear", "relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "softsign")
 
@@ -43,7 +42,7 @@ def _measured(network: r.ModelDescription, runs: Sequence[r.TrainingRun]) -> dic
     reasons = {layer.name: images for place, layer in enumerate(network.layers) if place in idle}
     if not any(effects.random for effects in found):
         same = "the trained network has the same loss whatever is dropped"
-        reasons |= {layer.name: same for layer in network.layers if isinstance(layer, _DROPPING)}
+        reasons |= {layer.name: same for layer in network.layers if isinstance(layer, r.DropoutLayer)}
     return reasons
 
 
@@ -63,7 +62,7 @@ def _by_records(network: r.ModelDescription, analysis: Analysis) -> dict[str, st
 
 
 def _own_reason(layer: r.Layer) -> str:
-    if isinstance(layer, _DROPPING) and layer.rate < NEGLIGIBLE:
+    if isinstance(layer, r.DropoutLayer) and layer.rate < NEGLIGIBLE:
         return f"its rate is {layer.rate:g}"
     if isinstance(layer, r.GaussianNoise) and not layer.stddev:
         return "its deviation is 0"

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from grader import records as r
+from grader.layers import kinds
 from grader.layers.shapes import Analysis
 
 Result = Literal["pass", "fail", "borderline", "unknown", "manual"]
@@ -107,20 +108,14 @@ def _shown(value: Any) -> str:
     return "×".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-LAYER_TYPES: dict[str, type[r.BaseLayer]] = {}
-for _cls in r.Layer.__origin__.__args__:  # type: ignore[attr-defined]
-    for _name in _cls.model_fields["type"].annotation.__args__:
-        LAYER_TYPES[_name] = _cls
-
-
 def known_types(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return ``names``.
 
     Raises `ValueError` for a layer type that no record has, and lists those that exist.
     """
     for name in names:
-        if name not in LAYER_TYPES:
-            raise ValueError(f"{name!r} is no layer type; allowed are {', '.join(sorted(LAYER_TYPES))}")
+        if name not in kinds.RECORDS:
+            raise ValueError(f"{name!r} is no layer type; allowed are {', '.join(sorted(kinds.RECORDS))}")
     return names
 
 
@@ -128,10 +123,10 @@ def known_properties(types: tuple[str, ...], properties: dict[str, Any]) -> None
     """Raise `ValueError` for a property that one of the layer types lacks, or a value that it cannot have."""
     for name, value in properties.items():
         for kind in types:
-            allowed = set(LAYER_TYPES[kind].model_fields) - {"name", "inbound", "type"}
+            allowed = set(kinds.RECORDS[kind].model_fields) - {"name", "inbound", "type"}
             if name not in allowed:
                 raise ValueError(f"{kind} has no property {name!r}; allowed are {', '.join(sorted(allowed))}")
-            _possible(LAYER_TYPES[kind], name, value)
+            _possible(kinds.RECORDS[kind], name, value)
 
 
 def _possible(kind: type[r.BaseLayer], name: str, value: Any) -> None:

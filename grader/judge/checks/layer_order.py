@@ -10,8 +10,7 @@ from pydantic import model_validator
 from grader import records as r
 from grader.judge.checks.interface import BaseCriterion, Finding, Subject, known_types, named, unseen
 
-CONVOLUTIONS = (r.Conv2D, r.SeparableConv2D, r.DepthwiseConv2D, r.Conv2DTranspose)
-NON_LINEAR = (r.ReLU, r.LeakyReLU, r.ELU, r.PReLU)
+WEIGHTED = (r.ConvolutionLayer, r.Dense)
 
 
 class LayerOrder(BaseCriterion):
@@ -75,8 +74,8 @@ def bare_convolutions(
 def _hidden_convolutions(network: r.ModelDescription, except_1x1: bool) -> list[r.ConvolutionLayer]:
     return [
         x for x in network.layers
-        if isinstance(x, CONVOLUTIONS) and _meets(network, x, (*CONVOLUTIONS, r.Dense))
-        and not (except_1x1 and x.kernel_size == (1, 1))
+        if isinstance(x, r.ConvolutionLayer) and _meets(network, x, WEIGHTED)
+        and not (except_1x1 and set(x.kernel_size) == {1})
     ]  # fmt: skip
 
 
@@ -106,7 +105,7 @@ def _follows(network: r.ModelDescription, start: r.BaseLayer, wanted: str) -> bo
         if layer.type == wanted or layer.name in seen:
             continue
         behind = list(_successors(network, layer.name))
-        if isinstance(layer, (*CONVOLUTIONS, r.Dense)) or not behind:
+        if isinstance(layer, WEIGHTED) or not behind:
             return False
         seen.add(layer.name)
         paths += behind
@@ -124,11 +123,11 @@ def _no_activation(network: r.ModelDescription, logits: bool) -> Finding:
     between: list[r.Layer] = []
     while not isinstance(layer, r.InputLayer):
         own = getattr(layer, "activation", "linear")
-        if isinstance(layer, (*CONVOLUTIONS, r.Dense)):
+        if isinstance(layer, WEIGHTED):
             return _judged(layer, own, softmax, between, logits)
         if isinstance(layer, r.ActivationLayer) and own == "softmax" and softmax is None:
             softmax = layer
-        elif isinstance(layer, NON_LINEAR) or own not in ("linear", "softmax"):
+        elif isinstance(layer, r.NonLinearLayer) or own not in ("linear", "softmax"):
             between.append(layer)
         if len(layer.inbound) != 1:
             return Finding("unknown", f"the class scores come together from several layers in {layer.name}")

@@ -8,6 +8,7 @@ import keras
 from keras import layers as kl
 
 from grader import records as r
+from grader.layers import kinds
 
 _NAMED = "layer_"
 
@@ -24,8 +25,7 @@ def model(network: r.ModelDescription) -> keras.Model:
             continue
         taken = [outputs[source] for source in layer.inbound]
         built = _layer(layer, name)
-        merges = isinstance(layer, r.Merge | r.Concatenate)
-        outputs[layer.name] = built(taken if merges else taken[0])
+        outputs[layer.name] = built(taken if isinstance(layer, r.MergingLayer) else taken[0])
     return keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs[network.outputs[0]])
 
 
@@ -45,13 +45,8 @@ def _layer(layer: r.Layer, name: str) -> Any:
     """One Keras layer with the settings of its record."""
     if isinstance(layer, r.UnsupportedLayer):
         raise ValueError(f"{layer.class_name} cannot be rebuilt")
-    settings = {
-        field: _value(getattr(layer, field))
-        for field in type(layer).model_fields
-        if field not in ("name", "inbound", "type", "trainable")
-    }
-    if isinstance(layer, r.Normalization):
-        settings = {k: v[0] if len(v) == 1 else list(v) for k, v in settings.items() if k != "adapted"}
+    kind = kinds.of(layer)
+    settings = {setting: _value(value) for setting, value in kind.arguments(kind, layer).items()}
     built = getattr(kl, layer.type)(name=name, **settings)
     built.trainable = layer.trainable  # not every layer takes it as an argument
     return built

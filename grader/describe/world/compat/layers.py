@@ -9,8 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from grader.describe.world import legacy
 from grader.describe.world.era import Era
+from grader.layers import kinds, old_names
 from grader.records import Reading
 
 _TF = keras._tf_keras.keras  # the module behind `tensorflow.keras`
@@ -41,26 +41,32 @@ class Positional:
 
 
 def layers() -> None:
-    """Let every layer class take the argument names of Keras 1 and 2 as well."""
+    """Give every layer class its names of Keras 1 and 2, and let it take their arguments."""
     for name in dir(keras.layers):
         cls = getattr(keras.layers, name)
         if isinstance(cls, type) and issubclass(cls, keras.layers.Layer) and cls.__name__ == name:
             _take_old_arguments(cls)
+    for space in (keras.layers, _TF.layers):
+        for old, name in old_names.CLASS_NAMES.items():
+            if not hasattr(space, old):
+                setattr(space, old, getattr(space, name))
 
 
 def _take_old_arguments(cls: type) -> None:
     original = cls.__init__  # type: ignore[misc]
+    kind = kinds.CLASSES.get(cls.__name__)
+    defaults = kind.old_defaults if kind else {}
 
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
-        lost = legacy.lost(cls.__name__, kwargs)
-        kwargs = legacy.modern_arguments(cls.__name__, kwargs)
+        lost = old_names.lost(cls.__name__, kwargs)
+        kwargs = old_names.modern_arguments(cls.__name__, kwargs)
         if isinstance(kwargs.get("name"), str):
             kwargs["name"] = kwargs["name"].replace("/", "_")  # Keras 3 refuses slashes
         shape = kwargs.pop("batch_input_shape", None)
         if shape is not None and cls is not keras.layers.InputLayer:
             kwargs["input_shape"] = tuple(shape)[1:]
-        if cls is keras.layers.AveragePooling2D and not args:
-            kwargs.setdefault("pool_size", (2, 2))  # the default until Keras 3
+        if not args:
+            kwargs = {**defaults, **kwargs}
         if isinstance(kwargs.get("input_shape"), int):
             kwargs["input_shape"] = (kwargs["input_shape"],)
         original(self, *args, **kwargs)
@@ -97,10 +103,11 @@ def positional(era: Era, counted: Positional) -> None:
     old: Reading = "rows_columns" if era == "keras2" else "strides"
     spaces: list[tuple[ModuleType, Reading]] = [(keras.layers, old), (_TF.layers, "strides")]
     for space, style in spaces:
-        for name in ("Conv2D", "SeparableConv2D", "Conv2DTranspose"):
-            alias = _positional_alias(getattr(space, name), counted, style)
-            for spelling in (name, *(k for k, v in legacy.CLASS_NAMES.items() if v == name)):
-                setattr(space, spelling, alias)
+        for name, kind in kinds.CLASSES.items():
+            if kind.three_numbers:
+                alias = _positional_alias(getattr(space, name), counted, style)
+                for spelling in (name, *kind.old_classes):
+                    setattr(space, spelling, alias)
 
 
 def _positional_alias(real: Any, counted: Positional, style: Reading) -> type:

@@ -11,8 +11,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from grader.describe.world import legacy, standins, tables
+from grader.describe.world import standins, tables
 from grader.describe.world.compat.layers import gone
+from grader.layers import old_names
 
 _TF = keras._tf_keras.keras  # the module behind `tensorflow.keras`
 
@@ -90,9 +91,9 @@ def names() -> None:
     to_categorical = _taking_old_arguments(keras.utils.to_categorical)
     for space in (keras, _TF):
         space.utils.to_categorical = to_categorical
-        for old, new in tables.NAMES.items():
-            _set(space, old, _resolve(space, new))
-        for name in legacy.GONE_LAYERS:
+        for name, new in tables.NAMES.items():
+            _set(space, name, _resolve(space, new))
+        for name in old_names.GONE:
             if not hasattr(space.layers, name):
                 setattr(space.layers, name, gone(name))
         for name in tables.INERT:

@@ -1,16 +1,52 @@
-"""Single values of a layer's Keras configuration -> what the records say: activations, sizes."""
+"""Settings of a layer as any Keras writes them -> what the records say: activations, initializers, sizes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, get_args
 
-from grader import records as r
+from grader.layers import values as v
 
 Config = dict[str, Any]
+Readers = Mapping[str, Callable[[Any], Any]]
 
 
 class Unrepresentable(Exception):
     """A setting of this layer that the records cannot say: a sentence, or a `Reason`."""
+
+
+def refuse(config: Config, *names: str) -> None:
+    """Raise `Unrepresentable` where one of the settings is in use."""
+    for name in names:
+        if config.get(name) not in (None, False, (), []):
+            raise Unrepresentable(f"it has a {name}, which grader does not retrain")
+
+
+def fields(config: Config, names: Iterable[str], readers: Readers) -> Config:
+    """The settings of these ``names`` that a configuration has, each read as its name asks for.
+
+    ``readers`` come first; then what ends in ``_initializer``, whose weight may have no constraint.
+    """
+    found: Config = {}
+    for name in names:
+        if name.endswith("_initializer"):
+            refuse(config, name.replace("_initializer", "_constraint"))
+        value = _read(name, config[name], readers) if name in config else None
+        if value is not None:
+            found[name] = value
+    return found
+
+
+def _read(name: str, value: Any, readers: Readers) -> Any:
+    if name == "activation":
+        return activation(value)
+    if value is None:
+        return None
+    if name in readers:
+        return readers[name](value)
+    if name.endswith("_initializer"):
+        return initializer(value)
+    return regularizer(value) if name.endswith("_regularizer") else value
 
 
 def pair(value: Any) -> tuple[int, int]:
@@ -22,6 +58,12 @@ def pair(value: Any) -> tuple[int, int]:
     if len(items) != 2:
         raise Unrepresentable(f"{value!r} is not a pair")
     return (int(items[0]), int(items[1]))
+
+
+def one(value: Any) -> tuple[int]:
+    """The size along the only axis: a number, or a list of one."""
+    (number,) = (value,) if isinstance(value, int) else tuple(value)
+    return (int(number),)
 
 
 def margins(value: Any) -> Any:
@@ -53,7 +95,7 @@ def named(value: Any) -> tuple[str, Config]:
 
 
 _ACTIVATIONS = {"swish": "silu", "hard_swish": "hard_silu", "softmax_v2": "softmax"}
-_KNOWN_ACTIVATIONS = set(get_args(r.Activation))
+_KNOWN_ACTIVATIONS = set(get_args(v.Activation))
 
 
 def activation(value: Any) -> str:
@@ -75,7 +117,7 @@ _SCALED = {
 }
 
 
-def initializer(value: Any) -> r.Initializer | None:
+def initializer(value: Any) -> v.Initializer | None:
     if value is None:
         return None
     name, settings = named(value)
@@ -84,7 +126,7 @@ def initializer(value: Any) -> r.Initializer | None:
     family, _, spread = _split_camel(key)
     if family in _SCALED and spread in ("Uniform", "Normal"):
         scale, mode = _SCALED[family]
-        return r.VarianceScaling(
+        return v.VarianceScaling(
             scale=scale,
             mode=mode,
             distribution="uniform" if spread == "Uniform" else "truncated_normal",
@@ -112,24 +154,24 @@ _INITIALIZER_FIELDS = {
 }
 
 
-def _plain_initializer(key: str, settings: Config) -> r.Initializer:
+def _plain_initializer(key: str, settings: Config) -> v.Initializer:
     match key:
         case "Zeros":
-            return r.ZEROS
+            return v.ZEROS
         case "Ones":
-            return r.ONES
+            return v.ONES
         case "VarianceScaling":
-            return r.VarianceScaling(**({"mode": "fan_in", "distribution": "truncated_normal"} | settings))
+            return v.VarianceScaling(**({"mode": "fan_in", "distribution": "truncated_normal"} | settings))
         case "RandomNormal":
-            return r.RandomNormal(**settings)
+            return v.RandomNormal(**settings)
         case "TruncatedNormal":
-            return r.TruncatedNormal(**settings)
+            return v.TruncatedNormal(**settings)
         case "RandomUniform":
-            return r.RandomUniform(**settings)
+            return v.RandomUniform(**settings)
         case "Constant":
-            return r.Constant(**settings)
+            return v.Constant(**settings)
         case "Orthogonal":
-            return r.Orthogonal(**settings)
+            return v.Orthogonal(**settings)
     raise Unrepresentable(f"grader has no record for the initializer {key!r}")
 
 
@@ -139,7 +181,7 @@ _REGULARIZERS = {
 }  # fmt: skip
 
 
-def regularizer(value: Any) -> r.L1L2 | None:
+def regularizer(value: Any) -> v.L1L2 | None:
     if value is None:
         return None
     name, settings = named(value)
@@ -148,5 +190,5 @@ def regularizer(value: Any) -> r.L1L2 | None:
         raise Unrepresentable(f"grader has no record for the regularizer {name!r}")
     if isinstance(value, str):
         penalties = {k: 0.01 for k in ("l1", "l2") if k in value.lower()}
-    penalty = r.L1L2(**penalties)
+    penalty = v.L1L2(**penalties)
     return penalty if penalty.l1 or penalty.l2 else None
