@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,12 @@ from hypothesis import settings
 
 from grader import records as r
 from grader.ask.asker import Asker
+from grader.ask.training import Watcher
 from grader.box import isolation
 from grader.data import datasets
+from grader.data.datasets import Dataset
+from grader.grade.session import Grading
+from grader.judge import rubric
 from grader.judge.checks.interface import Subject
 from grader.layers.shapes import analyse
 
@@ -122,13 +127,66 @@ def unsupported() -> r.UnsupportedLayer:
 
 
 @pytest.fixture(scope="session")
-def asker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asker]:
-    """Describes submissions on MNIST, in the best box of this machine."""
-    box = isolation.choose("preferred")
-    asker = Asker(datasets.load(datasets.MNIST), box, tmp_path_factory.mktemp("shared"))
-    asker.serve()
-    yield asker
-    asker.close()
+def box() -> isolation.Isolation:
+    """The best box of this machine, found out once."""
+    return isolation.choose("preferred")
+
+
+@pytest.fixture(scope="session")
+def some_mnist(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """The first 600 and 200 images of MNIST: describing takes a fraction of the time that all of them take."""
+    whole = datasets.load(datasets.MNIST)
+    path = tmp_path_factory.mktemp("some") / "mnist.npz"
+    arrays = {"x_train": whole.x_train[:600, ..., 0], "y_train": whole.y_train[:600]}
+    np.savez(path, **arrays, x_test=whole.x_test[:200, ..., 0], y_test=whole.y_test[:200])
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return datasets.load(datasets.MNIST.model_copy(update={"path": str(path), "sha256": digest}))
+
+
+@pytest.fixture(scope="session")
+def asker_on(
+    box: isolation.Isolation, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[Dataset], Asker]]:
+    """Describes submissions on a data set, with one fork server for each of them."""
+    askers: dict[str, Asker] = {}
+
+    def on(dataset: Dataset) -> Asker:
+        if dataset.spec.sha256 not in askers:
+            asker = askers[dataset.spec.sha256] = Asker(dataset, box, tmp_path_factory.mktemp("shared"))
+            asker.serve()
+        return askers[dataset.spec.sha256]
+
+    yield on
+    for asker in askers.values():
+        asker.close()
+
+
+@pytest.fixture(scope="session")
+def asker(asker_on: Callable[[Dataset], Asker], some_mnist: Dataset) -> Asker:
+    """Describes submissions on some of MNIST."""
+    return asker_on(some_mnist)
+
+
+@pytest.fixture(scope="session")
+def asker_on_mnist(asker_on: Callable[[Dataset], Asker]) -> Asker:
+    """Describes submissions on all of MNIST, for which they were written."""
+    return asker_on(datasets.load(datasets.MNIST))
+
+
+@cache
+def _once(spec: r.DatasetSpec) -> Dataset:
+    return datasets.load(spec)
+
+
+@pytest.fixture(scope="session")
+def grading(asker_on: Callable[[Dataset], Asker]) -> Callable[..., Grading]:
+    """What `prepare` yields for a rubric, but with a fork server that all tests share."""
+    def of(rules: str | Path, retrain: bool = True, watcher: Watcher | None = None) -> Grading:
+        loaded = rubric.load(str(rules))
+        dataset = _once(loaded.dataset)
+        return Grading(loaded, dataset, asker_on(dataset), retrain, watcher or Watcher())
+
+    return of
 
 
 SIDES = """
