@@ -134,7 +134,7 @@ def box() -> isolation.Isolation:
 
 @pytest.fixture(scope="session")
 def some_mnist(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """The first 600 and 200 images of MNIST: describing takes a fraction of the time that all of them take."""
+    """The first 600 and 200 images of MNIST, which take a fraction of the time of all of them."""
     whole = datasets.load(datasets.MNIST)
     path = tmp_path_factory.mktemp("some") / "mnist.npz"
     arrays = {"x_train": whole.x_train[:600, ..., 0], "y_train": whole.y_train[:600]}
@@ -181,6 +181,7 @@ def _once(spec: r.DatasetSpec) -> Dataset:
 @pytest.fixture(scope="session")
 def grading(asker_on: Callable[[Dataset], Asker]) -> Callable[..., Grading]:
     """What `prepare` yields for a rubric, but with a fork server that all tests share."""
+
     def of(rules: str | Path, retrain: bool = True, watcher: Watcher | None = None) -> Grading:
         loaded = rubric.load(str(rules))
         dataset = _once(loaded.dataset)
@@ -236,9 +237,9 @@ question = "Is it well written?"
 
 
 @pytest.fixture(scope="session")
-def sides(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Writes rubrics for a small data set that anyone can learn: bright on the left, or on the right."""
-    folder = tmp_path_factory.mktemp("sides")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> r.DatasetSpec:
+    """A small data set that anyone can learn: bright on the left, or on the right."""
+    path = tmp_path_factory.mktemp("sides") / "digits.npz"
     random = np.random.default_rng(7)
     arrays: dict[str, Any] = {}
     for split, n in (("train", 320), ("test", 100)):
@@ -247,8 +248,14 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         images[labels == 0, :, :4] += 150
         images[labels == 1, :, 4:] += 150
         arrays |= {f"x_{split}": images, f"y_{split}": labels}
-    np.savez(folder / "digits.npz", **arrays)
-    digest = hashlib.sha256((folder / "digits.npz").read_bytes()).hexdigest()
+    np.savez(path, **arrays)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return r.DatasetSpec(name="digits", path=str(path), sha256=digest)
+
+
+@pytest.fixture(scope="session")
+def sides(digits: r.DatasetSpec) -> Callable[..., Path]:
+    """Writes rubrics for that data set."""
 
     def rubric(
         name: str = "rubric",
@@ -258,9 +265,9 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         policy: str = "",
         seconds: int = 180,
     ) -> Path:
-        path = folder / f"{name}.toml"
+        path = Path(digits.path).with_name(f"{name}.toml")
         settings = {"limit": limit, "threshold": threshold, "needs": needs, "policy": policy}
-        path.write_text(_SIDES_RUBRIC.format(digest=digest, seconds=seconds, **settings))
+        path.write_text(_SIDES_RUBRIC.format(digest=digits.sha256, seconds=seconds, **settings))
         return path
 
     return rubric

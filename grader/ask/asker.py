@@ -57,12 +57,14 @@ class Asker:
         self._lock = threading.Lock()  # several may ask at a time
         self._serving = threading.Lock()
         self._server: ForkServer | None = None
+        self._tried = False
         self.many = False  # a fork server is worth its start, once something is to be described
 
     def serve(self) -> str:
-        """Start a fork server, for a class; the reason why every child starts cold, where none is to
-        be had.
+        """Start a fork server, for a class or a replay; the reason why every child starts cold, where none
+        is to be had.
         """
+        self._tried = True
         if not isinstance(self.isolation, Bubblewrap):
             return "it needs bubblewrap"
         try:
@@ -80,11 +82,12 @@ class Asker:
         if server is not None:
             server.close()
 
-    def _start(self, task: Task) -> Child:
-        """From the fork server while it lives, which gives the same answers as a cold start."""
+    def _start(self, task: Task, many: bool = False) -> Child:
+        """From the fork server while it lives, which gives the same answers as a cold start; ``many`` will
+        follow this one.
+        """
         with self._serving:
-            if self.many:
-                self.many = False
+            if (many or self.many) and not self._tried:
                 self.serve()
             server = self._server
         if server is not None:
@@ -137,7 +140,7 @@ class Asker:
             places = self.isolation.places(task)
             asked = self._job(loaded, places, job.seconds, job.reading, data.name)
             full = ReplayJob(**dict(asked), seed=job.seed, model=job.model)
-            child = self.isolation.start(task)
+            child = self._start(task, many=True)  # an attempt is rarely the only one
             started(child)
             limits = self._limits(job.seconds, job.answer_bytes)
             return run(child, full.model_dump_json().encode(), limits, on_line)

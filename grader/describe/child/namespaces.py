@@ -36,14 +36,17 @@ def leave() -> None:
         Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
 
 
-def furnish(inputs: str, shown_at: str, all_inputs: str, home: str, size: int, files: int) -> None:
-    """Lay out what this process may see: its own inputs, an empty home of ``size`` bytes and
-    so many ``files``, its own /proc.
+def furnish(shown: dict[str, str], spool: str, home: str, size: int, files: int) -> None:
+    """Lay out what this process may see: its own folders of the ``spool`` and nothing else of it, an empty
+    home of ``size`` bytes and ``files`` files, its own /proc.
+
+    ``shown`` gives the folder to be seen at each place; what else was there is out of reach.
     """
     _mount(None, "/", None, _PRIVATE | _RECURSIVE)
-    _mount(inputs, shown_at, None, _BIND)
-    _mount(None, shown_at, None, _BIND | _REMOUNT | _READ_ONLY | _NO_SUID | _NO_DEVICES)
-    _mount("none", all_inputs, "tmpfs", _READ_ONLY | _NO_SUID | _NO_DEVICES | _NO_EXEC, "size=4096")
+    for place, folder in shown.items():
+        _mount(folder, place, None, _BIND)
+        _mount(None, place, None, _BIND | _REMOUNT | _READ_ONLY | _NO_SUID | _NO_DEVICES)
+    _mount("none", spool, "tmpfs", _READ_ONLY | _NO_SUID | _NO_DEVICES | _NO_EXEC, "size=4096")
     _mount("home", home, "tmpfs", _NO_SUID | _NO_DEVICES, f"size={size},nr_inodes={files},mode=1777")
     _mount("proc", "/proc", "proc", _NO_SUID | _NO_DEVICES | _NO_EXEC)
     os.chdir(home)
