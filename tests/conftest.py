@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 import os
 import subprocess
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -210,6 +213,7 @@ model.fit(x, y, batch_size=16, epochs=2, validation_data=(xt, yt))
 _SIDES_RUBRIC = """
 title = "sides"
 describe_seconds = {seconds}
+default_recipe = {{ batch_size = 16 }}
 dataset = {{ name = "digits", path = "digits.npz", sha256 = "{digest}" }}
 [training]
 epochs = 2
@@ -277,3 +281,37 @@ def sides(digits: r.DatasetSpec) -> Callable[..., Path]:
 def network_of() -> Callable[[int], str]:
     """A script for that data set, with so many filters: each number is another network."""
     return lambda filters: SIDES.replace("FILTERS", str(filters))
+
+
+@pytest.fixture(scope="session")
+def saved_with() -> Callable[[int], bytes]:
+    """The same network as a `.keras` file, which is read as data: describing it takes no TensorFlow."""
+
+    def saved(filters: int) -> bytes:
+        made = io.BytesIO()
+        with zipfile.ZipFile(made, "w") as archive:
+            archive.writestr("metadata.json", "{}")
+            archive.writestr("config.json", json.dumps(_sequential(filters)))
+        return made.getvalue()
+
+    return saved
+
+
+def _sequential(filters: int) -> dict[str, Any]:
+    layers = {
+        "InputLayer": {"batch_shape": [None, 8, 8, 1]},
+        "Conv2D": {"filters": filters, "kernel_size": [3, 3], "activation": "relu"},
+        "Flatten": {},
+        "Dense": {"units": 2, "activation": "softmax"},
+    }
+    saved = [
+        {"module": "keras.layers", "class_name": kind, "config": {"name": kind.lower(), **config}}
+        for kind, config in layers.items()
+    ]
+    adam = {"module": "keras.optimizers", "class_name": "Adam", "config": {"learning_rate": 0.001}}
+    return {
+        "module": "keras",
+        "class_name": "Sequential",
+        "config": {"name": "model", "layers": saved},
+        "compile_config": {"optimizer": adam, "loss": "sparse_categorical_crossentropy"},
+    }

@@ -100,13 +100,8 @@ def good(grade: GradeIt) -> r.Grade:
 
 # The brighter side wins: the scores are the means of both halves, and nothing is learned.
 BROUGHT = SCRIPT.replace(
-    SCRIPT[SCRIPT.index("model = ") : SCRIPT.index("model.compile")],
-    """
-inputs = keras.Input((8, 8, 1))
-left = layers.GlobalAveragePooling2D()(layers.Cropping2D(((0, 0), (0, 4)))(inputs))
-right = layers.GlobalAveragePooling2D()(layers.Cropping2D(((0, 0), (4, 0)))(inputs))
-model = keras.Model(inputs, layers.Softmax()(layers.Concatenate()([left, right])))
-""",
+    SCRIPT[SCRIPT.index("    layers.Conv2D") : SCRIPT.index("])\nmodel.compile")],
+    "    layers.AveragePooling2D((8, 4)), layers.Flatten(), layers.Softmax(),\n",
 )
 
 
@@ -121,7 +116,7 @@ def test_accuracy_that_was_brought_along_goes_to_a_person(grade: GradeIt) -> Non
 
 def test_where_one_attempt_is_enough_it_is_renumbered_too(grade: GradeIt) -> None:
     """A rubric of a single attempt, or that lets any attempt pass, is no way around."""
-    for policy in ("attempts = 1", 'decide = "any"'):
+    for policy in ("attempts = 1", 'attempts = 2\ndecide = "any"'):
         result = grade(BROUGHT, policy=policy)
         assert {run.best and run.best.correct for run in result.runs} == {0}
         assert result.verdicts[1].outcome == "fail"

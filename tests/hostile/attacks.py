@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import time
@@ -58,6 +59,13 @@ class Outcome:
         messages = [failure.error for failure in failures] + [str(self.error or "")]
         found = [m.split("SAID ", 1)[1] for m in messages if "SAID " in m]
         return found[0] if found else ""
+
+    @property
+    def rows(self) -> list[object]:
+        """What the attack said, where that is a list: one row for each thing that was tried."""
+        rows = ast.literal_eval(self.said)
+        assert isinstance(rows, list)
+        return rows
 
 
 Attack = Callable[..., Outcome]
