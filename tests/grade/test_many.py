@@ -65,7 +65,7 @@ def first(place: Path, graded: Grade, network_of: Callable[[int], str]) -> subpr
         "ben.py": "# my own work\n" + network_of(4).replace("model", "net"),
         "cora.py": "1 / 0",
         "dan.py": "import time\nwhile True:\n    time.sleep(1)",
-        "eve.py": "import os\nos.kill(os.getpid(), 9)",
+        "eve.py": "import os\nos._exit(9)",
         "fay.pdf": "no code",
     }
     (place / "class").mkdir()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from attacks import HONEST, SAY, Attack, Grade, Outcome, ask, assert_only, boxes, host, notebook
+from attacks import HONEST, Attack, Grade, ask, notebook, unharmed
 
 from grader import records as r
 from grader.ask.asker import Asker
@@ -51,20 +51,8 @@ def honest(warm: Asker, tmp_path_factory: pytest.TempPathFactory) -> r.Descripti
 
 @pytest.fixture
 def attack(warm: Asker, honest: r.Description | None, tmp_path: Path) -> Iterator[Attack]:
-    """Run cells as a submission; afterwards the host must be unchanged and the next one graded the same."""
-    before = host()
-
-    def run(*cells: str, asker: Asker = warm, seconds: float = 60) -> Outcome:
-        running = boxes()
-        outcome = ask(asker, notebook(tmp_path, SAY, *cells), tmp_path, seconds)
-        assert_only(running)
-        return outcome
-
-    yield run
-    assert host() == before
-    again = ask(warm, notebook(tmp_path, HONEST), tmp_path)
-    assert honest is not None
-    assert again.description == honest
+    with unharmed(warm, honest, tmp_path) as run:
+        yield run
 
 
 @pytest.fixture
