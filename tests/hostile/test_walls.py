@@ -15,6 +15,7 @@ from grader import records as r
 from grader.ask.asker import Asker
 from grader.box import isolation
 from grader.box.isolation.interface import PACKAGE
+from grader.box.isolation.server import ServerGone
 from grader.data.datasets import Dataset
 from grader.errors import BrokenError, StudentError
 
@@ -562,6 +563,15 @@ def test_a_dead_fork_server_is_replaced_by_cold_starts(
     assert asker._server is not None
     asker._server._server.kill()
     before, running = host(), boxes()
+    folders = {name: tmp_path / "task" / name for name in ("input", "data", "home")}
+    for name, folder in folders.items():
+        folder.mkdir(parents=True)
+        (folder / "kept").write_text(name)
+    with pytest.raises(ServerGone):
+        asker._server.start(isolation.Task("grader.describe.child.replay", *folders.values()))
+    assert {name: (folder / "kept").read_text() for name, folder in folders.items()} == {
+        n: n for n in folders
+    }
     outcome = ask(asker, notebook(tmp_path, "x = 1"), tmp_path)
     assert isinstance(outcome.error, StudentError)
     assert asker._server is None
