@@ -25,7 +25,7 @@ def describe(job: r.DescribeJob, answer: Callable[[r.Description], None]) -> Non
     session = Session(job)
     session.recorder = recorder.Recorder(session.data, session.note)
     session.recorder.on_fit = lambda: session.answer_so_far(answer)
-    recorder.install(session.recorder)
+    session.recorder.install()
     session.run()
     answer(session.description())
 

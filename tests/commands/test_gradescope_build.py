@@ -121,7 +121,7 @@ def test_no_process_of_a_submission_outlives_the_results(
     """In a container without a box: as root the submission is another user, which is ended before results
     are written; elsewhere none of it is run, and the results say so.
     """
-    chosen = autograder / "source" / "source" / "grader" / "isolation" / "__init__.py"
+    chosen = autograder / "source" / "source" / "grader" / "box" / "isolation" / "__init__.py"
     text = chosen.read_text()
     head = "def _candidates() -> Iterator[Isolation]:\n"
     chosen.write_text(text.replace(head, f"{head}    return\n", 1))

@@ -108,7 +108,7 @@ def test_nothing_changes_without_the_option(course: Path) -> None:
     (course / "test_it.py").write_text(
         "import sys\ndef test_it(one):\n    assert one == 1\n"
         "    ours = {m for m in sys.modules if m.startswith('grader.')}\n"
-        "    assert ours == {'grader.commands.pytest_plugin'}\n"
+        "    assert ours == {'grader.commands', 'grader.commands.pytest_plugin'}\n"
         "    assert not {'pydantic', 'tensorflow', 'rich'} & set(sys.modules)\n"
     )
     done = run(course, "-q", "-p", "no:hypothesispytest", "-p", "no:randomly", start=("pytest",))

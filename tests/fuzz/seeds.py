@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -104,8 +105,9 @@ def _notebooks() -> Iterator[bytes]:
 
 
 def _programs() -> Iterator[r.Program]:
-    for file in sorted(SUBMISSIONS.glob("*/*.ipynb")):
-        yield loading.load(file, ROOT).program
+    with tempfile.TemporaryDirectory() as folder:
+        for file in sorted(SUBMISSIONS.glob("*/*.ipynb")):
+            yield loading.load(file, Path(folder)).program
 
 
 def _scripts() -> Iterator[bytes]:

@@ -50,7 +50,7 @@ def serve() -> NoReturn:
 
 def _replay(job: r.ReplayJob, answer: Answer) -> None:
     from grader.describe import program
-    from grader.describe.keras.replayer import Refused, Replayer, install
+    from grader.describe.keras.replayer import Refused, Replayer
     from grader.describe.world import seeding
     from grader.describe.world.compat.training import decaying
 
@@ -58,7 +58,7 @@ def _replay(job: r.ReplayJob, answer: Answer) -> None:
     session = program.Session(job)
     replayer = Replayer(session, job.model, answer, encoded)
     session.recorder = replayer
-    install(replayer)
+    replayer.install()
     decaying()
     answer(r.ReplayReady())
     try:

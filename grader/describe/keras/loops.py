@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,7 +17,6 @@ class Replaying(Protocol):
     data: Any
     fitting: bool
     handed_in: int
-    touched: dict[int, Any]
 
     def is_watched(self, model: Any) -> bool: ...
     def hand_in(self, model: Any) -> None: ...
@@ -54,6 +55,20 @@ class Loop:
         self.seen += images
         while self.model is not None and self.seen >= (self.replayer.handed_in + 1) * self.size - images:
             self.replayer.hand_in(self.model)
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """What Keras does within this is one step, which is counted already."""
+        self.depth += 1
+        try:
+            yield
+        finally:
+            self.depth -= 1
+
+    def calls(self, arguments: tuple[Any, ...]) -> None:
+        """A model is about to be called with ``arguments``: a batch perhaps, of as many images."""
+        if not self.replayer.fitting:
+            self.batch = leading(arguments) or self.batch
 
     def called(self, arguments: list[Any]) -> None:
         """A `tf.function` has been called, with so many images perhaps."""

@@ -15,9 +15,10 @@ import numpy as np
 import tensorflow as tf
 
 from grader import records as r
-from grader.describe.images.recognise import RawData, Recognised, class_numbers
-from grader.describe.keras import models, phases, recipe
-from grader.describe.keras.arguments import FIT, FIT_GENERATOR, FitArguments, Tracked, build
+from grader.describe.images.recognise import RawData, Recognised
+from grader.describe.keras import hooks, models, phases, recipe
+from grader.describe.keras.arguments import FitArguments, Tracked, build
+from grader.describe.keras.hooks import ORIGINAL
 from grader.describe.keras.unmeasured import Decisions
 from grader.describe.keras.weights import Memory
 from grader.describe.networks import graph, live
@@ -38,7 +39,13 @@ class Recorder:
         self.on_fit: Callable[[], None] = lambda: None
         self.loop_steps: int | None = None  # since it was first seen; None: there was none
         self._fits = 0
+        self._looped: set[tuple[int, ...]] = set()  # the variables of loops that are known
         self.decisions = Decisions(self._decided_on)
+
+    def install(self) -> None:
+        """Stand in for Keras's training. Call once per process."""
+        hooks.install(self, self.memory)
+        keras.Model.metrics_names = property(lambda model: ["loss", *self.of(model).measured])
 
     def _decided_on(self, reason: str) -> None:
         """Whether training went on after the last fit is not known."""
@@ -156,6 +163,14 @@ class Recorder:
         model.history = history
         return history
 
+    def predict(self, model: Any, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """All classes alike: an array (n, ...) of the model's output shape for the n images of ``x``."""
+        count = len(x) if hasattr(x, "__len__") else int(kwargs.get("steps") or 1)
+        shape = tuple(n or 1 for n in (getattr(model, "output_shape", None) or (None, 1))[1:])
+        return np.full((count, *shape), 1.0 / math.prod(shape), np.float32)
+
+    predict_on_batch = predict
+
     def evaluate(self, model: Any, *args: Any, **kwargs: Any) -> Any:
         """A loss, and the metrics if it has any, that are not numbers."""
         measured = self.of(model).measured
@@ -164,6 +179,12 @@ class Recorder:
         if not measured:
             return self.decisions.number()
         return [self.decisions.number() for _ in ("loss", *measured)]
+
+    test_on_batch = evaluate
+
+    def train_on_batch(self, model: Any, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        self.unsupported_training(model, "train_on_batch")
+        return [NAN, NAN]
 
     def _trained_before(self, tracked: Tracked) -> str:
         """The other models that have trained some of its weights already."""
@@ -190,11 +211,20 @@ class Recorder:
             tracked.fit_order = self._fits
             self.on_fit()
 
-    def own_loop(self, variables: Any) -> None:
-        """An optimizer was applied by hand: take note of the model whose weights those are."""
-        for model in models.holding(variables):
-            self.unsupported_training(model, "a loop of its own")
-            self.loop_steps = self.loop_steps or 0
+    # --- loops of the submission's own: nobody here but them applies an optimizer -----------------
+
+    def apply(self, optimizer: Any, variables: list[Any], update: Callable[[], Any]) -> None:
+        """Take note of the models whose weights a loop would change; nothing is changed."""
+        if (key := tuple(map(id, variables))) not in self._looped:
+            self._looped.add(key)
+            for model in models.holding(variables):
+                self.unsupported_training(model, "a loop of its own")
+                self.loop_steps = self.loop_steps or 0
+        if tf.executing_eagerly():
+            self.end_long_loop()
+
+    def after_function(self, arguments: list[Any]) -> None:
+        self.end_long_loop()
 
     def end_long_loop(self) -> None:
         """A loop of the submission's own computes gradients that nobody needs here: its cell ends."""
@@ -223,105 +253,3 @@ def _optimizer_named(name: str) -> Any:
     }
     cls = classes.get(name.lower())
     return cls() if cls else name
-
-
-# --- results that were not trained --------------------------------------------------------------
-
-
-def _predict(model: Any, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-    count = len(x) if hasattr(x, "__len__") else int(kwargs.get("steps") or 1)
-    shape = tuple(n or 1 for n in (getattr(model, "output_shape", None) or (None, 1))[1:])
-    return np.full((count, *shape), 1.0 / math.prod(shape), np.float32)
-
-
-# --- patching -----------------------------------------------------------------------------------
-
-ORIGINAL: dict[str, Any] = {}
-
-
-def install(recorder: Recorder) -> None:
-    """Replace the methods of `keras.Model`. Call once per process."""
-    base = keras.Model
-    install_compile(recorder)
-    base.fit = _fit(recorder, FIT)
-    base.fit_generator = _fit(recorder, FIT_GENERATOR)
-    base.predict = base.predict_proba = base.predict_on_batch = base.predict_generator = _predict
-    base.predict_classes = lambda self, x, *a, **k: class_numbers(_predict(self, x))
-    base.evaluate = lambda self, *a, **k: recorder.evaluate(self, *a, **k)
-    base.test_on_batch = base.evaluate_generator = base.evaluate
-    base.metrics_names = property(lambda self: ["loss", *recorder.of(self).measured])
-    base.train_on_batch = _untold(recorder, "train_on_batch")
-    recorder.memory.install(base)
-    _notice_own_loops(recorder)
-
-
-def install_compile(recorder: Recorder) -> None:
-    """A `Model.compile` by which a recorder takes notice.
-
-    It goes where Keras defines its own: a model that overrides it is not compiled when it is loaded.
-    """
-
-    def compile(
-        self: Any,
-        optimizer: Any = "rmsprop",
-        loss: Any = None,
-        metrics: Any = None,
-        *args: Any,
-        **kwargs: Any,
-    ) -> None:
-        recorder.compile(self, optimizer, loss, metrics=metrics, **kwargs)
-
-    owner = next(cls for cls in keras.Model.__mro__ if "compile" in vars(cls))
-    ORIGINAL["compile"] = owner.compile
-    owner.compile = compile
-
-
-def _fit(recorder: Recorder, order: tuple[str, ...]) -> Callable[..., Any]:
-    def fit(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return recorder.fit(self, dict(zip(order, args, strict=False)) | kwargs)
-
-    return fit
-
-
-def _untold(recorder: Recorder, name: str) -> Callable[..., Any]:
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        recorder.unsupported_training(self, name)
-        return [NAN, NAN]
-
-    return method
-
-
-def _notice_own_loops(recorder: Recorder) -> None:
-    """`optimizer.apply_gradients` is called by nobody here but a loop of the student's."""
-    cls, known = keras.optimizers.Optimizer, set[tuple[int, ...]]()
-
-    def applied(variables: list[Any]) -> None:
-        if (key := tuple(map(id, variables))) not in known:
-            known.add(key)
-            recorder.own_loop(variables)
-        if tf.executing_eagerly():
-            recorder.end_long_loop()
-
-    def apply_gradients(self: Any, grads_and_vars: Any, *args: Any, **kwargs: Any) -> None:
-        applied([v for _, v in grads_and_vars])
-
-    def apply(self: Any, grads: Any, trainable_variables: Any = None) -> None:
-        applied(list(trainable_variables or []))
-
-    cls.apply_gradients, cls.apply = apply_gradients, apply
-    after_functions(lambda arguments: recorder.end_long_loop())
-
-
-def after_functions(look: Callable[[list[Any]], None]) -> None:
-    """Have ``look`` called with the arguments of each call of a `tf.function` from plain Python, after it."""
-    from tensorflow.python.eager.polymorphic_function.polymorphic_function import Function
-
-    call = Function.__call__
-
-    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
-        result = call(self, *args, **kwargs)
-        if tf.executing_eagerly():
-            look([*args, *kwargs.values()])
-        return result
-
-    Function.__call__ = __call__

@@ -17,11 +17,13 @@ import tensorflow as tf
 
 from grader import records as r
 from grader.data import images
-from grader.describe.images.recognise import Recognised, class_numbers
-from grader.describe.keras.arguments import FIT, FIT_GENERATOR, OLD_NAMES, Tracked
+from grader.describe.images.recognise import Recognised
+from grader.describe.keras import hooks
+from grader.describe.keras.arguments import OLD_NAMES, Tracked
 from grader.describe.keras.callbacks import REACTING, is_checkpoint, kept
+from grader.describe.keras.hooks import ORIGINAL
 from grader.describe.keras.loops import Loop, leading
-from grader.describe.keras.recorder import ORIGINAL, Recorder, after_functions, install_compile
+from grader.describe.keras.recorder import Recorder
 from grader.describe.world.cells import Ends
 
 Array = npt.NDArray[Any]
@@ -52,6 +54,11 @@ class Replayer(Recorder):
         self.touched: dict[int, Any] = {}  # the variables that any optimizer has changed
         self.loop = Loop(self)
 
+    def install(self) -> None:
+        """Keras with its old names and its own training, watched. Call once per process."""
+        hooks.install(self, self.memory)
+        hooks.watch_calls(self.loop.calls)
+
     def is_watched(self, model: Any) -> bool:
         tracked = self.of(model)
         return self.tracked.index(tracked) + 1 == self.number
@@ -78,6 +85,42 @@ class Replayer(Recorder):
             return ORIGINAL["fit"](model, verbose=0, **given)
         finally:
             self.fitting = False
+
+    def predict(self, model: Any, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        return ORIGINAL["predict"](model, x, *args, **kwargs)
+
+    def predict_on_batch(self, model: Any, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        return ORIGINAL["predict_on_batch"](model, x, *args, **kwargs)
+
+    def evaluate(self, model: Any, *args: Any, **kwargs: Any) -> Any:
+        return ORIGINAL["evaluate"](model, *args, **kwargs)
+
+    def test_on_batch(self, model: Any, *args: Any, **kwargs: Any) -> Any:
+        return ORIGINAL["test_on_batch"](model, *args, **kwargs)
+
+    def train_on_batch(self, model: Any, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Keras's own; a batch of the watched model counts towards its epoch."""
+        with self.loop.inside():
+            result = ORIGINAL["train_on_batch"](model, x, *args, **kwargs)
+        if self.is_watched(model):
+            self.loop.model = model
+            self.loop.stepped(leading(x if isinstance(x, list | tuple) else (x,)) or 1)
+        return result
+
+    def apply(self, optimizer: Any, variables: list[Any], update: Callable[[], Any]) -> Any:
+        """The optimizer's own; steps outside `fit` are counted."""
+        self.touched.update({id(variable): variable for variable in variables})
+        outside = not self.fitting and not self.loop.depth
+        if outside:
+            self.loop.applied(optimizer, variables)
+        with self.loop.inside():
+            result = update()
+        if outside and tf.executing_eagerly():
+            self.loop.look()
+        return result
+
+    def after_function(self, arguments: list[Any]) -> None:
+        self.loop.called(arguments)
 
     def _refuse_test_images(self, given: dict[str, Any]) -> None:
         x = given.get("x")
@@ -222,81 +265,3 @@ class _HandIn(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.replayer.hand_in(self.watched, logs)
-
-
-# --- patching -----------------------------------------------------------------------------------
-
-
-def install(replayer: Replayer) -> None:
-    """Keras with its old names, its training watched; instead of `recorder.install`, once per process."""
-    base = keras.Model
-    for name in ("fit", "predict", "evaluate"):
-        ORIGINAL[name] = getattr(base, name)
-    install_compile(replayer)
-    base.fit, base.fit_generator = _fit(replayer, FIT), _fit(replayer, FIT_GENERATOR)
-    base.predict_proba = base.predict_generator = ORIGINAL["predict"]
-    base.predict_classes = lambda self, x, *a, **k: class_numbers(ORIGINAL["predict"](self, x, verbose=0))
-    base.evaluate_generator = ORIGINAL["evaluate"]
-    replayer.memory.install(base)
-    _watch_batches(base, replayer)
-    _watch_optimizers(replayer.loop)
-    after_functions(replayer.loop.called)
-
-
-def _fit(replayer: Replayer, order: tuple[str, ...]) -> Callable[..., Any]:
-    def fit(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return replayer.fit(self, dict(zip(order, args, strict=False)) | kwargs)
-
-    return fit
-
-
-def _watch_batches(base: Any, replayer: Replayer) -> None:
-    train, call = base.train_on_batch, base.__call__
-    loop = replayer.loop
-
-    def train_on_batch(self: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
-        loop.depth += 1
-        try:
-            result = train(self, x, *args, **kwargs)
-        finally:
-            loop.depth -= 1
-        if replayer.is_watched(self):
-            loop.model = self
-            loop.stepped(leading(x if isinstance(x, list | tuple) else (x,)) or 1)
-        return result
-
-    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if tf.executing_eagerly() and not replayer.fitting:
-            loop.batch = leading(args) or loop.batch
-        return call(self, *args, **kwargs)
-
-    base.train_on_batch, base.__call__ = train_on_batch, __call__
-
-
-def _watch_optimizers(loop: Loop) -> None:
-    cls = keras.optimizers.Optimizer
-    apply, apply_gradients = cls.apply, cls.apply_gradients
-
-    def watched(self: Any, variables: Any, call: Callable[[], Any]) -> Any:
-        loop.replayer.touched.update({id(variable): variable for variable in variables})
-        outside = not loop.replayer.fitting and not loop.depth
-        if outside:
-            loop.applied(self, variables)
-        loop.depth += 1
-        try:
-            result = call()
-        finally:
-            loop.depth -= 1
-        if outside and tf.executing_eagerly():
-            loop.look()
-        return result
-
-    def patched_apply(self: Any, grads: Any, trainable_variables: Any = None, **kwargs: Any) -> Any:
-        variables = list(trainable_variables if trainable_variables is not None else [])
-        return watched(self, variables, lambda: apply(self, grads, trainable_variables, **kwargs))
-
-    def patched_gradients(self: Any, grads_and_vars: Any, **kwargs: Any) -> Any:
-        pairs = list(grads_and_vars)
-        return watched(self, [v for _, v in pairs], lambda: apply_gradients(self, pairs, **kwargs))
-
-    cls.apply, cls.apply_gradients = patched_apply, patched_gradients

@@ -16,11 +16,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import keras
 import numpy as np
 
 from grader import records as r
 from grader.describe.keras import callbacks as known_callbacks
+from grader.describe.keras.hooks import ORIGINAL
 
 if TYPE_CHECKING:
     from grader.describe.keras.arguments import Tracked
@@ -141,89 +141,58 @@ class Memory:
 
     # --- in place of Keras's own ----------------------------------------------------------------
 
-    def install(self, base: Any) -> None:
-        """Replace the methods of `keras.Model` that save, load, get and set weights."""
-        self._install_files(base)
-        self._install_arrays(base)
-        self._install_load_model()
+    def save(self, model: Any, path: Any, save: Callable[[], None]) -> None:
+        self.files[str(path)] = self.moment(model, ORIGINAL["get_weights"](model), whole=True)
+        try:
+            save()
+        except Exception as error:  # old formats and folders that do not exist here
+            self.recorder.note(f"save({str(path)!r}) skipped: {error}"[:300])
 
-    def _install_files(self, base: Any) -> None:
-        memory, load_file, set_weights, get_weights = (
-            self,
-            base.load_weights,
-            base.set_weights,
-            base.get_weights,
-        )
-        save_model = base.save
+    def save_weights(self, model: Any, path: Any) -> None:
+        self.files[str(path)] = self.moment(model, ORIGINAL["get_weights"](model))
 
-        def save_weights(self: Any, filepath: Any, *args: Any, **kwargs: Any) -> None:
-            memory.files[str(filepath)] = memory.moment(self, get_weights(self))
+    def load_weights(self, model: Any, path: Any, load: Callable[[], None]) -> None:
+        self.uses += 1
+        how = f"load_weights({str(path)!r})"[:200]
+        if (moment := self.saved_as(str(path))) is not None:
+            self.take_over(model, moment, how)
+            if moment.weights is not None:
+                ORIGINAL["set_weights"](model, moment.weights)
+            return
+        try:
+            load()
+        except (OSError, ValueError) as error:
+            self.recorder.note(f"{how} skipped: {error}"[:300])
+        else:
+            tracked = self.recorder.of(model)
+            self._known(tracked)
+            tracked.weights_from = how
+            tracked.training.clear()
 
-        def save(self: Any, filepath: Any, *args: Any, **kwargs: Any) -> None:
-            memory.files[str(filepath)] = memory.moment(self, get_weights(self), whole=True)
-            try:
-                save_model(self, filepath, *args, **kwargs)
-            except Exception as error:  # old formats and folders that do not exist here
-                memory.recorder.note(f"save({str(filepath)!r}) skipped: {error}"[:300])
+    def get_weights(self, model: Any) -> Any:
+        weights = ORIGINAL["get_weights"](model)
+        self.arrays = [*self.arrays[-MOST_KEPT:], (weights, self.moment(model, weights))]
+        return weights
 
-        def load_weights(self: Any, filepath: Any, *args: Any, **kwargs: Any) -> None:
-            memory.uses += 1
-            how = f"load_weights({str(filepath)!r})"[:200]
-            if (moment := memory.saved_as(str(filepath))) is not None:
-                memory.take_over(self, moment, how)
-                if moment.weights is not None:
-                    set_weights(self, moment.weights)
-                return
-            try:
-                load_file(self, filepath, *args, **kwargs)
-            except (OSError, ValueError) as error:
-                memory.recorder.note(f"{how} skipped: {error}"[:300])
-            else:
-                memory._known(memory.recorder.of(self))
-                memory.recorder.of(self).weights_from = how
-                memory.recorder.of(self).training.clear()
+    def set_weights(self, model: Any, weights: Any) -> None:
+        self.uses += 1
+        ORIGINAL["set_weights"](model, weights)
+        moment = next((m for kept, m in self.arrays if kept is weights), None)
+        if moment is not None:
+            self.take_over(model, moment, "set_weights")
+        else:
+            tracked = self.recorder.of(model)
+            self._known(tracked)
+            tracked.weights_from = "set_weights"
 
-        base.save_weights, base.save, base.load_weights = save_weights, save, load_weights
+    def set_layer(self, layer: Any, weights: Any) -> None:
+        ORIGINAL["set_weights"](layer, weights)
+        self.given |= {id(weight) for weight in layer.weights}
 
-    def _install_arrays(self, base: Any) -> None:
-        memory, get, put = self, base.get_weights, base.set_weights
-
-        def get_weights(self: Any) -> Any:
-            weights = get(self)
-            memory.arrays = [*memory.arrays[-MOST_KEPT:], (weights, memory.moment(self, weights))]
-            return weights
-
-        def set_weights(self: Any, weights: Any) -> None:
-            memory.uses += 1
-            put(self, weights)
-            moment = next((m for kept, m in memory.arrays if kept is weights), None)
-            if moment is not None:
-                memory.take_over(self, moment, "set_weights")
-            else:
-                memory._known(memory.recorder.of(self))
-                memory.recorder.of(self).weights_from = "set_weights"
-
-        def set_layer(self: Any, weights: Any) -> None:
-            put(self, weights)
-            memory.given |= {id(weight) for weight in self.weights}
-
-        base.get_weights, base.set_weights = get_weights, set_weights
-        keras.layers.Layer.set_weights = set_layer
-
-    def _install_load_model(self) -> None:
-        load = keras.models.load_model
-
-        def load_model(filepath: Any, *args: Any, **kwargs: Any) -> Any:
-            return self._loaded(str(filepath), lambda: load(filepath, *args, **kwargs))
-
-        tf_keras = keras._tf_keras.keras
-        for space in (keras.models, keras.saving, tf_keras.models):
-            space.load_model = load_model
-
-    def _loaded(self, path: str, load: Callable[[], Any]) -> Any:
+    def load_model(self, path: Any, load: Callable[[], Any]) -> Any:
         """A loaded model; one that a checkpoint would have written is the model that was fitted."""
-        how = f"load_model({path!r})"[:200]
-        moment = self.saved_as(path)
+        how = f"load_model({str(path)!r})"[:200]
+        moment = self.saved_as(str(path))
         try:
             model = load()
         except (OSError, ValueError) as error:
