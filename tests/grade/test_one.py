@@ -98,10 +98,11 @@ def good(grade: GradeIt) -> r.Grade:
     return grade()
 
 
-# The brighter side wins: the scores are the means of both halves, and nothing is learned.
+# The brighter side wins: the scores are the means of both halves, and nothing is learned but their scale.
 BROUGHT = SCRIPT.replace(
     SCRIPT[SCRIPT.index("    layers.Conv2D") : SCRIPT.index("])\nmodel.compile")],
-    "    layers.AveragePooling2D((8, 4)), layers.Flatten(), layers.Softmax(),\n",
+    "    layers.BatchNormalization(), layers.AveragePooling2D((8, 4)), layers.Flatten(),\n"
+    "    layers.Activation('softmax'),\n",
 )
 
 
