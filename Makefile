@@ -51,7 +51,7 @@ $(TOOLS): $(INSTALLED) requirements-dev.lock
 # Pin the newest versions that pyproject.toml allows, for every Python it allows: the same for all three files.
 COMPILE = $(BIN)/uv pip compile pyproject.toml --extra libraries --universal --generate-hashes --python-version 3.11 \
 	--no-header --quiet
-lock: $(INSTALLED)
+lock:
 	$(BIN)/python -m pip install --quiet uv
 	$(COMPILE) --extra dev --upgrade --output-file requirements-dev.lock
 	$(COMPILE) --constraint requirements-dev.lock --output-file requirements.lock

@@ -306,7 +306,7 @@ def test_time_runs_out_after_the_fit(describe: Describe, asker_on_mnist: Asker) 
         DATA + MODEL,
         "model = net()\nmodel.compile('sgd', 'categorical_crossentropy')\nmodel.fit(X_train, Y_train)",
         "import time\nwhile True: time.sleep(1)",
-        seconds=15 if warm else 40,
+        seconds=10 if warm else 40,
     )
     assert found.models[0].training[0].epochs == 1
     assert "was stopped after its last fit" in found.incomplete
