@@ -1,4 +1,4 @@
-"""Best epochs over seeds, for submission 3, in two ways of training: are they the same distribution?
+"""Tests whether two ways of training give the same distribution of best epochs, for submission 3.
 
     python benchmarks/same_distribution.py [--seeds 10] [--epochs 20] [--way native] [--way keras]
     python benchmarks/same_distribution.py --way native --way native-symmetric

@@ -35,7 +35,7 @@ def make(place: Path) -> list[Path]:
         book = ROOT / "platforms" / GRADEBOOKS[name] if name in GRADEBOOKS else None
         work = ROOT.parent / "submissions" / SUBMISSION
         context = Context(gradebook=book, environment=RUNNER, submission=work)
-        if format_.one is not None:
+        if format_.single:
             grade = one.entries[0].grade
             assert grade is not None
             target = place / "student" / f"{name}{format_.suffix}"

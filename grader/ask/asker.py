@@ -61,8 +61,9 @@ class Asker:
         self.many = False  # a fork server is worth its start, once something is to be described
 
     def serve(self) -> str:
-        """Start a fork server, for a class or a replay; the reason why every child starts cold, where none
-        is to be had.
+        """Start a fork server, for a class or a replay.
+
+        Returns the reason why every child starts cold, where no server is to be had; empty otherwise.
         """
         self._tried = True
         if not isinstance(self.isolation, Bubblewrap):
@@ -83,8 +84,9 @@ class Asker:
             server.close()
 
     def _start(self, task: Task, many: bool = False) -> Child:
-        """From the fork server while it lives, which gives the same answers as a cold start; ``many`` will
-        follow this one.
+        """Start the task in the fork server while there is one, with the same answers as from a cold start.
+
+        Where ``many`` tasks are to be expected, a server is started first.
         """
         with self._serving:
             if (many or self.many) and not self._tried:

@@ -20,9 +20,9 @@ from typing import IO, Literal, Protocol, cast
 
 from grader.box import tree
 
-NEUTRAL = Path("/")  # where a child stands that needs no folder: nothing lies there that configures anything
+NEUTRAL = Path("/")  # working directory of a child that needs no folder: no configuration lies there
 _CHUNK = 1 << 16
-_KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # by itself, or as a box reports it
+_KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # of the child itself, or as a box reports its child's
 _LOOK_EVERY = 0.1  # seconds between two looks at memory and processes
 
 Stopped = Literal["", "time", "memory", "processes", "files", "machine", "flood"]
@@ -30,11 +30,11 @@ Stopped = Literal["", "time", "memory", "processes", "files", "machine", "flood"
 
 @dataclass(frozen=True)
 class Limits:
-    """Wall-clock seconds for the whole job; bytes of its answer, of one line of it, and of its log kept.
+    """Wall-clock seconds for the whole job; bytes of its answer, of one line of the answer, and of the log.
 
-    ``memory`` (bytes) and ``processes`` count over the child and all that it started, ``files`` in the
-    memory file system at ``home``, as the child sees it. A child is also stopped, by no fault of its own,
-    when the machine has no more than ``reserve`` bytes of memory left.
+    ``memory`` (bytes) and ``processes`` count over the child and all that it started, ``files`` in the memory
+    file system at ``home``, as the child sees it. A child is also stopped, by no fault of its own, when the
+    machine has no more than ``reserve`` bytes of memory left.
     """
 
     seconds: float
@@ -50,7 +50,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a child ended: its exit status (negative for a signal), what it was stopped for, its log's end."""
+    """How a child ended: exit status (negative for a signal), the limit that stopped it, the log's end."""
 
     returncode: int
     stopped: Stopped
@@ -58,24 +58,25 @@ class Ended:
 
 
 class Child(Protocol):
-    """A started child: pipes, the process id of its root on this machine if there is one, and its end."""
+    """A started child: its pipes, its process id, and its end."""
 
     stdin: IO[bytes]
     stdout: IO[bytes]
     stderr: IO[bytes]
 
     @property
-    def pid(self) -> int | None: ...
+    def pid(self) -> int | None:
+        """The process id on this machine of the child's first process; None if it has none here."""
 
     def wait(self, seconds: float) -> int | None:
-        """The exit status, or None if it has not ended by then."""
+        """Wait up to ``seconds``; return the exit status, or None if the child has not ended by then."""
 
     def kill(self) -> int:
-        """End it and all that it started; its exit status. May be called again."""
+        """End the child and all that it started; return its exit status. May be called again."""
 
 
 class Spawned:
-    """A child that is a process of ours, in a group of its own."""
+    """A child that is a process of ours, in a process group of its own."""
 
     def __init__(
         self,
@@ -85,9 +86,11 @@ class Spawned:
         descriptors: Sequence[int] = (),
         stop: Sequence[str] = (),
     ) -> None:
-        """``cwd`` is never a submission's: Numba and others read their settings from where they are started.
+        """Start ``command`` in ``cwd`` with no environment but ``environment``.
 
-        ``stop`` is a command that ends what killing the process group would leave running.
+        ``cwd`` is never a submission's: Numba and others read settings from the folder in which they are
+        started. ``stop`` is a command that ends what killing the process group would leave running. The child
+        inherits ``descriptors``.
         """
         self._stop = stop
         self._process = subprocess.Popen(
@@ -106,19 +109,22 @@ class Spawned:
 
     @property
     def pid(self) -> int | None:
+        """The process that was started, which may be the client of a container's engine."""
         return self._process.pid
 
     def wait(self, seconds: float) -> int | None:
+        """Wait up to ``seconds`` for the process that was started."""
         try:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             return None
 
     def kill(self) -> int:
+        """Run ``stop``, then kill the descendants that have left the process group, then the group."""
         if self._stop:
             with suppress(OSError, subprocess.TimeoutExpired):
                 subprocess.run(self._stop, capture_output=True, timeout=30, check=False, cwd=NEUTRAL)
-        # What has left the group first, while it can still be found below its root.
+        # Processes that have left the group go first, while they can still be found below the root.
         for process in reversed(list(tree.descendants(self._process.pid))):
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(process, signal.SIGKILL)
@@ -128,7 +134,7 @@ class Spawned:
 
 
 def environment(home: str) -> dict[str, str]:
-    """Nothing of the user's own environment but where programs and GPU libraries are."""
+    """Return a child's environment: of the user's own, only where programs and GPU libraries are."""
     kept = {k: v for k, v in os.environ.items() if k in ("PATH", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")}
     return kept | {
         "HOME": home,
@@ -141,7 +147,7 @@ def environment(home: str) -> dict[str, str]:
 
 
 def run(child: Child, job: bytes, limits: Limits, on_line: Callable[[bytes], None]) -> Ended:
-    """Hand over the job and take complete lines until the child has ended, by itself or by a limit.
+    """Give the child its job, and pass its complete lines to ``on_line`` until it ends or a limit stops it.
 
     ^C, and anything that ``on_line`` raises, ends the child first and is then passed on.
     """
@@ -150,12 +156,12 @@ def run(child: Child, job: bytes, limits: Limits, on_line: Callable[[bytes], Non
     finally:
         child.kill()
         for pipe in (child.stdin, child.stdout, child.stderr):
-            with suppress(OSError):  # what could not be written is still in a buffer
+            with suppress(OSError):  # bytes that the child did not read are still in a buffer
                 pipe.close()
 
 
 def _read(pipe: int) -> bytes | None:
-    """What there is; None if nothing is, because the child has read its own output in the meantime."""
+    """Read what the pipe holds; None if it is empty, because the child has read its own output meanwhile."""
     try:
         return os.read(pipe, _CHUNK)
     except BlockingIOError:
@@ -189,11 +195,7 @@ class _Pump:
         ended_at: float | None = None
         look_at = 0.0
         while selector.get_map():
-            for key, _ in selector.select(timeout=_LOOK_EVERY):
-                if not key.data(key.fd):
-                    selector.unregister(key.fileobj)
-                    if key.data == self._give:
-                        self.child.stdin.close()
+            self._serve(selector)
             now = time.monotonic()
             if self.flooded:
                 return self._ended("flood")
@@ -212,8 +214,16 @@ class _Pump:
         self.child.wait(max(0.0, min(5.0, deadline - time.monotonic())))
         return self._ended("" if self.child.wait(0) is not None else "time")
 
+    def _serve(self, selector: selectors.BaseSelector) -> None:
+        """Serve the pipes that are ready; forget those that are done, and close the child's input."""
+        for key, _ in selector.select(timeout=_LOOK_EVERY):
+            if not key.data(key.fd):
+                selector.unregister(key.fileobj)
+                if key.data == self._give:
+                    self.child.stdin.close()
+
     def _excess(self) -> Stopped:
-        """The limit that the whole tree of processes exceeds, if it does."""
+        """Return the limit that the whole tree of processes exceeds; an empty string if none."""
         limits = self.limits
         if limits.reserve and tree.exhausted(limits.reserve):
             return "machine"
@@ -228,13 +238,13 @@ class _Pump:
             return "memory"
         return ""
 
-    # Each serves one pipe, and says whether there may be more to do.
+    # Each of these serves one pipe, and returns whether the pipe may have more to do.
 
     def _give(self, pipe: int) -> bool:
         with suppress(BlockingIOError):
             try:
                 self.job = self.job[os.write(pipe, self.job[:_CHUNK]) :]
-            except BrokenPipeError:  # it does not want to know
+            except BrokenPipeError:  # the child reads no more
                 return False
         return bool(self.job)
 
@@ -258,7 +268,7 @@ class _Pump:
 
     def _ended(self, stopped: Stopped) -> Ended:
         returncode = self.child.kill()
-        # The system was faster than the looks at what is left of the memory.
+        # The system ran out of memory, and killed, between two looks at the memory that is left.
         if not stopped and returncode in _KILLED and tree.killed_for_memory() > self.killed_for_memory:
             stopped = "machine"
         return Ended(returncode, stopped, self.log.decode("utf-8", "replace"))

@@ -1,7 +1,7 @@
-"""How much a process and all its descendants use, from Linux's /proc.
+"""Measures what a process and all its descendants use, from Linux's /proc.
 
-The descendants of a sandboxed child stay below its root whatever they do: a process that has lost its
-parent is handed to the first process of its own namespace. Where there is no /proc, nothing is measured.
+The descendants of a sandboxed child stay below its root whatever they do: a process that has lost its parent
+is handed to the first process of its own namespace. Where there is no /proc, nothing is measured.
 """
 
 from __future__ import annotations
@@ -28,17 +28,20 @@ def works() -> bool:
 
 @dataclass(frozen=True)
 class Usage:
-    """Bytes in memory or swapped out, page tables included and libraries on disk not; and processes."""
+    """Bytes of memory, and a count of processes.
+
+    Memory that is swapped out and page tables count; libraries on disk do not.
+    """
 
     memory: int = 0
     processes: int = 0
 
 
 def measure(root: int, most: int | None = None) -> Usage:
-    """The usage of ``root`` and its descendants. What ends meanwhile counts for nothing.
+    """Measure ``root`` and its descendants. A process that ends meanwhile counts for nothing.
 
-    What forked processes share is counted for each of them, which is quick; if that comes to more than
-    ``most`` bytes, each is asked again for its share, which is exact.
+    Memory that forked processes share is counted for each of them, which is quick; if the sum is more than
+    ``most`` bytes, each process's share is read again, which is exact and slow.
     """
     memory = 0
     processes = list(descendants(root))
@@ -49,32 +52,41 @@ def measure(root: int, most: int | None = None) -> Usage:
 
 
 def _of_a_thread(process: int, file: str, sign: str) -> str:
-    """What is told of a process; by one of its other threads where its first one has ended."""
+    """Read a file of a process in /proc; from one of its other threads where the first one has ended.
+
+    Returns the first text that holds ``sign``, or an empty string.
+    """
     for place in (Path(f"/proc/{process}"), *Path(f"/proc/{process}/task").iterdir()):
         with suppress(FileNotFoundError, ProcessLookupError):
-            told = (place / file).read_text()
-            if sign in told:
-                return told
+            text = (place / file).read_text()
+            if sign in text:
+                return text
     return ""
 
 
 def _shares(processes: list[int], otherwise: int) -> int:
-    """Bytes, with what is shared divided among those who share it; ``otherwise`` where that is not told."""
+    """Sum the bytes of ``processes``, shared memory divided among those who share it.
+
+    Returns ``otherwise`` where the system does not show the shares.
+    """
     total = 0
     for process in processes:
         try:
-            told = _of_a_thread(process, "smaps_rollup", "Pss_Anon")
+            shares = _of_a_thread(process, "smaps_rollup", "Pss_Anon")
             tables = _of_a_thread(process, "status", "RssAnon")
         except (FileNotFoundError, ProcessLookupError):  # it has ended
             continue
         except OSError:
             return otherwise
-        total += 1024 * sum(map(int, (*_SHARE.findall(told), *_TABLES.findall(tables))))
+        total += 1024 * sum(map(int, (*_SHARE.findall(shares), *_TABLES.findall(tables))))
     return total
 
 
 def available() -> int:
-    """Bytes that programs may still take on this machine, or in this container; without limit if not told."""
+    """Return the bytes that programs may still take on this machine, or in this container.
+
+    Without a limit (`sys.maxsize`) where the system does not show how many.
+    """
     try:
         found = _AVAILABLE.search(Path("/proc/meminfo").read_text())
     except OSError:
@@ -84,12 +96,12 @@ def available() -> int:
 
 
 def exhausted(reserve: int) -> bool:
-    """Whether no more than ``reserve`` bytes are left; of a small container, a sixteenth of its limit."""
+    """Whether fewer than ``reserve`` bytes are left; in a small container, less than 1/16 of its limit."""
     return available() < min([reserve, *(group.limit // 16 for group in groups())])
 
 
 def killed_for_memory() -> int:
-    """How many processes this system has ended so far because memory ran out; 0 where it does not count."""
+    """Count the processes that the system has killed so far for lack of memory; 0 where it keeps no count."""
     try:
         found = _OOM_KILLS.search(Path("/proc/vmstat").read_text())
     except OSError:
@@ -99,20 +111,21 @@ def killed_for_memory() -> int:
 
 @dataclass(frozen=True)
 class Group:
-    """A control group of this process: the bytes that all of it may take, and what is left of them."""
+    """A control group of this process: the bytes that all of it may take, and how many of them are left."""
 
     limit: int
     left: int
 
 
-def groups(system: Path = Path("/sys/fs/cgroup"), told: Path = Path("/proc/self/cgroup")) -> Iterator[Group]:
-    """The control groups that limit the memory of this process, of either version of Linux's.
+def groups(system: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> Iterator[Group]:
+    """Yield the control groups that limit this process's memory, of version 1 or 2.
 
+    ``own`` is the file that lists this process's groups; ``system`` is where they are mounted.
     https://docs.kernel.org/admin-guide/cgroup-v2.html
     https://docs.kernel.org/admin-guide/cgroup-v1/memory.html
     """
     try:
-        lines = told.read_text().splitlines()
+        lines = own.read_text().splitlines()
     except OSError:
         return
     for line in lines:
@@ -125,7 +138,10 @@ def groups(system: Path = Path("/sys/fs/cgroup"), told: Path = Path("/proc/self/
 
 
 def _limiting(root: Path, path: str, names: tuple[str, str, str]) -> Iterator[Group]:
-    """From the group at ``path`` upwards; in a container the path may be one of the host's, and not there."""
+    """Yield the groups with a limit, from the one at ``path`` upwards.
+
+    In a container ``path`` may be one of the host's, which does not exist here.
+    """
     limit, usage, prefix = names
     parts = Path(path).parts[1:]
     for count in range(len(parts), -1, -1):
@@ -133,13 +149,13 @@ def _limiting(root: Path, path: str, names: tuple[str, str, str]) -> Iterator[Gr
         with suppress(OSError, ValueError):  # "max"
             most, taken = int((folder / limit).read_text()), int((folder / usage).read_text())
             kept = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-            # Files that were read are kept in memory while there is room.
+            # Files that were read stay in memory only while there is room: they count as left.
             files = sum(int(kept.get(f"{prefix}{name}_file", 0)) for name in ("active", "inactive"))
             yield Group(most, most - taken + files)
 
 
 def files(root: int, home: str) -> int:
-    """Files and folders in the file system that the descendants of ``root`` see at ``home``."""
+    """Count files and folders in the file system that the descendants of ``root`` see at ``home``."""
     for process in descendants(root):
         with suppress(OSError):
             for thread in Path(f"/proc/{process}/task").iterdir():
@@ -150,7 +166,7 @@ def files(root: int, home: str) -> int:
 
 
 def descendants(root: int) -> Iterator[int]:
-    """``root``, its children, theirs, and so on."""
+    """Yield ``root``, its children, their children, and so on."""
     waiting = [root]
     while waiting:
         process = waiting.pop()

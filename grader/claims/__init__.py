@@ -1,6 +1,6 @@
-"""Saved outputs -> claims, held against what was recomputed and reproduced.
+"""Reads claims from saved outputs and compares them with what was recomputed and reproduced.
 
-A number printed in a notebook is a claim. A contradiction is shown and costs nothing by itself.
+A number printed in a notebook is a claim. A contradiction is shown and costs no points by itself.
 """
 
 from grader.claims.compare import SPREAD, check

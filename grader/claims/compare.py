@@ -1,4 +1,4 @@
-"""Claims against the described network, the recipe and the reproduced runs."""
+"""Compares claims with the described network, the recipe and the reproduced runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from grader.records import (
     TrainingRun,
 )
 
-# Runs of one network differ by about this much (assignment facts): less is no contradiction.
+# Runs of one network differ by about 0.1 percentage points (assignment facts): less is no contradiction.
 SPREAD = 0.001
 # Logs show four digits: a number that differs by less is the same.
 ROUNDING = 1.1e-4
@@ -34,7 +34,7 @@ def check(
     analysis: Analysis,
     runs: Sequence[TrainingRun],
 ) -> tuple[ClaimCheck, ...]:
-    """Every claim about ``model`` with what was found; ``agrees`` is None where nothing can be said."""
+    """Compare every claim about ``model`` with what was found; ``agrees`` is None where nothing is known."""
     claims = read(program)
     own = owners.of(claims, description.models, model)
     return (
@@ -49,7 +49,7 @@ def check(
 
 
 def _parameters(own: Claims, claims: Claims, analysis: Analysis) -> Iterator[ClaimCheck]:
-    """A summary anywhere in the document that fits is believed before one that does not."""
+    """Compare the saved summary with the network; a fitting summary anywhere in the document is preferred."""
     if not own.summaries or analysis.total is None:
         return
     fitting = [s for s in (*claims.summaries, *own.summaries) if s.total == analysis.total]
@@ -65,7 +65,7 @@ def _parameters(own: Claims, claims: Claims, analysis: Analysis) -> Iterator[Cla
 
 
 def _trainable(summary: SavedSummary, analysis: Analysis) -> str:
-    """A frozen layer moves parameters from one count to the other; the total stays."""
+    """Remark on another count of trainable parameters; a frozen layer changes that count, not the total."""
     if summary.trainable in (None, analysis.trainable) or analysis.trainable is None:
         return ""
     return (
@@ -82,7 +82,7 @@ def _cells(claims: Sequence[SavedSummary | SavedLog]) -> str:
 
 
 def _epochs(own: Claims, model: DescribedModel) -> Iterator[ClaimCheck]:
-    """Each log with the fit that it belongs to, as far as that can be told."""
+    """Compare each log with the fit that it belongs to, where the document shows which."""
     logs = [log for log in own.logs if log.reached]
     if not logs or not model.training:
         return
@@ -103,9 +103,9 @@ def _epochs(own: Claims, model: DescribedModel) -> Iterator[ClaimCheck]:
 
 
 def _fits(log: SavedLog, epochs: int) -> bool:
-    """Whether this can be the log of so many epochs; one that was stopped early can.
+    """Whether ``log`` can come from a fit of ``epochs`` epochs, which may have stopped early.
 
-    One that begins later was continued with `initial_epoch`, or its beginning was cut off.
+    A log that begins with a later epoch was continued with `initial_epoch`, or its beginning was cut off.
     """
     going_to = log.announced if log.announced is not None else log.reached
     return epochs in (going_to, going_to - (log.first - 1)) and log.reached <= going_to
@@ -122,7 +122,10 @@ def _listed(numbers: Sequence[int], most: int = 6) -> str:
 
 
 def _best(own: Claims) -> tuple[float, str, str] | None:
-    """Accuracy, where it stands, and the log's name for it: the log, then scores, then the text."""
+    """Return the best accuracy, its place, and the log's name for it.
+
+    The log comes before scores, and scores before the text.
+    """
     logged = [(log.best.accuracy or 0.0, -i, log) for i, log in enumerate(own.logs) if log.best is not None]
     if logged:
         accuracy, _, log = max(logged)
@@ -134,9 +137,6 @@ def _best(own: Claims) -> tuple[float, str, str] | None:
             accuracy, _, score = max(found)
             return accuracy, f"{score.source}, cell {score.cell}" if score.cell else score.source, ""
     return None
-
-
-_COUNTS = {1: "1 run", 2: "2 runs", 3: "3 runs"}
 
 
 def _validation(
@@ -162,7 +162,7 @@ def _validation(
 
 
 def _reasons(own: Claims, description: Description, model: DescribedModel, metric: str) -> Iterator[str]:
-    """Why a claim may be higher than what retraining counts."""
+    """Yield reasons why a claim may be higher than what retraining counts."""
     fit = model.training[-1] if model.training else None
     by_loss = fit is not None and fit.loss.name == "binary_crossentropy" and metric in ("acc", "accuracy")
     if metric == "binary_accuracy" or (by_loss and description.keras_era == "keras2"):
@@ -182,7 +182,10 @@ def _reasons(own: Claims, description: Description, model: DescribedModel, metri
 
 
 def _stale(own: Claims, program: Program, model: DescribedModel) -> Iterator[ClaimCheck]:
-    """`evaluate` of the test images gives the last epoch's accuracy, unless weights were restored."""
+    """Compare `evaluate` with the log's last epoch: the same test images give the same accuracy.
+
+    Weights that were restored in between make a difference, so such code is left out.
+    """
     logged = [log for log in own.logs if log.last is not None]
     scores = [s for s in own.scores if s.source == "evaluate"]
     if not logged or not scores or not _comparable(program, model, scores[-1].cell):
@@ -209,7 +212,7 @@ _RESTORED = re.compile(
 
 
 def _comparable(program: Program, model: DescribedModel, cell: int) -> bool:
-    """Whether the log and `evaluate` speak of the same weights and the same images."""
+    """Whether the log and `evaluate` are about the same weights and the same images."""
     fit = model.training[-1] if model.training else None
     if fit is None or fit.validated_on.split != "test" or not fit.validated_on.whole_split:
         return False

@@ -1,4 +1,4 @@
-"""What a person should know about the saved outputs, and about the data a claim rests on."""
+"""Notes what a person should know about the saved outputs, and about the data that a claim rests on."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _INTERRUPTED = "KeyboardInterrupt"
 
 
 def flags(program: Program, model: DescribedModel) -> Iterator[Note]:
-    """Notes on the submission as it was saved, and on the data of the graded model."""
+    """Yield notes on the submission as it was saved, and on the data of the graded model."""
     yield from _order(program)
     yield from _errors(program, model)
     yield from _data(model)
 
 
 def _order(program: Program) -> Iterator[Note]:
-    """The first of the cells that were run before the one above them."""
+    """Yield a note on the first cell that was run before the cell above it."""
     counted = [(n, c.execution_count) for n, c in numbered(program) if c.kind == "code" and c.execution_count]
     behind = [(above, below) for above, below in pairwise(counted) if (above[1] or 0) > (below[1] or 0)]
     if behind:
@@ -34,7 +34,7 @@ def _order(program: Program) -> Iterator[Note]:
 
 
 def _errors(program: Program, model: DescribedModel) -> Iterator[Note]:
-    """Saved tracebacks; an interrupted fit has a log that is no whole run."""
+    """Yield notes on saved tracebacks; the log of an interrupted fit is no whole run."""
     fits = {fit.cell for fit in model.training}
     for number, cell in numbered(program):
         if number in fits and cell.raised.startswith(_INTERRUPTED):

@@ -1,7 +1,7 @@
-"""Training logs of every Keras: bars redrawn in place, one line per epoch, and checkpoints' lines.
+"""Reads training logs of every Keras: redrawn bars, one line per epoch, and lines of checkpoints.
 
-Every pattern begins with a word or a line and is bounded, so that reading takes time in
-proportion to the text.
+Every pattern begins with a word or a line and is bounded, so that reading takes time in proportion to the
+text.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _CHECKPOINT = re.compile(
 
 
 def read(lines: Sequence[str], cell: int) -> tuple[SavedLog, ...]:
-    """The logs in the output of one cell; a new one begins where the epochs do."""
+    """Read the logs in the output of one cell; a new log begins where the epochs do."""
     reader = _Reader(cell)
     for line in lines:
         if (epoch := _EPOCH.match(line)) is not None:
@@ -44,45 +44,47 @@ def read(lines: Sequence[str], cell: int) -> tuple[SavedLog, ...]:
 
 
 class _Reader:
-    """One cell's logs, line by line."""
+    """Collects the logs of one cell, line by line."""
 
     def __init__(self, cell: int) -> None:
         self._cell = cell
         self._logs: list[SavedLog] = []
         self._epochs: list[LoggedEpoch] = []
-        self._said: dict[str, object] = {}  # of the log at hand
-        self._next: dict[str, object] = {}  # of the log to come
+        self._fields: dict[str, object] = {}  # of the log at hand
+        self._next: dict[str, object] = {}  # fields of the next log
 
     def epoch(self, number: int, announced: int) -> None:
+        """Begin epoch ``number`` of ``announced`` ones, in a new log where the numbers start again."""
         before = self._epochs[-1].number if self._epochs else 0
-        if self._epochs and (number <= before or self._said.get("announced") != announced):
+        if self._epochs and (number <= before or self._fields.get("announced") != announced):
             self._finish()
         if not self._epochs:
-            self._said |= self._next
+            self._fields |= self._next
             self._next = {}
-        self._said["announced"] = announced
+        self._fields["announced"] = announced
         if len(self._epochs) < MAX_EPOCHS:
             self._epochs.append(LoggedEpoch(number=number))
 
     def data(self, found: re.Match[str]) -> None:
-        """What stands above a log; numbers of steps say nothing of images."""
+        """Keep the numbers of images of the line above a log; numbers of steps are no numbers of images."""
         if self._epochs:
             self._finish()
         if found[2] == found[4] == "samples":
             self._next = {"trained_on": int(found[1]), "validated_on": int(found[3])}
 
     def checkpoint(self, value: float) -> None:
+        """Keep the best accuracy that a checkpoint printed."""
         if 0.0 <= value <= 1.0:
-            best = self._said.get("checkpoint")
-            self._said["checkpoint"] = max(value, best) if isinstance(best, float) else value
+            best = self._fields.get("checkpoint")
+            self._fields["checkpoint"] = max(value, best) if isinstance(best, float) else value
 
     def accuracy(self, metric: str, value: float) -> None:
-        """A bar that is redrawn says it several times: the last one of an epoch counts."""
+        """Keep an accuracy of the epoch at hand: of a redrawn bar the last value counts."""
         if not 0.0 <= value <= 1.0:
             return
-        if metric == "binary_accuracy" and self._said.get("metric") not in (None, metric):
+        if metric == "binary_accuracy" and self._fields.get("metric") not in (None, metric):
             return
-        self._said["metric"] = metric
+        self._fields["metric"] = metric
         unnumbered = not self._epochs or (self._epochs[-1].number == 0 and len(self._epochs) < MAX_EPOCHS)
         if unnumbered:
             self._epochs.append(LoggedEpoch(number=0, accuracy=value))
@@ -90,11 +92,12 @@ class _Reader:
             self._epochs[-1] = self._epochs[-1].model_copy(update={"accuracy": value})
 
     def _finish(self) -> None:
-        if len(self._logs) < MAX_LOGS and (self._epochs or "checkpoint" in self._said):
-            said = SavedLog(cell=self._cell, epochs=tuple(self._epochs))
-            self._logs.append(said.model_copy(update=self._said))
-        self._epochs, self._said = [], {}
+        if len(self._logs) < MAX_LOGS and (self._epochs or "checkpoint" in self._fields):
+            log = SavedLog(cell=self._cell, epochs=tuple(self._epochs))
+            self._logs.append(log.model_copy(update=self._fields))
+        self._epochs, self._fields = [], {}
 
     def logs(self) -> tuple[SavedLog, ...]:
+        """Finish the last log and return all of them."""
         self._finish()
         return tuple(self._logs)

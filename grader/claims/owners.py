@@ -1,7 +1,7 @@
-"""Which of a submission's claims are about the graded model.
+"""Finds the claims of a submission that are about the graded model.
 
-A cell's outputs are about the model that was last built, or last fitted, in it or before it. So
-another model's summary or log never contradicts this one; where nobody owns a claim, all may.
+A cell's outputs are about the model that was last built, or last fitted, in that cell or before it. So
+another model's summary or log never contradicts this one; a claim that belongs to no model may belong to any.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Event = tuple[int, bool]  # a cell, and whether it is about the graded model
 
 
 def of(claims: Claims, models: Iterable[DescribedModel], graded: DescribedModel) -> Claims:
-    """The claims about ``graded``, one of ``models``."""
+    """Return the claims about ``graded``, one of ``models``."""
     built: list[Event] = []
     fitted: list[Event] = []
     for model in models:
@@ -39,14 +39,14 @@ def of(claims: Claims, models: Iterable[DescribedModel], graded: DescribedModel)
 
 
 def _owned(items: Sequence[Item], events: list[Event]) -> tuple[Item, ...]:
-    """Items behind an event of the graded model; those before any event, where there are none."""
+    """Return items behind an event of the graded model; those before any event, where there are none."""
     owners = [_owner(item.cell, events) for item in items]
     own = [item for item, owner in zip(items, owners, strict=True) if owner is True]
     return tuple(own or [item for item, owner in zip(items, owners, strict=True) if owner is None])
 
 
 def _owner(cell: int, events: list[Event]) -> bool | None:
-    """Whether what stands in ``cell`` is about the graded model; None before all events.
+    """Whether an output of ``cell`` is about the graded model; None before all events.
 
     Where several models come from one cell, its outputs may be about any of them.
     """
@@ -55,7 +55,7 @@ def _owner(cell: int, events: list[Event]) -> bool | None:
 
 
 def _logs(logs: Sequence[SavedLog], fits: list[Event], graded: DescribedModel) -> tuple[SavedLog, ...]:
-    """The logs of the cells in which the model was fitted; the last of them, one for each fit."""
+    """Return the logs of the cells in which the model was fitted: the last ones, one for each fit."""
     count = Counter(fit.cell for fit in graded.training)
     own: list[SavedLog] = []
     for cell, number in count.items():

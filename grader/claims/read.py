@@ -1,4 +1,4 @@
-"""A submission's cells -> the claims in their saved outputs and text. Nothing is compared here."""
+"""Reads a submission's cells -> the claims in their saved outputs and text. Nothing is compared here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Numbered = Iterator[tuple[int, Cell]]
 
 
 def numbered(program: Program) -> Numbered:
-    """Cells with their number among the code cells; prose has that of the code before it."""
+    """Yield cells with their number among the code cells; a text cell has the number of the code above it."""
     number = 0
     for cell in program.cells:
         number += cell.kind == "code"
@@ -22,7 +22,7 @@ def numbered(program: Program) -> Numbered:
 
 
 def read(program: Program) -> Claims:
-    """Every summary, training log and printed score. Takes time in proportion to the text."""
+    """Collect every summary, training log and printed score. Takes time in proportion to the text."""
     found = Claims()
     for number, cell in numbered(program):
         if cell.kind == "code":
@@ -33,7 +33,7 @@ def read(program: Program) -> Claims:
                 scores=scores.printed(lines, number),
             )
         else:
-            own = Claims(scores=scores.told(cell.source, number))
+            own = Claims(scores=scores.written(cell.source, number))
         found = _joined(found, own)
     return found
 

@@ -1,4 +1,4 @@
-"""Accuracies that stand alone: what `evaluate` returned, what was printed, what the text says."""
+"""Reads accuracies that stand alone: returned by `evaluate`, printed, or written in the text."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from itertools import islice
 from grader.records import SavedScore
 
 MAX_SCORES = 1_000  # of one cell
-_LONGEST = 2_000  # characters of a line, or of a sentence, that can tell a score
+_LONGEST = 2_000  # characters of a line that can hold a score
 
 _NUMBER = r"(\d{1,3}(?:\.\d{1,20})?|\.\d{1,20})"
-# Spaces, but no line feeds: across lines these would take time with the square of their number.
+# Spaces, but no line feeds: across lines the time would grow with the square of the number of spaces.
 _LIST = re.compile(
     r"[^\S\n]*\[[^\S\n]*(?:\d{1,9}(?:\.\d{0,20})?|\.\d{1,20})(?:e-?\d{1,4})?[^\S\n]*,"
     r"[^\S\n]*(\d?\.\d{1,20})[^\S\n]*\][^\S\n]*$"
@@ -33,7 +33,7 @@ _GOAL = re.compile(
 
 
 def printed(lines: Sequence[str], cell: int) -> tuple[SavedScore, ...]:
-    """`[loss, accuracy]` on a line of its own, and lines like `Test accuracy: 99.34 %`."""
+    """Read `[loss, accuracy]` on a line of its own, and lines like `Test accuracy: 99.34 %`."""
     found: list[SavedScore] = []
     for line in lines:
         if len(line) > _LONGEST or len(found) >= MAX_SCORES:
@@ -54,14 +54,14 @@ def _fraction(number: str, percent: str) -> float | None:
     return value if 0.0 < value <= 1.0 else None
 
 
-def told(prose: str, cell: int) -> tuple[SavedScore, ...]:
-    """Numbers of the text that look like a result. A sentence that states a goal is no claim."""
+def written(prose: str, cell: int) -> tuple[SavedScore, ...]:
+    """Read numbers of the text that look like a result. A sentence that states a goal is no claim."""
     found = islice(_percentages(prose), MAX_SCORES)
     return tuple(SavedScore(cell=cell, accuracy=x, source="text") for x in found)
 
 
 def _percentages(prose: str) -> Iterator[float]:
     sentences = re.split(r"(?<=[.!?])\s|\n", prose)
-    said = [s for s in sentences if not _GOAL.search(s)]
-    for fraction, percent in _PROSE.findall("\n".join(said)):
+    results = [s for s in sentences if not _GOAL.search(s)]
+    for fraction, percent in _PROSE.findall("\n".join(results)):
         yield float(f"0.{fraction}") if fraction else round(float(percent) / 100, 6)

@@ -1,7 +1,7 @@
-"""`model.summary()` as every Keras printed it.
+"""Reads `model.summary()` as every Keras printed it.
 
-Keras 1 and 2 cut names to their column, tf.keras wraps them since 2.6, Keras 3 draws boxes. All
-patterns are anchored and bounded, so that reading takes time in proportion to the text.
+Keras 1 and 2 cut names to their column, tf.keras wraps them since 2.6, Keras 3 draws boxes. All patterns are
+anchored and bounded, so that reading takes time in proportion to the text.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TYPED = re.compile(r"([^\s(]{1,200})\s*(?:\(([\w.]{0,80}))?")
 
 
 def read(lines: Sequence[str], cell: int) -> tuple[SavedSummary, ...]:
-    """The summaries in the output of one cell."""
+    """Read the summaries in the output of one cell."""
     found: list[SavedSummary] = []
     table = _Table()
     for line in lines:
@@ -51,13 +51,14 @@ def _note(found: list[SavedSummary], table: _Table, kind: str, digits: str, cell
 
 
 class _Table:
-    """The rows of one table, as they come line by line."""
+    """Collects the rows of one table, line by line."""
 
     def __init__(self) -> None:
         self._rows: list[SummaryRow] = []
         self._columns: list[str] = []  # of a boxed row, which may go over several lines
 
     def take(self, line: str) -> None:
+        """Read a line, which may be a row, part of a boxed row, or neither."""
         start = line.lstrip()[:1]
         if start == "│":
             cells = [part.strip() for part in line.split("│")[1:-1]]
@@ -80,15 +81,17 @@ class _Table:
             )
 
     def rows(self) -> tuple[SummaryRow, ...]:
+        """Finish the last row and return all of them."""
         self._close()
         return tuple(self._rows)
 
     def clear(self) -> None:
+        """Forget the rows, for the next table."""
         self._rows, self._columns = [], []
 
 
 def _shape(text: str) -> tuple[int | None, ...] | None:
-    """Without the batch axis; None where it says `multiple` or lists several."""
+    """Read a shape without its batch axis; None for `multiple` or several shapes."""
     if text.count("(") != 1:
         return None
     sizes = re.findall(r"None|\d{1,12}", text)

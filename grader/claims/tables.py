@@ -1,4 +1,4 @@
-"""The rows of a saved summary against the layers that the code builds."""
+"""Compares the rows of a saved summary with the layers that the code builds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from grader.records import (
     UnsupportedLayer,
 )
 
-# What summaries of all eras call the kinds of layers that have several names.
+# Further names of a layer's type in summaries of any Keras.
 _ALSO = {
     "Conv2D": ("Convolution2D", "AtrousConvolution2D"),
     "Conv2DTranspose": ("Convolution2DTranspose", "Deconvolution2D", "Deconv2D"),
@@ -35,7 +35,7 @@ _NESTED = ("Model", "Sequential", "Functional")
 
 
 def compare(summary: SavedSummary, analysis: Analysis) -> Iterator[ClaimCheck]:
-    """One check where the saved table is whole and shows the layers that can be compared."""
+    """Yield one check where the saved table is whole and shows layers that can be compared."""
     rows = [row for row in summary.rows if row.kind != "InputLayer"]
     layers = [x for x in analysis.layers if not isinstance(x.layer, InputLayer)]
     if not rows or not summary.complete or any(row.kind in _NESTED for row in rows):
@@ -60,7 +60,7 @@ Pair = tuple[SummaryRow | None, LayerShape | None]
 
 
 def _differing(rows: Sequence[SummaryRow], layers: Sequence[LayerShape]) -> list[Pair]:
-    """Pairs that are not the same layer. Branches may be listed in another order."""
+    """Return pairs that are not the same layer; none where branches are only listed in another order."""
     if len(rows) == len(layers):
         pairs: list[Pair] = [(a, b) for a, b in zip(rows, layers, strict=True) if not _same(a, b)]
         if not pairs or _in_any_order([a for a, _ in pairs if a], [b for _, b in pairs if b]):
@@ -87,7 +87,7 @@ def _in_any_order(rows: Sequence[SummaryRow], layers: Sequence[LayerShape]) -> b
 
 
 def _same(row: SummaryRow, layer: LayerShape) -> bool:
-    """What either side does not know is no difference."""
+    """Whether a row fits a layer; a value that one side does not know makes no difference."""
     if not _same_kind(row.kind, layer.layer):
         return False
     if row.parameters is not None and layer.parameters not in (None, row.parameters):
@@ -96,7 +96,7 @@ def _same(row: SummaryRow, layer: LayerShape) -> bool:
 
 
 def _same_kind(kind: str, layer: Layer) -> bool:
-    """A kind may be cut short (`Batch`), and so may one of its older names."""
+    """Whether ``kind``, which may be cut short (`Batch`), names the layer's type in any Keras."""
     if isinstance(layer, UnsupportedLayer) or not kind:
         return True
     names = (layer.type, *_ALSO.get(layer.type, ()))
@@ -106,7 +106,7 @@ def _same_kind(kind: str, layer: Layer) -> bool:
 
 
 def _same_shape(claimed: Sequence[int | None], output: Sequence[int]) -> bool:
-    """In either order of the axes: Theano's has the channels first."""
+    """Whether two shapes are the same in either order of the axes: Theano's has the channels first."""
     turned = [output[-1], *output[:-1]] if output else []
     return any(
         len(claimed) == len(sizes) and all(a in (None, b) for a, b in zip(claimed, sizes, strict=True))

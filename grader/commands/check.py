@@ -14,6 +14,7 @@ from grader.commands.options import (
     AsJson,
     Formats,
     Isolated,
+    Quietly,
     RubricName,
     Submission,
     Throwaway,
@@ -33,7 +34,7 @@ def check(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Also write the report to this file.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
+    quiet: Quietly = False,
     formats: Formats = None,
     throwaway: Throwaway = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""`grader batch`: discover, say what was found, grade, and show the class."""
+"""Runs `grader batch`: discover, show what was found, grade, and show the class."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SHOWN = 10
 
 @dataclass(frozen=True)
 class ClassJob:
-    """What the command line asks for."""
+    """The arguments of the command."""
 
     folder: Path
     rubric: str
@@ -46,6 +46,7 @@ class ClassJob:
 
     @property
     def results(self) -> Path:
+        """The folder for results: ``out``, or one named after the class."""
         return self.out or Path(f"{self.folder.resolve().stem or 'class'}-results")
 
 
@@ -56,7 +57,10 @@ def run(
     screen: Screen,
     fail_under: float | None,
 ) -> int:
-    """The exit code. Raises `InstructorError` before anything is graded."""
+    """Grade a class, print its table and return the exit code.
+
+    Raises `InstructorError` before anything is graded.
+    """
     rubric = _rubric(job)
     if job.options.runner not in RUNNERS:
         raise InstructorError(f"no such runner: {job.options.runner}", f"There are: {', '.join(RUNNERS)}.")
@@ -71,7 +75,7 @@ def run(
         entries, notes = _entries(found, people)
         _check_only(job, found)
         if job.dry_run:
-            show(_told(found, entries, notes, len(found.left_out)))
+            show(_overview(found, entries, notes, len(found.left_out)))
             return 0
         store = Store(job.results)
         try:
@@ -95,7 +99,7 @@ def _graded(
     store: Store,
     shown: Silent,
 ) -> bool:
-    shown.say(_told(found, entries, notes, _SHOWN))
+    shown.say(_overview(found, entries, notes, _SHOWN))
     shown.begin(len(job.options.only) or len(found.submissions))
     return grade_class(found, rubric, store, job.options, shown)
 
@@ -119,7 +123,7 @@ Entry = tuple[r.Student, r.HandedIn | None]
 
 
 def _entries(found: Found, people: tuple[rosters.Person, ...]) -> tuple[list[Entry], list[str]]:
-    """Everyone found or on the roster, and what is worth telling of the class."""
+    """Return everyone found or on the roster, sorted by id, and notes on the class."""
     students = [(s.student, s.handed_in) for s in found.submissions]
     matched, missing = rosters.match([(s, h.keys) for s, h in students], people)
     entries: list[Entry] = [(_called(s, matched.get(s.id)), h) for s, h in students]
@@ -132,11 +136,11 @@ def _entries(found: Found, people: tuple[rosters.Person, ...]) -> tuple[list[Ent
 
 
 def _called(student: r.Student, person: rosters.Person | None) -> r.Student:
-    """The id stays the folder's; name and address are the roster's."""
+    """Return the student with the roster's name and address; the id stays the folder's."""
     if person is None:
         return student
-    told = person.student
-    return student.model_copy(update={"name": told.name, "email": told.email or student.email})
+    listed = person.student
+    return student.model_copy(update={"name": listed.name, "email": listed.email or student.email})
 
 
 def _check_only(job: ClassJob, found: Found) -> None:
@@ -149,7 +153,7 @@ def _check_only(job: ClassJob, found: Found) -> None:
             )
 
 
-def _told(found: Found, entries: list[Entry], notes: list[str], most: int) -> str:
+def _overview(found: Found, entries: list[Entry], notes: list[str], most: int) -> str:
     late = sum(s.handed_in.late for s in found.submissions)
     missing = [line(s.id) for s, handed_in in entries if handed_in is None]
     count = f"{len(found.submissions)} submissions, read as {found.layout}"
@@ -174,7 +178,7 @@ def _when(handed_in: r.HandedIn) -> str:
 
 @contextmanager
 def _terminated_as_interrupted() -> Iterator[None]:
-    """A polite request to end is taken as ^C: what is known is shown, and children are ended."""
+    """Take SIGTERM as ^C within the block: the results so far are shown, and children are ended."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt

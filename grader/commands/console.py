@@ -1,4 +1,4 @@
-"""What a command prints, and how it ends: every error becomes a message and an exit code."""
+"""Prints reports, and ends commands: every error becomes a message and an exit code."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def run(app: typer.Typer) -> NoReturn:
     except _WRONG_USAGE as error:
         usage = error.ctx.get_usage() if error.ctx else ""
         _fail(InstructorError(error.format_message(), usage), error.exit_code)
-    except Exception:  # a bug of ours is never a verdict, and what it tells may be a student's text
+    except Exception:  # a bug of ours is never a verdict, and its traceback may hold a student's text
         _fail(BrokenError(traceback.format_exc(), "This is a fault of grader's: please report it."), 3)
 
 
@@ -49,7 +49,10 @@ def _fail(error: GraderError, code: int) -> NoReturn:
 
 
 def screen(may_colour: bool = True) -> Screen:
-    """Width in characters and colours of the terminal; colours only where a person reads and wants them."""
+    """Return the terminal's width in characters, and whether to use colours.
+
+    Colours are only for a terminal on which nobody has switched them off.
+    """
     from grader.report.interface import Screen
 
     colour = may_colour and sys.stdout.isatty() and not os.environ.get("NO_COLOR")

@@ -6,8 +6,6 @@ import json
 import tempfile
 from pathlib import Path
 
-from rich.console import Console
-
 from grader.commands.console import screen, show
 from grader.commands.options import AsJson, Isolated, RubricName, Submission, wanted_box
 
@@ -20,7 +18,7 @@ def describe(
 ) -> None:
     """Show every model of a submission as the grader sees it; nothing is trained."""
     from grader.ask import description as asked
-    from grader.commands import display
+    from grader.ask.training import Watcher
     from grader.grade import examine
     from grader.grade.session import prepare
     from grader.intake import load
@@ -30,8 +28,7 @@ def describe(
     rules = load_rubric(rubric)
     with (
         tempfile.TemporaryDirectory(prefix="grader-") as scratch,
-        display.watcher(Console(stderr=True), True) as watcher,
-        prepare(rules, False, watcher, wanted_box(isolation)) as grading,
+        prepare(rules, False, Watcher(), wanted_box(isolation)) as grading,
     ):
         loaded = load.load(submission, Path(scratch))
         found = asked.describe(loaded, grading.asker, rules.rubric.describe_seconds)

@@ -1,7 +1,7 @@
-"""`grader gradescope build`: the zip that Gradescope makes an autograder of.
+"""`grader gradescope build`: writes the zip that Gradescope makes an autograder of.
 
-In it are this grader, the rubric with its data, and two scripts. Its container is small, so without
-`--retrain` only the structural criteria are answered there, and retraining follows in a batch.
+The zip holds this grader, the rubric with its data, and two scripts. Gradescope's container is small, so
+without `--retrain` only the structural criteria are answered there, and retraining follows in a batch.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from grader.errors import InstructorError
 
 app = typer.Typer(no_args_is_help=True, help="Run grader as an autograder of Gradescope.")
 PACKAGE = Path(__file__).parents[1]
-MOST = 100 << 20  # bytes; what Gradescope takes as a zip
-SECONDS_LEFT = 30  # of the platform's limit, to write results in
+MOST = 100 << 20  # bytes of a zip that Gradescope accepts
+SECONDS_LEFT = 30  # part of the platform's time limit that is kept for writing results
 
 
 @app.callback()
@@ -36,7 +36,9 @@ def build(
     rubric: Annotated[str, typer.Option("--rubric", "-r", help="A rubric's path, or the name of one.")],
     retrain: Annotated[
         bool,
-        typer.Option("--retrain/--no-retrain", help="Retrain there as well: the largest container."),
+        typer.Option(
+            "--retrain/--no-retrain", help="Retrain on Gradescope too: needs its largest container."
+        ),
     ] = False,
     minutes: Annotated[
         int, typer.Option("--minutes", min=2, max=40, help="The time limit that is set for the assignment.")
@@ -54,7 +56,7 @@ def build(
     loaded = load(rubric)
     data = None if isinstance(loaded.rubric.dataset, str) else Path(loaded.dataset.path)
     text = Path(loaded.path).read_text(encoding="utf-8")
-    if not isinstance(loaded.rubric.dataset, str):  # it lies beside the rubric there
+    if not isinstance(loaded.rubric.dataset, str):  # in the zip the data set lies beside the rubric
         text = text.replace(loaded.rubric.dataset.path, Path(loaded.dataset.path).name)
     files: dict[str, bytes] = {
         "setup.sh": _setup().encode(),
@@ -76,7 +78,7 @@ def build(
 
 
 def _source() -> Iterator[tuple[str, bytes]]:
-    """The installed package, with the rubrics that ship where a wheel has them."""
+    """Yield the installed package, with the shipped rubrics at their place in a wheel."""
     from grader.judge.rubric import SHIPPED
 
     for file in sorted(PACKAGE.rglob("*")):
@@ -88,7 +90,7 @@ def _source() -> Iterator[tuple[str, bytes]]:
 
 
 def pack(files: dict[str, bytes]) -> bytes:
-    """The same files give the same zip; scripts may be run."""
+    """Zip files by name; the same files give the same bytes, and the two scripts are executable."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in sorted(files.items()):

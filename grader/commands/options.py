@@ -41,14 +41,17 @@ Throwaway = Annotated[
     bool,
     typer.Option(
         "--throwaway-container",
-        help="The container that this runs in holds one submission only, as on Gradescope: let it count as "
+        help="The container in which grader runs holds one submission only, as on Gradescope: accept it as "
         "isolation for that platform's format.",
     ),
 ]
 
 
 def wanted_box(isolation: bool | None, throwaway: bool = False) -> Wanted:
-    """In a ``throwaway`` container, what a submission starts must not outlive it all the same."""
+    """Return which isolation the options ask for.
+
+    In a ``throwaway`` container too, no process that a submission starts may outlive the submission.
+    """
     if isolation is None:
         return "contained" if throwaway else "preferred"
     return "required" if isolation else "none"

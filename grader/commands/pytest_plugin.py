@@ -1,14 +1,14 @@
 """pytest as a grader: `grader pytest --grader-rubric rubrics/assignment4.toml submissions/`.
 
-Each submission and criterion is a test item; a submission is graded when the first of its items
-runs, and under xdist all of its items run in one worker. Without the option nothing of pytest
-changes, and nothing but this file is loaded.
+Each submission and criterion is a test item; a submission is graded when the first of its items runs, and
+under xdist all items of a submission run in one worker. Without the option pytest behaves as ever, and only
+this file is loaded.
 
-With it every folder among the arguments is a class, whose entries are submissions, and every file a
-submission. No `conftest.py`, test module or `__init__.py` is imported then: they could be students'. So could
-be the configuration that pytest reads before any plugin is loaded, and the modules in the folder that it is
-started from: the option is refused where pytest was not started by `grader pytest`
-(`grader.commands.with_pytest`), or just as carefully.
+With the option every folder among the arguments is a class, whose entries are submissions, and every file a
+submission. No `conftest.py`, test module or `__init__.py` is imported then: a student could have written it.
+A student could also have written the configuration that pytest reads before any plugin is loaded, and the
+modules in the folder in which pytest is started. So the option is refused where pytest was not started by
+`grader pytest` (`grader.commands.with_pytest`), or just as carefully.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ Node = TypeVar("Node", bound=pytest.Collector)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options `--grader-…`."""
     group = parser.getgroup("grader", "grading submissions")
     group.addoption(
         "--grader-rubric",
@@ -54,6 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser) -> None:
+    """Switch off every conftest.py, and refuse to start where a submission could configure pytest."""
     if early_config.known_args_namespace.grader_rubric:
         _refuse_configuration(early_config, parser)
         early_config.known_args_namespace.noconftest = True
@@ -62,18 +64,20 @@ def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Pa
 def _refuse_configuration(config: pytest.Config, parser: pytest.Parser) -> None:
     """Raise `pytest.UsageError` where a file that nobody named configures pytest, or could be imported.
 
-    Only the command line itself counts: configuration could name itself.
+    Only the command line itself counts: a configuration file could name itself.
     """
     named = parser.parse_known_args(list(config.invocation_params.args)).inifilename
     own = named is not None and Path(os.path.abspath(named)) == config.inipath
     if not own or not sys.flags.safe_path:
         raise pytest.UsageError(
             "Submissions are not graded by pytest as it was started: their folders may hold configuration "
-            "and modules that it takes for its own.\nStart it as: grader pytest --grader-rubric RUBRIC FOLDER"
+            "and modules that pytest takes for its own.\n"
+            "Start it as: grader pytest --grader-rubric RUBRIC FOLDER"
         )
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Load the rubric, and end pytest where isolation is required and no box works."""
     rubric = config.getoption("grader_rubric")
     if rubric:
         config.stash[_state] = _State(config, rubric)
@@ -82,7 +86,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _need_isolation() -> None:
-    """Without a box nothing is graded, and nothing is reported as passed or failed."""
+    """Exit with code 3 where no box works: then nothing is graded, and nothing passes or fails."""
     from grader.box import isolation
     from grader.errors import BrokenError
 
@@ -93,19 +97,21 @@ def _need_isolation() -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Warn above the results where submissions run without isolation."""
     if _state in config.stash and config.stash[_state].isolation == "none":
         return ["grader: WITHOUT ISOLATION, for your own work only"]
     return []
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the children that graded."""
     if _state in config.stash:
         config.stash[_state].close()
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """The items of a submission go to one worker, so that it is graded once."""
+    """Send all items of a submission to one worker, so that the submission is graded once."""
     if _state not in config.stash:
         return None
     from xdist.scheduler import LoadScopeScheduling
@@ -115,12 +121,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """Never a package of pytest's, whose `__init__.py` it would import."""
+    """Collect a class or a folder, and never a package, whose `__init__.py` pytest would import."""
     return _folder(path, parent) if _state in parent.config.stash else None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect a file as a submission if its suffix is one that grader reads."""
     state = parent.config.stash.get(_state, None)
     if state is None or file_path.suffix.lower() not in SUFFIXES:
         return None
@@ -129,7 +136,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """A test module among submissions is one of them, and never imported."""
+    """Collect a test module among submissions as a submission, without importing it."""
     return pytest_collect_file(module_path, parent)
 
 
@@ -139,7 +146,7 @@ def _folder(path: Path, parent: pytest.Collector) -> Folder | Class:
 
 
 def _cleaned(kind: type[Node], parent: pytest.Collector, path: Path) -> Node:
-    """A node whose name and id may be printed, whatever its file is called; no two have the same."""
+    """Make a node whose name and id may be printed, whatever its file is called; no two have the same id."""
     root = parent.config.rootpath
     parts = path.relative_to(root).parts if path.is_relative_to(root) else path.parts
     shown = [_shown(part) for part in parts]
@@ -149,9 +156,9 @@ def _cleaned(kind: type[Node], parent: pytest.Collector, path: Path) -> Node:
 
 
 def _shown(name: str) -> str:
-    """The name on one line, with nothing that parts an id or begins a command of a CI runner.
+    """Return the name on one line, without anything that separates ids or begins a command of a CI runner.
 
-    Where that is another name, a part of the digest of the first is added.
+    Where that changes the name, a part of the original's digest is appended.
     """
     from grader.report.interface import line
 
@@ -162,7 +169,7 @@ def _shown(name: str) -> str:
 
 
 class _State:
-    """The rubric, and the machinery of grading once something is graded."""
+    """The rubric, and the machinery of grading once anything is graded."""
 
     def __init__(self, config: pytest.Config, rubric: str) -> None:
         from grader.errors import InstructorError
@@ -180,27 +187,27 @@ class _State:
         self._grading: Grading | None = None
 
     def grade(self, path: Path) -> Grade:
-        from rich.console import Console
-
-        from grader.commands import display
+        """Grade one submission; the first call starts the machinery."""
+        from grader.ask.training import Watcher
         from grader.grade import one
         from grader.grade.session import prepare
 
         if self._grading is None:
-            watcher = self._open.enter_context(display.watcher(Console(stderr=True), True))
             self._grading = self._open.enter_context(
-                prepare(self.rubric, self.retrain, watcher, self.isolation)
+                prepare(self.rubric, self.retrain, Watcher(), self.isolation)
             )
         return one.grade_one(path, self._grading)
 
     def close(self) -> None:
+        """End the machinery."""
         self._open.close()
 
 
 class Folder(pytest.Directory):
-    """A folder on the way to what was named, which pytest looks for among all that it holds."""
+    """A folder above the named ones, which pytest searches for them."""
 
     def collect(self) -> Iterator[pytest.Collector]:
+        """Yield folders, and files that grader reads."""
         for path in sorted(self.path.iterdir()):
             if os.path.isdir(path):
                 yield _folder(path, self)
@@ -212,6 +219,7 @@ class Class(pytest.Directory):
     """A folder of submissions: one file or folder for each."""
 
     def collect(self) -> Iterator[pytest.Collector]:
+        """Yield the submissions, without hidden and private names."""
         for path in sorted(self.path.iterdir()):
             if path.name.startswith((".", "__")) or path.name == "conftest.py":
                 continue
@@ -225,10 +233,12 @@ class Submission(pytest.File):
     _grade: Grade | None = None
 
     def collect(self) -> Iterator[pytest.Item]:
+        """Yield an item for each criterion."""
         for criterion in self.config.stash[_state].rubric.rubric.criterion:
             yield CriterionItem.from_parent(self, name=criterion.id)
 
     def grade(self) -> Grade:
+        """Grade the submission on the first call; return the same grade on later ones."""
         if self._grade is None:
             self._grade = self.config.stash[_state].grade(self.path)
         return self._grade
@@ -245,6 +255,7 @@ class CriterionItem(pytest.Item):
         self.user_properties.append(("isolated", str(isolation == "required").lower()))
 
     def runtest(self) -> None:
+        """Raise `NotMet` for a verdict that does not pass, or for the problem that left it open."""
         grade = self.parent.grade()
         verdict = next(v for v in grade.verdicts if v.criterion == self.name)
         if grade.problem is not None and verdict.outcome in ("not_reached", "broken"):
@@ -252,6 +263,7 @@ class CriterionItem(pytest.Item):
         _judge(verdict)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Return the failure as marked lines: a verdict or an error of grader's without a traceback."""
         from grader.errors import GraderError
         from grader.report.interface import marked
 
@@ -259,12 +271,13 @@ class CriterionItem(pytest.Item):
         return marked(str(excinfo.value if known else super().repr_failure(excinfo, style)), "E   ")
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Return the path and the item's title in forms that may be printed."""
         path = Path(*map(_shown, self.path.parts))
         return path, None, f"{path.name}: {self.name}"
 
 
 class NotMet(Exception):
-    """A required criterion that is not met; its text is the verdict's."""
+    """A required criterion that is not met; the exception's text is the verdict's."""
 
 
 def _judge(verdict: Verdict) -> None:
@@ -272,14 +285,14 @@ def _judge(verdict: Verdict) -> None:
     from grader.report.interface import line
 
     points = f"{words.points(verdict.points)} of {words.points(verdict.max_points)} points"
-    told = f"{verdict.title}: {words.OUTCOME[verdict.outcome]}, {points}\n{marks.told(verdict)}"
+    text = f"{verdict.title}: {words.OUTCOME[verdict.outcome]}, {points}\n{marks.told(verdict)}"
     if marks.passed(verdict):
         return
     if verdict.outcome == "not_reached" and not verdict.needs_review:
         pytest.skip(line(verdict.message, 1_000))
     if not verdict.required:
         pytest.xfail(f"optional: {line(verdict.message, 1_000)}")
-    raise NotMet(f"A person must look. {told}" if verdict.needs_review else told)
+    raise NotMet(f"A person must look. {text}" if verdict.needs_review else text)
 
 
 def _problem(grade: Grade) -> str:

@@ -1,4 +1,4 @@
-"""`grader report`, and what `-f` does on commands that grade."""
+"""`grader report`, and the option `-f` of commands that grade."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 def report(
     results: Annotated[
-        Path, typer.Argument(help="What `check --json` wrote, a folder of such files, or what a batch left.")
+        Path,
+        typer.Argument(
+            help="The output of `check --json`, a folder of such files, or the results of a batch."
+        ),
     ],
     format_: Annotated[str, typer.Option("--format", "-f", help="The format; `-f list` names them all.")],
     output: Annotated[
@@ -36,7 +39,8 @@ def report(
     ] = "",
     student: Annotated[str, typer.Option("--student", help="Only this student.")] = "",
     gradebook: Annotated[
-        Path | None, typer.Option("--gradebook", help="What Canvas or Moodle exported, to be filled in.")
+        Path | None,
+        typer.Option("--gradebook", help="The export of Canvas or Moodle that is to be filled in."),
     ] = None,
     column: Annotated[str, typer.Option("--column", help="The assignment in that file: title or id.")] = "",
     throwaway: Throwaway = False,
@@ -55,9 +59,9 @@ def report(
         **vars(terminal(not output)), gradebook=gradebook, column=column, throwaway=throwaway,
         environment=os.environ,
     )  # fmt: skip
-    each = chosen.one is not None and _is_folder(output)
+    each = chosen.single and _is_folder(output)
     grade = found.entries[0].grade if len(found.entries) == 1 else None
-    if grade is not None and chosen.one is not None and not each and (student or results.is_file()):
+    if grade is not None and chosen.single and not each and (student or results.is_file()):
         made: Report | Files = deliver.of_one(grade, format_, context)
     else:
         made = deliver.make(found, format_, context, each)
@@ -89,9 +93,9 @@ def _only(results: ClassResults, student: str) -> ClassResults:
 
 @contextlib.contextmanager
 def fallback(formats: list[tuple[str, Path | None]], submission: Path, context: Context) -> Iterator[None]:
-    """Where grading ends in an error of grader's or the machine's, what platforms wait for is written too.
+    """Write reports for platforms also where the block ends in an error of grader's or the machine's.
 
-    A student's platform shows that grading failed, instead of a job in progress for ever.
+    The student's platform then shows that grading failed, instead of a job in progress for ever.
     """
     try:
         yield
@@ -99,7 +103,7 @@ def fallback(formats: list[tuple[str, Path | None]], submission: Path, context: 
         from grader.report import deliver
 
         broken = _broken(submission, error)
-        trusted = replace(context, throwaway=True)  # it tells no result
+        trusted = replace(context, throwaway=True)  # the report holds no result
         for name, path in formats:
             if path is not None and deliver.known(name).reader == "container":
                 with contextlib.suppress(GraderError, OSError):
@@ -131,14 +135,17 @@ def _broken(submission: Path, error: BaseException) -> Grade:
             seeds=(),
             isolation="",
             isolated=False,
-            contained=True,  # nothing of the submission's is told
+            contained=True,  # nothing of the submission's is in the report
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         ),
     )
 
 
 def outputs(grade: Grade, formats: list[tuple[str, Path | None]], context: Context) -> None:
-    """Write what has a path, then print what has none; the report for people if nothing else is printed."""
+    """Write the formats that have a path, then print the others.
+
+    The report for people is printed if nothing else is.
+    """
     from grader.report import deliver
 
     made = [(name, path, deliver.of_one(grade, name, context)) for name, path in formats]
@@ -156,7 +163,7 @@ def outputs(grade: Grade, formats: list[tuple[str, Path | None]], context: Conte
 
 
 def of_class(path: Path, formats: list[tuple[str, Path | None]], screen: Screen) -> None:
-    """What `-f` asks for of a class that was just graded."""
+    """Write or print each of the ``formats`` for a class that was just graded into ``path``."""
     from grader.report import deliver
     from grader.report.interface import Context
     from grader.store import results
@@ -166,7 +173,7 @@ def of_class(path: Path, formats: list[tuple[str, Path | None]], screen: Screen)
         plain = Context(width=screen.width, colour=screen.colour and target is None, environment=os.environ)
         chosen = deliver.known(name)
         folder = target is not None and (target.is_dir() or not target.suffix)
-        each = folder and chosen.one is not None
+        each = folder and chosen.single
         made = deliver.make(found, name, plain, each or chosen.many is None)
         if target is not None:
             deliver.write(made, target, chosen.appended)

@@ -1,9 +1,9 @@
-"""`grader pytest`: pytest, started so that nothing of a submission's configures it.
+"""`grader pytest`: starts pytest so that nothing of a submission configures it.
 
 pytest looks for its configuration in the folders that are named and above them, and obeys it before any
-plugin is loaded: it imports what `-p`, `filterwarnings` and `pythonpath` there say. So pytest itself is
-started by grader: in an isolated interpreter, with a configuration of grader's own, and with no plugins but
-grader's and xdist.
+plugin is loaded: pytest imports what the configuration lists under `-p`, `filterwarnings` and `pythonpath`.
+So grader starts pytest itself: in an isolated interpreter, with a configuration of grader's own, and with no
+plugins but grader's and xdist.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ def pytest_items(
 
 
 def run(arguments: Sequence[str]) -> NoReturn:
-    """Become pytest with these arguments. Raises `InstructorError` where it cannot be started."""
+    """Replace this process by pytest with these arguments.
+
+    Raises `InstructorError` where that is impossible.
+    """
     here = Path.cwd()
     if line(str(here), 4_000) != str(here):  # pytest prints where it was started
         raise InstructorError("the name of this folder cannot be shown", "Start from the folder above.")
@@ -53,14 +56,14 @@ def run(arguments: Sequence[str]) -> NoReturn:
 
 
 def files(arguments: Sequence[str]) -> Iterator[str]:
-    """The arguments, and no file among them that pytest would take for an option or for more arguments.
+    """Yield the arguments so that pytest takes no file among them for an option or for more arguments.
 
-    A shell puts whatever names there are in place of `*`: what follows `--` is a file, and `@name` never
-    is a file of arguments. Raises `InstructorError` for a name that pytest cannot be given.
+    A shell puts any existing names in place of `*`: an argument behind `--` is a file, and `@name` never is a
+    file of arguments. Raises `InstructorError` for a name that pytest cannot be given.
     """
     only_files = False
     for argument in arguments:
-        # It would be the id of a test in another file, or printed as it is where it cannot be graded.
+        # pytest would take the name for the id of a test in another file, or print it unescaped.
         odd = "::" in argument or line(argument, 4_000) != argument
         if odd and os.path.lexists(argument):
             raise InstructorError(
@@ -75,7 +78,7 @@ def files(arguments: Sequence[str]) -> Iterator[str]:
 
 
 def _ours(here: Path) -> Iterator[str]:
-    """Options that come first, so that an instructor's own `-c` and `--rootdir` count."""
+    """Yield options that come first, so that an instructor's own `-c` and `--rootdir` override them."""
     yield from ("-c", str(CONFIGURATION), "--rootdir", str(here), "--confcutdir", str(here))
     yield from ("-p", "grader.commands.pytest_plugin")
     if find_spec("xdist") is not None:
@@ -83,7 +86,7 @@ def _ours(here: Path) -> Iterator[str]:
 
 
 def _cache(here: Path, arguments: Sequence[str]) -> Iterator[str]:
-    """Where `--lf` looks, for this folder: the user's own place, as the folder may be a student's."""
+    """Yield the option for `--lf`'s folder: in the user's cache, as the present folder may be a student's."""
     if "no:cacheprovider" in arguments:
         return
     place = cache.folder(f"pytest-{hashlib.sha256(os.fsencode(here)).hexdigest()[:16]}")
@@ -91,12 +94,15 @@ def _cache(here: Path, arguments: Sequence[str]) -> Iterator[str]:
 
 
 def _environment() -> dict[str, str]:
-    """Workers of xdist are started by `python -c`, which without these would import from this folder."""
+    """Return an environment in which Python takes no module from the present folder or the user's packages.
+
+    Without these variables xdist's workers, which `python -c` starts, would.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return kept | {"PYTHONSAFEPATH": "1", "PYTHONNOUSERSITE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 
-if __name__ == "__main__":  # as `run` starts it; grader has been imported, and has cleared the path
+if __name__ == "__main__":  # started by `run`; importing grader has cleared the path
     import pytest
 
     sys.argv[0] = "grader pytest"

@@ -1,6 +1,7 @@
 """The user's own folders below ``~/.cache/grader``, which nobody else can write.
 
-What lies there is loaded without a check, so it is never a folder of a submission's, nor one of all users.
+Files in them are loaded without a check, so such a folder is never a submission's, nor one that all users
+share.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from pathlib import Path
 
 
 def folder(name: str = "", home: Path | None = None) -> Path | None:
-    """The folder of this name (without one: that of them all), made where it is not there yet.
+    """Make the folder ``name`` where needed and return it; without a name, the folder of them all.
 
-    None where it cannot be made, or others could write to it. ``home`` is the user's, unless told.
+    None where the folder cannot be made, or others could write to it. ``home`` is the user's home folder by
+    default.
     """
     try:
         ours = (home or _home()) / ".cache" / "grader"

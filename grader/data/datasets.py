@@ -33,12 +33,12 @@ BUILT_IN = {"mnist": MNIST}
 
 _NAMES = ("x_train", "y_train", "x_test", "y_test")
 _MAX_BYTES = 4_000_000_000
-CHANGED, NOISE = 1_000, 8  # test images that a replay also gets changed; grey levels up or down at most
+CHANGED, NOISE = 1_000, 8  # changed test images that a replay gets as well; grey levels up or down at most
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Images of both splits, (rows, columns, channels) of an image, and classes."""
+    """Number of images in both splits, (rows, columns, channels) of an image, and number of classes."""
 
     train: int
     test: int
@@ -51,9 +51,9 @@ OURS = Sizes(60_000, 10_000, (28, 28, 1), 10)
 
 @dataclass(frozen=True)
 class Dataset:
-    """Verified arrays, each unpacked when it is first asked for.
+    """Verified arrays, each unpacked on first use.
 
-    Images have shape (n, rows, columns, channels).
+    Images have shape (n, rows, columns, channels), labels (n,).
     """
 
     spec: DatasetSpec
@@ -61,23 +61,27 @@ class Dataset:
 
     @cached_property
     def x_train(self) -> npt.NDArray[np.uint8]:
+        """Training images (n, rows, columns, channels)."""
         return self._images("x_train")
 
     @cached_property
     def y_train(self) -> npt.NDArray[np.int64]:
+        """Training labels (n,)."""
         return self._array("y_train")
 
     @cached_property
     def x_test(self) -> npt.NDArray[np.uint8]:
+        """Test images (n, rows, columns, channels)."""
         return self._images("x_test")
 
     @cached_property
     def y_test(self) -> npt.NDArray[np.int64]:
+        """Test labels (n,): never for a process that runs a student's code."""
         return self._array("y_test")
 
     @cached_property
     def sizes(self) -> Sizes:
-        """Of the data set that ships with grader they are known, and nothing of it is unpacked."""
+        """The sizes; those of the data set that ships with grader are constants, so nothing is unpacked."""
         if _is_ours(self.spec):
             return OURS
         classes = int(max(self.y_train.max(), self.y_test.max())) + 1
@@ -86,10 +90,12 @@ class Dataset:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
+        """(rows, columns, channels) of an image."""
         return self.sizes.image
 
     @property
     def classes(self) -> int:
+        """The number of classes: the largest label of both splits plus one."""
         return self.sizes.classes
 
     def _images(self, name: str) -> npt.NDArray[np.uint8]:
@@ -104,7 +110,10 @@ class Dataset:
 
 
 def load(spec: DatasetSpec) -> Dataset:
-    """Read and verify. Raises `InstructorError` for a rubric's file, `BrokenError` for our own."""
+    """Read an npz and verify its digest.
+
+    Raises `InstructorError` for a rubric's file, `BrokenError` for our own.
+    """
     path = Path(spec.path)
     fault = BrokenError if spec.path == MNIST.path or _is_ours(spec) else InstructorError
     try:
@@ -119,7 +128,7 @@ def load(spec: DatasetSpec) -> Dataset:
             "If this is the file you mean, put that digest into the rubric's [dataset].",
         )
     dataset = Dataset(spec, raw)
-    if not _is_ours(spec):  # of ours the digest says it all
+    if not _is_ours(spec):  # for our own file the digest is proof enough
         _check(dataset)
     return dataset
 
@@ -169,12 +178,13 @@ def _check(dataset: Dataset) -> None:
 def write_blinded(
     dataset: Dataset, path: Path, x_test: npt.NDArray[np.uint8] | None = None, **more: Any
 ) -> None:
-    """What a student's code may see: all images, training labels, and test labels permuted.
+    """Write the npz that a student's code may see: all images, training labels, and permuted test labels.
 
-    ``x_test`` are the test images in another order, if they are to be; ``more`` images stand beside them.
+    ``x_test`` replaces the test images by the same images in another order; ``more`` are further arrays of
+    images.
 
-    The permutation is drawn anew each time from the system's entropy, so nobody can undo it; it
-    leaves each class as frequent as it is.
+    The permutation is drawn anew each time from the system's entropy, so nobody can undo it; each class stays
+    as frequent as it is.
     """
     import numpy as np
 
@@ -191,10 +201,10 @@ def write_blinded(
 
 
 def write_shuffled(dataset: Dataset, path: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """For a replay: blinded, the test images in an order that only the caller gets, and some of them changed.
+    """Write the npz of a replay: blinded, with the test images in a secret order, and some of them changed.
 
-    Entry i of the results is the place in the test split of the i-th test image written, and of the i-th
-    changed one.
+    Returns two index arrays, for the caller only: entry i is the place in the test split of the i-th test
+    image written, and of the i-th changed one.
     """
     import numpy as np
 
@@ -206,10 +216,10 @@ def write_shuffled(dataset: Dataset, path: Path) -> tuple[npt.NDArray[np.int64],
 
 
 def changed(images: npt.NDArray[np.uint8], random: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """Images (n, rows, columns, channels), each shifted by one pixel along both axes, with faint noise.
+    """Return images (n, rows, columns, channels), each shifted by a pixel along both axes, with faint noise.
 
-    The noise is on what is not background. Who can read the images reads these too; who knows them by heart
-    does not know these.
+    The noise leaves the background alone. Code that can read the images reads the changed ones too; code that
+    has memorised the images does not know the changed ones.
     """
     import numpy as np
 

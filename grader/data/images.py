@@ -1,7 +1,7 @@
-"""What submissions do to images before a network sees them, as formulas: geometry first, then scaling.
+"""Formulas for what submissions do to images before a network sees them: geometry first, then scaling.
 
-Pure NumPy. The describing child recognises a submission's arrays with these, and the training
-child makes the same arrays again; both work on uint8 images (n, rows, columns, channels).
+Pure NumPy. With these formulas the describing child recognises a submission's arrays, and the training child
+makes the same arrays again; both work on uint8 images (n, rows, columns, channels).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Array = npt.NDArray[Any]
 
 
 def prepared(images: Array, scaling: InputScaling, geometry: Geometry) -> Array:
-    """uint8 images -> float32 inputs (n, rows, columns, channels), as the submission prepared them."""
+    """Turn uint8 images into float32 inputs (n, rows, columns, channels), as the submission prepared them."""
     return scaled(shaped(images, geometry), scaling)
 
 
@@ -27,7 +27,10 @@ def prepared(images: Array, scaling: InputScaling, geometry: Geometry) -> Array:
 
 
 def shaped(images: Array, geometry: Geometry) -> Array:
-    """Resized, padded and repeated along channels; what needs none of that comes back as it was."""
+    """Resize, pad and repeat images along channels, as far as ``geometry`` asks for it.
+
+    Returns the same array where nothing is to be done.
+    """
     if geometry.resized is not None:
         images = resized(images, geometry.resized, geometry.method)
     if any(map(any, geometry.padding)):
@@ -41,7 +44,7 @@ def shaped(images: Array, geometry: Geometry) -> Array:
 
 
 def resized(images: Array, size: tuple[int, int], method: Resize) -> Array:
-    """Both axes of images (n, rows, columns, channels) resized, one after the other; float32."""
+    """Resize both axes of images (n, rows, columns, channels), one after the other; returns float32."""
     down = matrix(images.shape[1], size[0], method).astype(np.float32)
     across = matrix(images.shape[2], size[1], method).astype(np.float32)
     return np.einsum("ri,niwc,sw->nrsc", down, images.astype(np.float32), across, optimize=True)
@@ -49,13 +52,13 @@ def resized(images: Array, size: tuple[int, int], method: Resize) -> Array:
 
 @cache
 def matrix(given: int, wanted: int, method: Resize) -> Array:
-    """The (wanted, given) matrix by which one axis is resized; each of its rows sums to 1.
+    """Return the (wanted, given) matrix that resizes one axis; each of its rows sums to 1.
 
     "nearest", "bilinear" and "bicubic" take pixels as squares whose centres are half a pixel in, as
-    TensorFlow 2 and Pillow do; "…_corner" as points from the corner on, as TensorFlow 1 and OpenCV's
-    nearest do; "…_aligned" with both corners kept. Bicubic is Keys, "Cubic convolution interpolation"
-    (1981) with a = -0.5 over the pixels that there are; in OpenCV a = -0.75, and the edge is repeated.
-    "area" is the mean over what a new pixel covers.
+    TensorFlow 2 and Pillow do; "…_corner" as points from the corner on, as TensorFlow 1 and OpenCV's nearest
+    do; "…_aligned" with both corners kept. Bicubic is Keys, "Cubic convolution interpolation" (1981) with
+    a = -0.5 over the pixels that there are; in OpenCV a = -0.75, and the edge is repeated. "area" is the mean
+    over what a new pixel covers.
     """
     if method == "area":
         return _area(given, wanted)
@@ -76,7 +79,7 @@ def matrix(given: int, wanted: int, method: Resize) -> Array:
 def _weighted(
     centre: Array, given: int, kernel: Callable[[Array], Array], reach: int, repeat_edge: bool
 ) -> Array:
-    """Each new pixel as a weighted mean of old ones near ``centre``."""
+    """Return a matrix whose rows are weighted means of the old pixels near each ``centre``."""
     weights = np.zeros((len(centre), given))
     base = np.floor(centre).astype(int)
     for shift in range(1 - reach, reach + 1):
@@ -118,7 +121,7 @@ def _area(given: int, wanted: int) -> Array:
 
 
 def scaled(images: Array, scaling: InputScaling) -> Array:
-    """Pixels of any type -> float32 values, image by image or by one formula for all."""
+    """Turn pixels of any type into float32 values, image by image or by one formula for all."""
     pixels = images.astype(np.float32)
     if scaling.per_image:
         return PER_IMAGE[scaling.per_image](pixels).astype(np.float32)
@@ -130,7 +133,7 @@ def scaled(images: Array, scaling: InputScaling) -> Array:
 
 
 def _unit(axes: tuple[int, ...]) -> Callable[[Array], Array]:
-    """Divided by its Euclidean norm along ``axes``, as `keras.utils.normalize` does."""
+    """Return a function that divides by the Euclidean norm along ``axes``, like `keras.utils.normalize`."""
 
     def normalise(x: Array) -> Array:
         norm = np.sqrt(np.square(x, dtype=np.float64).sum(axis=axes, keepdims=True))
@@ -140,7 +143,10 @@ def _unit(axes: tuple[int, ...]) -> Callable[[Array], Array]:
 
 
 def _standardised(x: Array) -> Array:
-    """`tf.image.per_image_standardization`: mean 0, deviation 1, which is never taken as less than 1/√N."""
+    """Standardise each image to mean 0 and deviation 1; a deviation below 1/√N counts as 1/√N.
+
+    Source: `tf.image.per_image_standardization`.
+    """
     axes = tuple(range(1, x.ndim))
     floor = 1.0 / np.sqrt(x[0].size)
     mean = x.mean(axis=axes, keepdims=True, dtype=np.float64)

@@ -1,6 +1,6 @@
-"""How fast each engine was seen to train on this machine: what `grader doctor --measure` leaves for "auto".
+"""The measured speed of each engine on this machine: `grader doctor --measure` stores it, "auto" reads it.
 
-Kept for the machine, its GPUs and the installed versions: with any other of them it counts no more.
+A measurement counts only for the machine, GPUs and library versions that it was made with.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _GPU_DEVICES = ("nvidia[0-9]*", "dxg", "kfd")
 
 
 class Measured(Record):
-    """Milliseconds for a training step of a usual network, by engine, under the ``conditions``."""
+    """Milliseconds per training step of a usual network by engine, measured under the ``conditions``."""
 
     conditions: tuple[str, ...]
     milliseconds: dict[EngineName, float]
 
 
 def order(home: Path | None = None) -> tuple[EngineName, ...]:
-    """Engines from the fastest to the slowest; empty if nothing was measured here as things are."""
+    """Return engines from the fastest to the slowest; empty without a measurement under these conditions."""
     folder = cache.folder(home=home)
     try:
         text = _file(folder).read_bytes() if folder else b""
@@ -44,7 +44,7 @@ def order(home: Path | None = None) -> tuple[EngineName, ...]:
 
 
 def keep(milliseconds: dict[EngineName, float], home: Path | None = None) -> Path | None:
-    """Write down what was measured; None where there is no place for it."""
+    """Store milliseconds per step and return the file; None where there is no place for it."""
     folder = cache.folder(home=home)
     if folder is None:
         return None
@@ -55,14 +55,17 @@ def keep(milliseconds: dict[EngineName, float], home: Path | None = None) -> Pat
 
 
 def conditions() -> tuple[str, ...]:
-    """What the speed of the engines depends on: processors, GPUs, versions."""
+    """Return what the speed of the engines depends on: grader, processors, GPUs, library versions."""
     gpus = f"{os.environ.get('CUDA_VISIBLE_DEVICES', 'all')} of {_gpus()} GPUs" if shows_gpu() else "no GPU"
     versions = (f"{name} {_version(name)}" for name in _LIBRARIES)
     return (f"grader {__version__}", f"{platform.machine()}, {os.cpu_count()} cores", gpus, *versions)
 
 
 def shows_gpu() -> bool:
-    """Whether the system shows a device of a GPU that is not forbidden; no library is asked."""
+    """Whether this machine has the device file of a GPU that the environment does not hide.
+
+    Loads no library.
+    """
     return os.environ.get("CUDA_VISIBLE_DEVICES") not in ("", "-1") and bool(_gpus())
 
 

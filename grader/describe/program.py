@@ -15,6 +15,7 @@ from grader.describe.images.recognise import RawData
 from grader.describe.keras import recorder
 from grader.describe.keras.arguments import Tracked
 from grader.describe.world import cells, compat, era, leftover, served, standins
+from grader.errors import StudentsCode
 
 MAX_ANSWERED = 16_000_000
 RECURSION = 3_000  # calls in one another; as in Jupyter, where Jedi sets it
@@ -91,10 +92,10 @@ class Session:
     def _describe_unfitted(self) -> None:
         for tracked in self.recorder.tracked:
             if tracked.network is None:
-                try:
+                with StudentsCode() as call:
                     self.recorder.describe(tracked)
-                except Exception as error:  # a model of the student's that cannot be built
-                    self.note(f"model {self._name(tracked)!r} cannot be built: {error}"[:500])
+                if call.error is not None:
+                    self.note(f"model {self._name(tracked)!r} cannot be built: {call.said}"[:500])
 
     def _name(self, tracked: Tracked) -> str:
         return self.names.get(id(tracked.model)) or str(getattr(tracked.model, "name", "model"))

@@ -27,7 +27,7 @@ from grader.ask.training import Runs, Watcher
 from grader.box import isolation, tree
 from grader.errors import BrokenError, Unsupported
 from grader.grade import one, similarity
-from grader.grade.events import Display
+from grader.grade.events import Attempted, Display
 from grader.grade.examine import examine
 from grader.grade.session import Grading, prepare, problem_of
 from grader.intake.discover import Found, Submission
@@ -197,7 +197,7 @@ class Batch:
                 self.store.keep_run(attempt.of(run.seed), run)
         seconds = time.monotonic() - finished.begun
         students = [self.submissions[number].student for number in finished.waiting]
-        self.display.attempted(students, attempt, self._known(attempt), seconds)
+        self.display.attempted(Attempted(students, attempt, self._known(attempt), seconds))
 
     def _told(self, number: int) -> bool:
         """Store and show what is known of a submission now; whether it needs another attempt."""

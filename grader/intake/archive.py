@@ -11,7 +11,7 @@ from grader.errors import StudentError, Unsupported
 from grader.safe.zips import open_zip
 
 MAX_MEMBERS = 2_000
-MAX_DEPTH, MAX_FOLDERS, MAX_PATH = 15, 2_000, 1_000  # folders in one another, in all; characters of a name
+MAX_DEPTH, MAX_FOLDERS, MAX_PATH = 15, 2_000, 1_000  # nested folders, folders in all, characters of a name
 MAX_MEMBER = 200_000_000
 MAX_TOTAL = 500_000_000
 _CHUNK = 1 << 20
@@ -60,7 +60,7 @@ def _check(name: str, members: list[zipfile.ZipInfo]) -> None:
 
 
 def member_fault(member: zipfile.ZipInfo, depth: int = MAX_DEPTH) -> str:
-    """Why a member cannot be unpacked; nothing if it can."""
+    """Return the reason why a member cannot be unpacked below ``depth`` folders; empty if it can."""
     parts = PurePosixPath(member.filename.replace("\\", "/")).parts
     kind = stat.S_IFMT(member.external_attr >> 16)
     outside = ".." in parts or not parts or parts[0].startswith("/") or ":" in parts[0]
@@ -87,7 +87,10 @@ def _folders(members: list[zipfile.ZipInfo]) -> set[PurePosixPath]:
 
 
 def write(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
-    """Copy one member, counting what really comes out: declared sizes may lie."""
+    """Copy one member below ``target``, counting its bytes: the size that the zip declares may be false.
+
+    Raises `StudentError` for a member that is larger than declared.
+    """
     file = target.joinpath(*PurePosixPath(member.filename.replace("\\", "/")).parts)
     file.parent.mkdir(parents=True, exist_ok=True)
     written = 0

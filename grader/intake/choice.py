@@ -1,6 +1,6 @@
-"""Which file of a folder is the submission: code first, then models, then a write-up.
+"""Chooses the file of a folder that is the submission: code first, then models, then a write-up.
 
-Files are looked at as bytes; none of them is run or opened as what it claims to be.
+Files are searched as bytes; none of them is run, or opened by a reader of its format.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from grader.errors import StudentError
 from grader.records import Note
 
 MAX_BYTES = 64_000_000  # of one notebook, script or write-up
-# What counts when a folder holds several kinds: code tells more than weights do.
+# Which kind counts when a folder holds several: code describes more than weights do.
 PREFERENCE = (
     ".ipynb", ".py", ".keras", ".h5", ".hdf5", ".json", ".yaml", ".yml", ".md", ".markdown", "savedmodel",
 )  # fmt: skip
@@ -23,7 +23,7 @@ Found = dict[str, list[Path]]
 
 
 def choose(folder: Path, files: Iterable[Path], name: str) -> tuple[Path, tuple[Note, ...]]:
-    """The submission among the ``files`` of a folder called ``name``, and what to say of the others.
+    """Choose the submission among the ``files`` of a folder called ``name``; return notes on the others too.
 
     Raises `StudentError` where there is none, or more than one.
     """
@@ -45,9 +45,9 @@ def choose(folder: Path, files: Iterable[Path], name: str) -> tuple[Path, tuple[
 
 
 def _set_aside(found: Found) -> list[Path]:
-    """Take files of weights alone out of the candidates, where others tell the architecture.
+    """Remove files of weights from ``found`` where other files hold the architecture; return them.
 
-    Settings that are no architecture (`package.json`, `environment.yml`) are no candidates either.
+    Settings that are no architecture (`package.json`, `environment.yml`) are removed too.
     """
     texts = [f for kind in (".json", ".yaml", ".yml") for f in found[kind]]
     settings = [f for f in texts if b"class_name" not in _head(f)]
@@ -64,13 +64,13 @@ def _set_aside(found: Found) -> list[Path]:
 def _holds_weights_only(path: Path) -> bool:
     """Whether an HDF5 file lacks the name of the attribute in which Keras keeps the architecture.
 
-    Searched for as bytes: HDF5 itself is read in the box alone.
+    Searched as bytes: HDF5 itself is read in the box alone.
     """
     if path.name.lower().endswith(".weights.h5"):
         return True
     with path.open("rb") as file:
         if file.read(8) != b"\x89HDF\r\n\x1a\n":
-            return False  # no HDF5 at all: its reader says so
+            return False  # no HDF5 at all: the reader will report that
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             return content.find(b"model_config") < 0
 
@@ -83,13 +83,13 @@ def _head(file: Path) -> bytes:
 def _weights_notes(weights: list[Path], chosen: Path) -> Iterator[Note]:
     for file in weights[:20]:
         yield Note(
-            message=f"{file.name[:200]} holds weights only: {chosen.name[:200]} tells the network, "
-            "and it is trained from scratch"
+            message=f"{file.name[:200]} holds weights only: {chosen.name[:200]} describes the network, "
+            "which is trained from scratch"
         )
 
 
 def _one_of(files: list[Path], folder: Path, name: str) -> Path:
-    if len(files) > 1:  # the one with a network in it, if only one has
+    if len(files) > 1:  # take the one file with a network in it
         telling = [f for f in files if f.is_file() and re.search(rb"\.fit\(|Sequential|Model\(", _head(f))]
         if len(telling) != 1:
             names = ", ".join(str(f.relative_to(folder)) for f in (telling or files)[:5])

@@ -1,7 +1,7 @@
-"""Files -> `Program`: cells of source with their saved output, or the path of a saved model.
+"""Loads files -> `Program`: cells of source with their saved output, or the path of a saved model.
 
-Everything is read as text or bytes; nothing is executed and no model file is opened here.
-Notebooks of every nbformat, scripts, Markdown, saved models, and a folder or zip with one of these.
+Everything is read as text or bytes; nothing is executed and no model file is opened here. Notebooks of every
+nbformat, scripts, Markdown, saved models, and a folder or zip with one of these.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".json", ".yaml", ".yml")
 
 @dataclass(frozen=True)
 class Loaded:
-    """A program, and the private folder whose other files it may import or load, if it came with any."""
+    """A program, and the private folder of other files that it may import or load, if there are any."""
 
     program: Program
     beside: Path | None = None
 
 
 def load(path: Path, scratch: Path) -> Loaded:
-    """Load the submission at ``path`` from a copy of its own, which is made below ``scratch``.
+    """Copy the submission at ``path`` to a private folder below ``scratch``, and load it from there.
 
-    Raises `InstructorError` when there is no such file, `StudentError` for what is in it, `Unsupported` for
-    what exceeds grader's bounds.
+    Raises `InstructorError` when there is no such file, `StudentError` for what is in the file, `Unsupported`
+    for what exceeds grader's bounds.
     """
     if not path.exists():
         raise InstructorError(f"{path}: no such file or folder", "Check the path.")
@@ -72,7 +72,7 @@ def _of_parcel(handed_in: Parcel, name: str) -> Loaded:
 
 
 def _chosen(handed_in: Parcel, name: str) -> tuple[Path, tuple[Note, ...]]:
-    """The submission's file; a person looks where it may be among what exceeds grader's bounds."""
+    """Choose the submission's file; a person must look where files beyond grader's bounds may hold it."""
     try:
         return choice.choose(handed_in.place, handed_in.files, name)
     except StudentError as error:

@@ -1,11 +1,12 @@
-"""What was handed in, as a private copy: the one list of files that all of grader goes by.
+"""Copies what was handed in to a private folder, and makes the one list of files that all of grader goes by.
 
 The same files are digested, searched for the submission and copied into its box. They are regular files,
-sorted by name. Hidden files are not among them, nor what Python and systems leave behind, nor links. What
-exceeds the bounds is left out as well; links and what exceeds the bounds are noted. A file is its name and
-its content; permissions and times are not copied.
+sorted by name, without hidden files, links, and what Python and operating systems leave behind. Files that
+exceed the bounds are left out as well. Notes name the links and the files that exceed the bounds. A file is
+its name and its content; permissions and times are not copied.
 
-Each file is copied once and digested while it is copied, so that it makes no difference if it changes later.
+Each file is copied once and digested while it is copied, so that a later change of the original has no
+effect.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from grader.records import Note
 MAX_FILES, MAX_FILE = 2_000, 200_000_000  # no larger than the child may write
 MAX_BYTES = 300_000_000  # of all files
 MAX_SEEN, MAX_SEEN_BYTES = 20_000, 1_000_000_000  # of a folder that is looked through at all
-MAX_PATH, MAX_DEPTH = 1_000, 50  # characters of a name within a folder, folders in one another
+MAX_PATH, MAX_DEPTH = 1_000, 50  # characters of a path within the folder, nested folders
 _LEFT_BEHIND = ("__MACOSX", "__pycache__", "Thumbs.db", "desktop.ini")
 _CHUNK = 1 << 20
 Kind = Literal["file", "folder", "zip"]
@@ -35,7 +36,7 @@ PERSON = "A person should look at the submission."
 
 @dataclass(frozen=True)
 class Parcel:
-    """A copy at ``place``, of one file or of a folder; ``beyond`` says what exceeded the bounds."""
+    """A private copy of one file or of a folder, at ``place``; ``beyond`` says what exceeded the bounds."""
 
     place: Path
     files: tuple[Path, ...]
@@ -47,14 +48,14 @@ class Parcel:
 
 @dataclass(frozen=True)
 class _File:
-    """A file by its path within the folder, and its size in bytes."""
+    """A file: its path within the folder, and its size in bytes."""
 
     inside: PurePath
     size: int
 
     @property
     def rank(self) -> tuple[int, tuple[str, ...]]:
-        """What may be the submission itself comes before other files, where not all are taken."""
+        """The order in which files are taken up to the bounds: possible submissions come first."""
         suffix = self.inside.suffix.lower()
         return (PREFERENCE.index(suffix) if suffix in PREFERENCE else len(PREFERENCE), self.inside.parts)
 
@@ -79,8 +80,8 @@ def of_file(file: Path, target: Path) -> Parcel:
 def of_folder(folder: Path, target: Path, name: str, kind: Kind = "folder") -> Parcel:
     """Copy the files of a ``folder`` that is called ``name`` into the new folder ``target``.
 
-    ``kind`` is part of the digest. Raises `Unsupported` for more than is looked through, `BrokenError` for
-    what cannot be read.
+    ``kind`` is part of the digest. Raises `Unsupported` for a folder that is too large to be searched,
+    `BrokenError` for what cannot be read.
     """
     try:
         files, links = _listed(folder, name)
@@ -97,14 +98,14 @@ def of_folder(folder: Path, target: Path, name: str, kind: Kind = "folder") -> P
         raise BrokenError(
             f"{name} cannot be read: {why}", "Check its permissions, and that nobody changes it meanwhile."
         ) from None
-    left_out = _said(beyond, f"beyond the bounds of a submission ({_BOUNDS})")
-    notes = [Note(message=text) for text in (left_out, _said(links, "a link, or no file at all")) if text]
+    left_out = _left_out(beyond, f"beyond the bounds of a submission ({_BOUNDS})")
+    notes = [Note(message=text) for text in (left_out, _left_out(links, "a link, or no file at all")) if text]
     places = tuple(target / f.inside for f in kept)
     return Parcel(target, places, total.hexdigest(), kind, tuple(notes), left_out)
 
 
-def _said(names: Sequence[PurePath], why: str) -> str:
-    """`left out, because …: a.bin, b.bin and 3 more`; nothing where there are none."""
+def _left_out(names: Sequence[PurePath], why: str) -> str:
+    """Return `left out, because …: a.bin, b.bin and 3 more`; an empty string without names."""
     if not names:
         return ""
     more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
@@ -153,7 +154,7 @@ def _entries(folder: Path, name: str) -> Iterator[tuple[PurePath, os.DirEntry[st
 
 
 def _within_bounds(files: list[_File]) -> tuple[list[_File], list[PurePath]]:
-    """The files that are taken, and the names of those for which there is no room, both sorted."""
+    """Return the files that are taken, and the names of those for which there is no room, both sorted."""
     kept: list[_File] = []
     beyond: list[PurePath] = []
     left = MAX_BYTES
@@ -170,7 +171,7 @@ def _within_bounds(files: list[_File]) -> tuple[list[_File], list[PurePath]]:
 
 
 def _opened(folder: Path, inside: PurePath) -> int:
-    """A descriptor of a file, opened part by part: a link that was put in its way is not followed."""
+    """Open a file part by part, and return its descriptor: a link that was put in the way is not followed."""
     here = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     for number, part in enumerate(inside.parts, 1):
         kind = os.O_NONBLOCK if number == len(inside.parts) else os.O_DIRECTORY
@@ -183,7 +184,7 @@ def _opened(folder: Path, inside: PurePath) -> int:
 
 
 def _copy(descriptor: int, target: Path, size: int) -> bytes:
-    """Copy ``size`` bytes; the SHA-256 of what was copied. Raises `OSError` if there are more or less."""
+    """Copy ``size`` bytes and return their SHA-256. Raises `OSError` if the file has more or fewer."""
     digest, left = hashlib.sha256(), size
     with os.fdopen(descriptor, "rb") as source, target.open("xb") as sink:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

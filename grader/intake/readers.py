@@ -1,4 +1,4 @@
-"""Text of a notebook, a script or a write-up -> cells of source with their saved output."""
+"""Reads text of a notebook, a script or a write-up -> cells of source with their saved output."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ Read = tuple[list[Cell], dict[str, Any]]
 
 
 def notebook(text: str, path: Path) -> Read:
-    """Any nbformat: version 1 to 3 are brought to 4 by nbformat itself."""
+    """Read a notebook of any nbformat; nbformat itself brings versions 1 to 3 to version 4.
+
+    Raises `StudentError` for what is no notebook, `Unsupported` for what exceeds grader's bounds.
+    """
     try:
         document = _newest(_json(text, path.name), text, path.name)
         raw = document.get("cells")
@@ -43,7 +46,7 @@ def notebook(text: str, path: Path) -> Read:
 
 
 def _too_much(name: str, limit: str) -> Unsupported:
-    """A limit of grader's is no mistake of a student's."""
+    """Return the error for a limit of grader's, which is no mistake of a student's."""
     return Unsupported(
         f"{name} {limit} are read",
         "A person should look at the submission. Without its outputs, it may be read.",
@@ -51,7 +54,7 @@ def _too_much(name: str, limit: str) -> Unsupported:
 
 
 def _json(text: str, name: str) -> dict[str, Any]:
-    """A JSON object of bounded cost: memory goes with the number of values, not with the bytes."""
+    """Parse a JSON object of bounded cost: memory grows with the number of values, not of bytes."""
     if text.count("{") + text.count("[") > MAX_BRACKETS or text.count(",") > MAX_COMMAS:
         raise _too_much(name, f"holds too many values: at most {MAX_BRACKETS:,} lists and objects")
     try:
@@ -64,7 +67,7 @@ def _json(text: str, name: str) -> dict[str, Any]:
 
 
 def _newest(raw: dict[str, Any], text: str, name: str) -> dict[str, Any]:
-    """The notebook as nbformat 4 would write it."""
+    """Return the notebook in the form of nbformat 4."""
     if isinstance(version := raw.get("nbformat", 1), int) and version >= 4:
         return raw
     sheets = raw.get("worksheets")
@@ -75,9 +78,9 @@ def _newest(raw: dict[str, Any], text: str, name: str) -> dict[str, Any]:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # missing cell ids and the like are no one's problem
+            warnings.simplefilter("ignore")  # missing cell ids and the like do no harm
             return dict(nbformat.convert(nbformat.reader.reads(text), 4))  # type: ignore[no-untyped-call]
-    except Exception as error:  # nbformat raises whatever the file's shape makes it raise
+    except Exception as error:  # nbformat raises errors of any kind for a file of the wrong shape
         raise ValueError(f"nbformat {raw.get('nbformat')!r}: {type(error).__name__}: {error}"[:200]) from None
 
 
@@ -105,22 +108,21 @@ def _notebook_cell(raw: Any) -> Cell | None:
 
 
 def _count(value: Any) -> int | None:
-    """The number of `In [31]`, if it is one that a person could reach."""
+    """Return the number of `In [31]`, if a person could reach that number."""
     return value if isinstance(value, int) and 0 < value < 10**9 else None
 
 
 def _error(output: dict[str, Any]) -> str:
-    """`KeyError: 'conv2d_14'` of a saved traceback."""
+    """Return the last line of a saved traceback, such as `KeyError: 'conv2d_14'`."""
     if output.get("output_type") != "error":
         return ""
     name, value = (_clean(_joined(output.get(key))[:200]) for key in ("ename", "evalue"))
-    return (
-        name if value in ("", "ignored") else f"{name}: {value}"
-    )  # "ignored" is Colab's word for a long one
+    # Colab writes "ignored" in place of a long message.
+    return name if value in ("", "ignored") else f"{name}: {value}"
 
 
 def _output_text(output: dict[str, Any]) -> str:
-    """Printed text; where a rich display (Keras 3 summaries are one) has none, that within its HTML."""
+    """Return printed text; where a rich display (such as a Keras 3 summary) has none, its HTML's text."""
     data = _dict(output.get("data"))
     text = _joined(output.get("text") or data.get("text/plain"))
     markup = _joined(data.get("text/html"))
@@ -133,14 +135,14 @@ def _joined(text: Any) -> str:
 
 
 def _clean(output: str) -> str:
-    """Saved output as plain text, without colours and the backspaces of progress bars."""
+    """Strip colours and the backspaces of progress bars from saved output."""
     if len(output) > MAX_OUTPUT:  # keep both ends: a summary comes first, results come last
         output = output[: MAX_OUTPUT // 2] + "\n" + output[-MAX_OUTPUT // 2 :]
     return _ANSI.sub("", output).replace("\x08", "")
 
 
 def script(text: str, path: Path) -> Read:
-    """A script is one cell, unless `# %%` lines divide it."""
+    """Read a script as one cell, unless `# %%` lines divide it."""
     parts = re.split(r"(?m)^(?=#[^\S\n]*%%)", text, maxsplit=MAX_CELLS + 1)
     return [Cell(kind="code", source=part) for part in parts if part.strip()], {}
 
@@ -150,7 +152,10 @@ _PYTHON = {"python", "py", "python3", "ipython", "ipython3", "{.python}", "{pyth
 
 
 def markdown(text: str, path: Path) -> Read:
-    """Fenced blocks as in CommonMark; see the module docstring of `grader.intake.load`."""
+    """Read a write-up: fenced blocks of Python are cells, blocks of text behind one are its output.
+
+    Fences as in CommonMark (https://spec.commonmark.org/0.31.2/#fenced-code-blocks).
+    """
     cells: list[Cell] = []
     prose: list[str] = []
     printed: dict[int, list[str]] = {}  # index of a cell of code -> the blocks of text behind it
@@ -158,7 +163,7 @@ def markdown(text: str, path: Path) -> Read:
     lines = iter(text.split("\n"))
     for line in lines:
         if len(cells) > MAX_CELLS:
-            break  # the caller says so
+            break  # the caller raises `Unsupported`
         opening = _FENCE.match(line)
         info = line[opening.end() :] if opening else ""
         if opening is None or "`" in info:
@@ -166,24 +171,25 @@ def markdown(text: str, path: Path) -> Read:
             continue
         body = "\n".join(_until_closed(lines, opening[1]))
         language = next(iter(info.split()), "").lower()
-        said = "\n".join(prose).strip()
+        text_above = "\n".join(prose).strip()
         if language in _PYTHON:
-            if said:
-                cells.append(Cell(kind="markdown", source=said))
+            if text_above:
+                cells.append(Cell(kind="markdown", source=text_above))
             cells.append(Cell(kind="code", source=body))
             code, prose = len(cells) - 1, []
         elif language in ("", "text", "txt", "output", "console", "plain", "plaintext") and code >= 0:
             printed.setdefault(code, []).append(body)
-    if said := "\n".join(prose).strip():
-        cells.append(Cell(kind="markdown", source=said))
+    if text_below := "\n".join(prose).strip():
+        cells.append(Cell(kind="markdown", source=text_below))
     for index, blocks in printed.items():
         cells[index] = cells[index].model_copy(update={"output": _clean("\n".join(blocks).strip())})
     return cells, {}
 
 
 def _until_closed(lines: Iterator[str], fence: str) -> Iterator[str]:
-    """The lines before one that holds nothing but at least as many of the same mark, indented by up to
-    three.
+    """Yield the lines before the closing fence.
+
+    That is a line of nothing but at least as many of the same mark, indented by up to three spaces.
     """
     for line in lines:
         closing = line.strip()

@@ -1,10 +1,10 @@
-"""How much a submission fixes: the bits of its network and recipe that are neither defaults nor repeated.
+"""Measures how much a submission fixes: bits of network and recipe that are neither defaults nor repeated.
 
-A network that was trained elsewhere can hide in what is not learned here: in edges, croppings, initial
-values, slopes, weights of samples, learning rates. Whatever the disguise, its numbers have to stand in the
-records. So the records are written down without defaults, edges by their distance, and compressed: what
-remains is what only this submission says. The networks that courses ask for say little; weights in disguise
-say much.
+A network that was trained elsewhere can hide in values that are not learned here: in edges, croppings,
+initial values, slopes, weights of samples, learning rates. Whatever the disguise, its numbers have to stand
+in the records. So the records are written down without defaults, edges by their distance, and compressed:
+what remains is particular to this submission. The networks that courses ask for fix few bits; weights in
+disguise fix many.
 
 Not counted: which images of the training split are trained on (their labels are true, so this is learning),
 and a scaling by pixel that `grader.data.standardised` has found in the training images.
@@ -19,8 +19,8 @@ from typing import Any
 
 from grader import records as r
 
-TOLERANCE = 0.02  # of a number in a row: what is closer to a straight line than this is on it
-_TEXT = 1 << 20  # characters of a recipe's numbers that are looked at; more of them are as many bits
+TOLERANCE = 0.02  # part of a number in a row by which it may lie beside a straight line
+_TEXT = 1 << 20  # characters of a recipe's numbers that are read: far more than any limit on bits
 _ELSEWHERE = {"rows", "held_out", "trained_on", "validated_on", "cell", "unsupported", "pretrained",
               "learning_rates", "sample_weights", "frozen"}  # fmt: skip
 
@@ -28,13 +28,16 @@ Labels = Callable[[], Sequence[int]]
 
 
 def fixed_bits(network: r.ModelDescription, recipe: Sequence[r.TrainingRecipe], labels: Labels) -> int:
-    """Bits that the network and its fits fix. ``labels`` gives the class numbers of the training split."""
-    said = [*_layers(network), *(line for fit in recipe for line in _fit(fit, network, labels))]
-    return 8 * (_size("\n".join(said)) - _size(""))
+    """Count the bits that the network and its fits fix.
+
+    ``labels`` returns the class numbers of the training split, and is called only for weights of samples.
+    """
+    lines = [*_layers(network), *(line for fit in recipe for line in _fit(fit, network, labels))]
+    return 8 * (_size("\n".join(lines)) - _size(""))
 
 
 def _size(text: str) -> int:
-    """Bytes of a text, compressed by one who knows how records are written."""
+    """Return the bytes of a text, compressed with a dictionary of how records are written."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zdict=_usual())
     return len(packer.compress(text.encode()) + packer.flush())
 
@@ -42,16 +45,16 @@ def _size(text: str) -> int:
 def _layers(network: r.ModelDescription) -> Iterator[str]:
     places = {layer.name: place for place, layer in enumerate(network.layers)}
     for place, layer in enumerate(network.layers):
-        said = layer.model_dump(mode="json", exclude={"name", "inbound"}, exclude_defaults=True)
+        settings = layer.model_dump(mode="json", exclude={"name", "inbound"}, exclude_defaults=True)
         edges = [places[name] - place for name in layer.inbound]
-        yield f"{layer.type}{_short(said)}{edges if edges not in ([], [-1]) else ''}"
+        yield f"{layer.type}{_short(settings)}{edges if edges not in ([], [-1]) else ''}"
 
 
 def _fit(fit: r.TrainingRecipe, network: r.ModelDescription, labels: Labels) -> Iterator[str]:
-    said = fit.model_dump(mode="json", exclude=_ELSEWHERE, exclude_defaults=True)
+    settings = fit.model_dump(mode="json", exclude=_ELSEWHERE, exclude_defaults=True)
     for pixel in ("pixel_scale", "pixel_offset"):
-        said.get("scaling", {}).pop(pixel, None)
-    yield f"{fit.optimizer.type}{_short(said)}"
+        settings.get("scaling", {}).pop(pixel, None)
+    yield f"{fit.optimizer.type}{_short(settings)}"
     yield _listed(_straight(fit.learning_rates))
     if fit.sample_weights:
         yield _listed(_straight(_by_class(fit, labels())))
@@ -60,8 +63,8 @@ def _fit(fit: r.TrainingRecipe, network: r.ModelDescription, labels: Labels) -> 
         yield _listed(place for place, layer in enumerate(network.layers) if layer.name in frozen)
 
 
-def _short(said: dict[str, Any]) -> str:
-    return json.dumps(said, separators=(",", ":"), sort_keys=True)
+def _short(settings: dict[str, Any]) -> str:
+    return json.dumps(settings, separators=(",", ":"), sort_keys=True)
 
 
 def _listed(values: Any) -> str:
@@ -69,7 +72,7 @@ def _listed(values: Any) -> str:
 
 
 def _straight(row: Sequence[float]) -> Iterator[float]:
-    """Learning rates, or weights, as straight pieces: the first, then length and last number of each piece.
+    """Yield a row of numbers as straight pieces: the first number, then length and last number of each piece.
 
     A piece goes on as long as one line lies within the tolerance of all its numbers.
     """
@@ -89,7 +92,7 @@ def _straight(row: Sequence[float]) -> Iterator[float]:
 
 
 def _by_class(fit: r.TrainingRecipe, labels: Sequence[int]) -> Sequence[float]:
-    """One weight for each class where the class says it; else all weights."""
+    """Return one weight for each class where the class determines the weight; else all weights."""
     ranges = fit.rows or ((0, len(labels)),)
     numbers = [labels[row] for first, last in ranges for row in range(first, last)]
     pairs = set(zip(numbers, fit.sample_weights, strict=False))
@@ -99,7 +102,7 @@ def _by_class(fit: r.TrainingRecipe, labels: Sequence[int]) -> Sequence[float]:
 
 
 def _usual() -> bytes:
-    """What every record repeats, so that it costs nobody anything: names of layers and of their settings."""
+    """Return text that every record repeats (names of layers and settings), so that it costs no bits."""
     return _USUAL.encode()
 
 

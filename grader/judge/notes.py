@@ -1,4 +1,4 @@
-"""What a report says beside its verdicts: how a submission was read, and what to mind."""
+"""Writes the notes of a report: how a submission was read, and what a person should know."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def of_submission(
     policy: r.TrainingPolicy,
     images: int,
 ) -> Iterator[r.Note]:
-    """How it was read; ``images`` is the size of the training split."""
+    """Yield notes on how the submission was read; ``images`` is the size of the training split."""
     if description.incomplete:
         yield r.Note(message=f"{description.incomplete}; more models or fits may have followed")
     epochs, limit = _submitted_epochs(recipe, source), policy.epochs
@@ -43,17 +43,17 @@ def of_submission(
 def of_replay(
     obstacle: str, network: r.ModelDescription, total: int | None, runs: Sequence[r.TrainingRun]
 ) -> Iterator[r.Note]:
-    """What a replay is, and what is no more than the word of the submission's own layers."""
+    """Yield notes on what a replay is worth, and on numbers that only the submission's own layers report."""
     yield r.Note(
         message=f"{obstacle}: replayed instead. The submission's own code trained in its "
-        "box, and what it predicted was counted: a lower assurance than retraining"
+        "box, and its predictions were counted: a lower assurance than retraining"
     )
     for layer in network.unsupported[:10]:
         if layer.reported is not None:
             own = layer.reported.trainable + layer.reported.non_trainable
             yield r.Note(
-                message=f"the shape and the {own:,} parameters of {layer.name} ({layer.class_name}) are as "
-                "it reports them itself: a person should look"
+                message=f"the shape and the {own:,} parameters of {layer.name} ({layer.class_name}) are what "
+                "the layer itself reports: a person should look"
             )
 
     for run in runs:
@@ -61,7 +61,7 @@ def of_replay(
 
 
 def _replayed(run: r.TrainingRun, total: int | None) -> Iterator[r.Note]:
-    """What a person who is to confirm one run should know of it; ``total`` is the network's parameters."""
+    """Yield what a person who confirms one run should know; ``total`` is the network's parameters."""
     if run.best is None:
         return
     changed = run.best.changed
@@ -75,10 +75,12 @@ def _replayed(run: r.TrainingRun, total: int | None) -> Iterator[r.Note]:
 
 
 def _data_notes(fit: r.TrainingRecipe) -> Iterator[r.Note]:
-    """Where the submission's own data differ from the whole training split and the test split."""
+    """Yield where the submission's own data differ from the whole training split and the test split."""
     used, validated = fit.trained_on, fit.validated_on
     if used.split == "train" and not used.whole_split:
-        yield r.Note(message=f"trained on {used.images:,} of the training images, and so is retraining")
+        yield r.Note(
+            message=f"trained on {used.images:,} of the training images; retraining uses the same ones"
+        )
     if validated.split == "train":
         yield r.Note(
             message="validated on training images: callbacks see the same, the verdict counts the test split"
@@ -92,5 +94,5 @@ def _passes(recipe: tuple[r.TrainingRecipe, ...], images: int) -> float:
 
 
 def _submitted_epochs(recipe: tuple[r.TrainingRecipe, ...], source: str) -> int | None:
-    """Of all its fits; None where it handed in none."""
+    """Return the epochs of all fits; None where none were handed in."""
     return sum(fit.epochs for fit in recipe) if source == "submission" else None

@@ -1,7 +1,7 @@
-"""TOML -> `Rubric`: the whole of what an instructor decides, as data.
+"""Reads TOML -> `Rubric`: all that an instructor decides, as data.
 
-Every error names the file, the key, and what is allowed there. What has a separator in it or ends in
-`.toml` is a path; anything else is the name of a rubric that ships with grader (`assignment4`), whatever
+Every error names the file, the key, and what is allowed there. A name with a separator in it or with the
+suffix `.toml` is a path; any other name is that of a rubric that ships with grader (`assignment4`), whatever
 file of that name a submission has put into the current folder.
 """
 
@@ -38,7 +38,7 @@ SHIPPED = next((p for p in (_HERE / "rubrics", _HERE.parent / "rubrics") if p.is
 
 
 class DefaultRecipe(Record):
-    """The recipe for a submission that tells none: no compile, no fit, or a saved model.
+    """The recipe for a submission that has none: no compile, no fit, or a saved model.
 
     The learning rate of epoch e (from 0) is ``learning_rate / (1 + decay * e)``.
     """
@@ -51,6 +51,7 @@ class DefaultRecipe(Record):
     scaling: InputScaling = InputScaling()
 
     def recipe(self, epochs: int) -> TrainingRecipe:
+        """Return the recipe for a number of epochs."""
         rates = tuple(round(self.learning_rate / (1 + self.decay * e), 10) for e in range(epochs))
         return TrainingRecipe(
             optimizer=self.optimizer,
@@ -102,18 +103,19 @@ class Rubric(Record):
         return self
 
     def _seen_by_students(self, name: str, needs: tuple[str, ...]) -> None:
-        """A criterion that is not reached would give away the hidden one that it needs."""
+        """Raise `ValueError` for a visible criterion that needs a hidden one and would reveal its outcome."""
         hidden = [c.id for c in self.criterion if c.hidden and c.id in needs]
         if hidden:
             raise ValueError(f"criterion {name!r} needs the hidden {hidden[0]!r}: hide it as well")
 
     @property
     def max_points(self) -> float:
+        """The sum of the criteria's points, hidden ones among them."""
         return sum(c.points for c in self.criterion)
 
 
 class LoadedRubric(Record):
-    """A rubric with where it came from and the digest of its text."""
+    """A rubric with the path it was read from and the digest of its text."""
 
     rubric: Rubric
     path: str
@@ -121,6 +123,7 @@ class LoadedRubric(Record):
 
     @property
     def dataset(self) -> DatasetSpec:
+        """The data set that the rubric names, with an absolute path."""
         chosen = self.rubric.dataset
         if isinstance(chosen, str):
             return datasets.BUILT_IN[chosen]
@@ -134,16 +137,17 @@ class LoadedRubric(Record):
 
 
 def shipped() -> list[Path]:
+    """List the files of the rubrics that ship with grader."""
     return sorted(SHIPPED.glob("*.toml"))
 
 
 def load(name: str) -> LoadedRubric:
-    """A path, or the name of a rubric that ships with grader. Raises `InstructorError`."""
+    """Load a rubric by path, or by the name of one that ships with grader. Raises `InstructorError`."""
     path = Path(name) if _is_path(name) else SHIPPED / f"{name}.toml"
     try:
         raw = path.read_bytes()
         data = tomllib.loads(raw.decode("utf-8"))
-        repr(data)  # what cannot be shown, a number of 5,000 digits, cannot be a setting
+        repr(data)  # raises for a value that cannot be shown, such as a number of 5,000 digits
     except OSError:
         known = ", ".join(p.stem for p in shipped())
         raise InstructorError(
@@ -174,7 +178,7 @@ def _explain(path: Path, error: ValidationError, data: dict[str, Any]) -> str:
 
 
 def _follows_from(problem: Any, error: ValidationError, data: dict[str, Any]) -> bool:
-    """What pydantic adds to the mistake itself: "too short" without the broken item, other types."""
+    """Whether pydantic added this problem to the mistake itself: "too short", or another type of a union."""
     if problem["type"] == "too_short":
         return error.error_count() > 1
     table = isinstance(data.get("dataset"), dict)
@@ -182,7 +186,7 @@ def _follows_from(problem: Any, error: ValidationError, data: dict[str, Any]) ->
 
 
 def _where(problem: Any, data: Any) -> str:
-    """`criterion[parameters].limit` instead of `criterion.2.parameter_limit.limit`."""
+    """Return a place as `criterion[parameters].limit` instead of `criterion.2.parameter_limit.limit`."""
     words, place = [], data
     for part in problem["loc"]:
         if isinstance(part, int) and isinstance(place, list) and part < len(place):
@@ -220,7 +224,7 @@ def _suggestion(location: tuple[int | str, ...]) -> str:
 
 
 def _keys_at(location: tuple[int | str, ...]) -> set[str]:
-    """The keys that are allowed in the table at this place of a rubric."""
+    """Return the keys that are allowed in the table at this place of a rubric."""
     tables: list[type[Record]] = [Rubric]
     for part in location:
         fields = [t.model_fields[str(part)].annotation for t in tables if part in t.model_fields]

@@ -1,4 +1,4 @@
-"""Findings + rubric -> verdicts, points and status. Pure: the same input, the same grade."""
+"""Turns findings and a rubric into verdicts, points and status. Pure: the same input, the same grade."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Status = str
 
 
 def judge(rubric: Rubric, subject: Subject, retrained: bool) -> tuple[Verdict, ...]:
-    """One verdict per criterion, in the rubric's order.
+    """Return one verdict per criterion, in the rubric's order.
 
-    Without retraining, what needs it is not reached, and that alone asks for no review.
+    Without retraining, a criterion that needs it is not reached, which by itself asks for no review.
     """
     done: dict[str, Verdict] = {}
     for criterion in rubric.criterion:
@@ -60,7 +60,7 @@ def _not_reached(criterion: BaseCriterion, why: str, needs_review: bool = False)
 
 
 def without_model(rubric: Rubric, problem: Problem) -> tuple[Verdict, ...]:
-    """Verdicts for a submission of which no model could be had."""
+    """Return the verdicts on a submission without a model, by the ``problem`` that left none."""
     broken = problem.kind in ("broken", "unsupported")
     return tuple(
         _not_reached(criterion, "no model could be graded").model_copy(
@@ -74,7 +74,7 @@ def without_model(rubric: Rubric, problem: Problem) -> tuple[Verdict, ...]:
 
 
 def status(rubric: Rubric, verdicts: Sequence[Verdict], problem: Problem | None, retrain: bool) -> Status:
-    """passed, not_passed, structure_only, needs_person or interrupted."""
+    """Return passed, not_passed, structure_only, needs_person or interrupted."""
     if problem is not None:
         return {"student": "not_passed", "interrupted": "interrupted"}.get(problem.kind, "needs_person")
     required = [v for v in verdicts if v.required]
@@ -94,14 +94,14 @@ def status(rubric: Rubric, verdicts: Sequence[Verdict], problem: Problem | None,
 
 
 def _failed(rubric: Rubric, verdict: Verdict) -> bool:
-    """A borderline verdict passes where the rubric gives it full points."""
+    """Whether a verdict fails; a borderline one does, unless the rubric gives it full points."""
     if verdict.outcome == "borderline":
         return verdict.points < verdict.max_points or verdict.max_points == 0
     return verdict.outcome == "fail"
 
 
 def unconfirmed(verdict: Verdict) -> Verdict:
-    """What a replay has earned, as long as no person has confirmed it: nothing yet. A fail stays one."""
+    """Withhold what a replay has earned until a person confirms it. A fail stays a fail."""
     if verdict.outcome not in ("pass", "borderline"):
         return verdict
     waiting = "it was trained by the submission's own code, and a person has to confirm it"
@@ -117,9 +117,9 @@ def unconfirmed(verdict: Verdict) -> Verdict:
 
 
 def by_hand(rubric: Rubric, grade: Grade, given: Mapping[str, tuple[float, str]]) -> Grade:
-    """The grade with a person's points and reasons, by criterion, in place of the grader's own verdicts.
+    """Return the grade with a person's points and reasons, by criterion, in place of grader's verdicts.
 
-    A problem is settled once no required criterion is left open by it.
+    A problem is settled once it leaves no required criterion open.
     """
     verdicts = tuple(_by_hand(v, *given[v.criterion]) if v.criterion in given else v for v in grade.verdicts)
     is_open = any(v.required and v.outcome in ("not_reached", "broken") for v in verdicts)
@@ -152,11 +152,12 @@ def _by_hand(verdict: Verdict, points: float, reason: str) -> Verdict:
 
 
 def needs_review(verdicts: Sequence[Verdict], problem: Problem | None) -> bool:
+    """Whether a person must look: at a verdict, or at a problem that is not the student's."""
     unclear = problem is not None and problem.kind in ("unsupported", "broken")
     return unclear or any(v.needs_review for v in verdicts)
 
 
 def exit_code(grade: Grade) -> int:
-    """0 passed · 1 graded and not passed · 3 needs a person · 130 interrupted."""
+    """Return 0 for passed · 1 graded and not passed · 3 needs a person · 130 interrupted."""
     codes = {"passed": 0, "structure_only": 0, "not_passed": 1, "needs_person": 3, "interrupted": 130}
     return codes[grade.status]

@@ -1,9 +1,8 @@
-"""Attempts by symmetry: the same training with classes renumbered, and images transposed where that is exact.
+"""Draws symmetries for attempts: renumbered classes, and transposed images where results do not depend on it.
 
 A network learns renumbered classes as well as the original ones, because its initial weights prefer none.
-What a submission brings along instead of learning it, weights in disguise or tables, fits the original
-numbers alone and falls to chance. Rows and columns are exchanged too where network and recipe treat them
-alike.
+Weights in disguise and tables, which a submission brings along instead of learning, fit the original numbers
+alone and fall to chance. Rows and columns are exchanged too where network and recipe treat them alike.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from grader import records as r
 from grader.layers.shapes import Analysis
 
 _PAIRS = ("kernel_size", "strides", "dilation_rate", "pool_size", "size", "padding", "cropping")
-# Layers that treat rows and columns alike, if the settings above do; the others are asked one by one.
+# Layers that treat rows and columns alike if the settings above do; the others are judged by `_is_set_alike`.
 _ALIKE = (
     r.InputLayer, r.Conv2D, r.Conv2DTranspose, r.DepthwiseConv2D, r.SeparableConv2D, r.Dense,
     r.LayerNormalization, r.Dropout, r.SpatialDropout2D, r.GaussianDropout, r.AlphaDropout, r.GaussianNoise,
@@ -27,9 +26,9 @@ _ALIKE = (
 
 
 def drawn(seed: int, classes: int, transposable: bool) -> r.Symmetry:
-    """The symmetry of the attempt with this seed: no class keeps its number.
+    """Draw the symmetry of the attempt with this seed: no class keeps its number.
 
-    The classes in an order that the seed draws; each takes the number of the next one.
+    The seed draws an order of the classes; each class takes the number of the next one.
     """
     order = sorted(range(classes), key=lambda c: _draw(seed, f"class {c}"))
     numbers = {c: order[(place + 1) % classes] for place, c in enumerate(order)}
@@ -80,7 +79,7 @@ def _prepares_alike(fit: r.TrainingRecipe) -> bool:
 def _treats_alike(
     layer: r.Layer, shapes: dict[str, tuple[int, ...] | None], image: tuple[int, int, int]
 ) -> bool:
-    """Whether a layer treats rows and columns alike; what is not known to does not."""
+    """Whether a layer treats rows and columns alike; False for a layer that nothing is known of."""
     before = shapes[layer.inbound[0]] if layer.inbound else None
     match layer:
         case r.InputLayer():  # a flat image is only put in another order; a sequence of rows is not
@@ -89,6 +88,15 @@ def _treats_alike(
             return before is not None and (prod(before[:-1]) == 1 or shapes[layer.name] != _last(shapes))
         case r.Reshape():  # a flat image into its rows
             return before == (prod(image),) and layer.target_shape in (image, (*image[:2], -1))
+    if isinstance(layer, _ALIKE):
+        pairs = (getattr(layer, name, None) for name in _PAIRS)
+        return all(_alike(pair) for pair in pairs if isinstance(pair, tuple))
+    return _is_set_alike(layer)
+
+
+def _is_set_alike(layer: r.Layer) -> bool:
+    """Whether the layer's own settings treat rows and columns alike."""
+    match layer:
         case r.BatchNormalization() | r.Concatenate():
             return layer.axis in (-1, 3)
         case r.PReLU():
@@ -105,12 +113,11 @@ def _treats_alike(
             return layer.height_factor == layer.width_factor
         case r.RandomZoom():
             return layer.width_factor in (None, layer.height_factor)
-    pairs = (getattr(layer, name, None) for name in _PAIRS)
-    return isinstance(layer, _ALIKE) and all(_alike(pair) for pair in pairs if isinstance(pair, tuple))
+    return False
 
 
 def _last(shapes: dict[str, tuple[int, ...] | None]) -> tuple[int, ...] | None:
-    """The shape of the class scores. (Layers come in the order of the graph.)"""
+    """Return the shape of the class scores; layers come in the order of the graph."""
     return list(shapes.values())[-1]
 
 

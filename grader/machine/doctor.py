@@ -1,5 +1,6 @@
-"""What this machine can do: isolation, fork server, training device, data. Everything is tried,
-nothing assumed.
+"""Finds out what this machine can do: isolation, fork server, training device, data.
+
+Everything is tried, nothing assumed.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def _system() -> Finding:
 
 
 def _box(attempt: isolation.Tried, best: isolation.Isolation | None) -> Finding:
-    """What became of one box; how to mend it matters only where no other works."""
+    """Report on one box; the remedy matters only where no other box works."""
     subject = f"isolation by {attempt.isolation.kind}"
     if attempt.works:
         return Finding(
@@ -106,7 +107,7 @@ def _limits() -> Finding:
 
 
 def _device() -> Finding:
-    """Ask a training child, as every attempt will: nothing of it is imported here."""
+    """Ask a training child for its device, as every attempt will: this process imports no trainer."""
     lines: list[bytes] = []
     with tempfile.TemporaryDirectory(prefix="grader-") as home:
         command = [sys.executable, "-I", "-m", "grader.train", "--environment"]

@@ -29,7 +29,7 @@ BATCH, STEPS, EPOCHS = 128, 50, 3
 
 
 def measure() -> Iterator[Finding]:
-    """Train a usual network with every engine and keep what they took, for ``engine = "auto"``."""
+    """Train a usual network with every engine, and store milliseconds per step for ``engine = "auto"``."""
     found = {engine: _measure(engine) for engine in get_args(EngineName)}
     took = {engine: result for engine, result in found.items() if isinstance(result, float)}
     kept = speeds.keep(took)
@@ -41,13 +41,18 @@ def measure() -> Iterator[Finding]:
         times = f", {result / min(took.values()):.1f} times the fastest" if state == "works" else ""
         yield Finding(subject=f"{engine} engine", state=state, detail=f"{result:.1f} ms a step{times}")
     if kept is None:
-        yield Finding(subject="measured", state="fails", detail="no place in the home folder to keep it")
+        yield Finding(
+            subject="measured", state="fails", detail="no place in the home folder to store the speeds"
+        )
     else:
         yield Finding(subject="measured", state="works", detail=f'engine = "auto" goes by {kept}')
 
 
 def _measure(engine: EngineName) -> float | Finding:
-    """Milliseconds of a training step, from the fastest epoch but the first, which compiles."""
+    """Return milliseconds per training step of the fastest epoch, the first one (which compiles) left out.
+
+    A `Finding` where the engine cannot run here.
+    """
     job = TrainJob(
         network=_network(), training=(_recipe(),), dataset=datasets.MNIST, seed=1, max_epochs=EPOCHS,
         engine=engine,
@@ -70,7 +75,7 @@ def _recipe() -> TrainingRecipe:
 
 
 def _network() -> ModelDescription:
-    """What courses ask for: convolutions of few channels with normalisation and dropout."""
+    """Return a network such as courses ask for: convolutions of few channels, normalisation and dropout."""
     layers: list[Layer] = [InputLayer(name="input", shape=(28, 28, 1))]
 
     def add(layer: Layer) -> None:

@@ -1,8 +1,8 @@
 """The frozen records that flow between the stages.
 
-They are what a sandboxed child may answer with and what every later stage trusts, so every
-field is typed, ranged and closed (``extra="forbid"``). Records only hold data: shapes and
-parameter counts are computed in `grader.layers.shapes`, points in `grader.judge.score`.
+A sandboxed child may answer with nothing else, and every later stage trusts them, so every field is typed,
+ranged and closed (``extra="forbid"``). Records only hold data: shapes and parameter counts are computed in
+`grader.layers.shapes`, points in `grader.judge.score`.
 """
 
 from grader.record import Name, NonNegative, Positive, Rate, Record, Text, exceeded, writable
@@ -82,7 +82,6 @@ from grader.records.network import (
     ZeroPadding2D,
 )
 from grader.records.replay import (
-    MAX_PREDICTIONS,
     ReplayAnswer,
     ReplayEnd,
     ReplayEpoch,
@@ -136,7 +135,6 @@ from grader.records.training import (
     Callback,
     DataUse,
     EarlyStopping,
-    Engine,
     Geometry,
     InputScaling,
     Kept,
@@ -161,7 +159,6 @@ __all__ = [
     "MAX_FITS",
     "MAX_LAYERS",
     "MAX_MODELS",
-    "MAX_PREDICTIONS",
     "MAX_PRINTS",
     "MAX_SAMPLES",
     "NOT_IN_KERAS_3",
@@ -209,7 +206,6 @@ __all__ = [
     "Effects",
     "EndEvent",
     "Ended",
-    "Engine",
     "Entry",
     "Environment",
     "EpochResult",

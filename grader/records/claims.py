@@ -1,4 +1,4 @@
-"""What saved outputs say, cell by cell: claims, never a grade. Cells count from 1 among the code cells."""
+"""Records of saved outputs, cell by cell: claims, never a grade. Cells count from 1 among the code cells."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ class SavedSummary(Record):
 
     @property
     def complete(self) -> bool:
-        """Whether the rows that were read are all there are: they hold all the parameters."""
+        """Whether the rows that were read are all rows: together they hold all parameters."""
         return len(self.rows) > 0 and sum(row.parameters or 0 for row in self.rows) == self.total
 
 
 class LoggedEpoch(Record):
-    """``number`` is 0 where the log does not number its epochs."""
+    """One epoch of a log. ``number`` is 0 where the log does not number its epochs."""
 
     number: int
     accuracy: float | None = None  # on the validation data
 
 
 class SavedLog(Record):
-    """One `fit`: its epochs as far as the output goes, and how many it announced."""
+    """The log of one `fit`: its epochs as far as the output goes, and how many it announced."""
 
     cell: int
     epochs: tuple[LoggedEpoch, ...]
@@ -46,19 +46,21 @@ class SavedLog(Record):
     metric: str = ""  # the name after `val_`
     trained_on: int | None = None
     validated_on: int | None = None
-    checkpoint: float | None = None  # the best that ModelCheckpoint named
+    checkpoint: float | None = None  # the best accuracy that ModelCheckpoint printed
 
     @property
     def first(self) -> int:
+        """The number of the first epoch; 0 without epochs."""
         return self.epochs[0].number if self.epochs else 0
 
     @property
     def reached(self) -> int:
+        """The number of the last epoch; 0 without epochs."""
         return self.epochs[-1].number if self.epochs else 0
 
     @property
     def best(self) -> LoggedEpoch | None:
-        """The first of the epochs with the highest validation accuracy; epoch 0: one that is not shown."""
+        """The first epoch with the highest validation accuracy; number 0 for one that the log hides."""
         seen = [e for e in self.epochs if e.accuracy is not None]
         best = max(seen, key=lambda e: e.accuracy or 0.0, default=None)
         # A checkpoint shows one digit more: it counts where the log shows no such epoch.
@@ -68,12 +70,13 @@ class SavedLog(Record):
 
     @property
     def last(self) -> LoggedEpoch | None:
+        """The last epoch with a validation accuracy; None without one."""
         seen = [e for e in self.epochs if e.accuracy is not None]
         return seen[-1] if seen else None
 
 
 class SavedScore(Record):
-    """An accuracy that was printed after `evaluate`, or that the text mentions behind a cell."""
+    """An accuracy that was printed after `evaluate`, or that the text behind a cell mentions."""
 
     cell: int
     accuracy: float
@@ -81,7 +84,7 @@ class SavedScore(Record):
 
 
 class Claims(Record):
-    """All that a submission's outputs and text say, in the order of the document."""
+    """All claims in a submission's outputs and text, in the order of the document."""
 
     summaries: tuple[SavedSummary, ...] = ()
     logs: tuple[SavedLog, ...] = ()
@@ -89,8 +92,5 @@ class Claims(Record):
 
     @property
     def total_parameters(self) -> tuple[int, ...]:
+        """The totals of all summaries."""
         return tuple(summary.total for summary in self.summaries)
-
-    @property
-    def epochs_logged(self) -> int | None:
-        return max((log.reached for log in self.logs if log.reached), default=None)

@@ -1,4 +1,4 @@
-"""Verdicts and the grade: what is stored and reported."""
+"""Records of verdicts and the grade, which are stored and reported."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Outcome = Literal["pass", "fail", "borderline", "not_reached", "broken"]
 
 
 class Evidence(Record):
-    """One fact behind a verdict, and where it was found."""
+    """One fact behind a verdict, and the place where it was found."""
 
     text: str
     layer: str | None = None
@@ -24,8 +24,8 @@ class Evidence(Record):
 class Verdict(Record):
     """The answer to one criterion.
 
-    ``hidden`` ones are for the instructor's eyes. ``by_hand`` ones were set by a person, whose
-    reason is the message. ``to_confirm`` are the points that a replay has earned once a person confirms it.
+    A ``hidden`` verdict is for the instructor's eyes. A ``by_hand`` verdict was set by a person, whose reason
+    is the message. ``to_confirm`` are the points that a replay has earned once a person confirms them.
     """
 
     criterion: str
@@ -45,7 +45,7 @@ class Verdict(Record):
 
 
 class ClaimCheck(Record):
-    """One claim of the saved outputs held against what was recomputed."""
+    """One claim of the saved outputs, compared with what was recomputed."""
 
     claim: str
     found: str
@@ -56,7 +56,7 @@ class ClaimCheck(Record):
 class LayerRow(Record):
     """A layer as reports list it; shapes without the batch axis, receptive field in pixels.
 
-    ``detail`` is what its settings come down to (``3×3, ReLU``), ``inbound`` the layers it takes.
+    ``detail`` is a short form of its settings (``3×3, ReLU``), ``inbound`` the names of its input layers.
     """
 
     name: str
@@ -82,9 +82,9 @@ class GradedModel(Record):
 
 
 class Target(Record):
-    """What retraining has to reach: ``correct`` of ``images`` within so many epochs.
+    """What retraining has to reach: ``correct`` of ``images`` within ``epochs``.
 
-    A grade without one was made without retraining.
+    A grade without a target was made without retraining.
     """
 
     correct: int | None = None
@@ -93,7 +93,7 @@ class Target(Record):
 
 
 class Provenance(Record):
-    """Enough to reproduce the verdict."""
+    """What it takes to reproduce the verdict: versions, digests, seeds, and how the submission ran."""
 
     grader_version: str
     submission_digest: str

@@ -1,6 +1,6 @@
-"""Replay: a submission's own training, run in its box, and what it hands back after each epoch.
+"""Records of a replay: a submission's own training, run in its box, and its answer after each epoch.
 
-See `grader.ask.replay` for what this is worth.
+See `grader.ask.replay` for what a replay proves.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from grader.record import CutText, NonNegative, Number, Record
 from grader.records.network import ModelDescription
 from grader.records.submission import DescribeJob
 
-MAX_PREDICTIONS = 8_000_000  # characters of one epoch's: about a million images
+MAX_PREDICTIONS = 8_000_000  # characters of one epoch's predictions: about a million images
 
 
 class ReplayJob(DescribeJob):
-    """What the replaying child is asked: one attempt.
+    """The job of the replaying child: one attempt.
 
     ``data`` is an npz whose test images are shuffled and whose test labels mean nothing; it holds some of the
     test images once more, changed a little (`grader.data.datasets.write_shuffled`). ``model`` is the number
-    of the model to hand back predictions of, in the order in which models are first seen.
+    of the model whose predictions are wanted, in the order in which models are first seen.
     """
 
     seed: int
@@ -29,16 +29,18 @@ class ReplayJob(DescribeJob):
 
 
 class ReplayReady(Record):
-    """The first answer: from here on it is the submission's code that runs."""
+    """The first answer: the submission's code runs from here on."""
 
     kind: Literal["ready"] = "ready"
 
 
 class ReplayEpoch(Record):
-    """The end of an epoch. ``predictions`` is a base64 .npy of one class number per test image, in the order
-    of the job's data; ``changed`` is one for the changed images, empty where it is not known how to prepare
-    them. ``network`` is the model as it is now, where that was not said before. ``touched`` are the
-    parameters that any optimizer has changed so far. The rest is the submission's word, for a display.
+    """The end of an epoch.
+
+    ``predictions`` is a base64 .npy of one class number per test image, in the order of the job's data;
+    ``changed`` is the same for the changed images, empty where their preparation is unknown. ``network`` is
+    the model as it is now, where an earlier answer has not sent it. ``touched`` counts the parameters that
+    any optimizer has changed so far. The rest is the submission's word, for a display.
     """
 
     kind: Literal["epoch"] = "epoch"
@@ -52,13 +54,13 @@ class ReplayEpoch(Record):
 
 
 class ReplayEnd(Record):
-    """The code came to its end, or ``refused`` says why it is not replayed."""
+    """The code came to its end, or ``refused`` says why the code is not replayed."""
 
     kind: Literal["end"] = "end"
     refused: CutText = ""
 
 
 class ReplayAnswer(Record):
-    """One line of what the child says."""
+    """One line of the child's output."""
 
     event: Annotated[ReplayReady | ReplayEpoch | ReplayEnd, Field(discriminator="kind")]

@@ -1,4 +1,4 @@
-"""A graded class: who handed in what, and the grade of each. What a store holds and reports render."""
+"""Records of a graded class: who handed in what, and each grade. A store holds them, reports render them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Layout = Literal["plain", "nbgrader", "gradescope", "canvas", "moodle", "reposit
 
 
 class Student(Record):
-    """Who handed in; ``id`` is unique in a class, stays the same between runs and is safe in a file name."""
+    """A student; ``id`` is unique in a class, stays the same between runs and is safe in a file name."""
 
     id: Name
     name: Text
@@ -23,10 +23,10 @@ class Student(Record):
 class HandedIn(Record):
     """One student's submission as it lay in the class folder.
 
-    ``path`` is relative to that folder (or inside its zip). ``submitted_at`` is the layout's own
-    timestamp in ISO 8601, empty where the layout has none. ``keys`` are the platform's own
-    names for it, needed to give results back: Canvas's user id and file name, Moodle's participant
-    number, Gradescope's submission id.
+    ``path`` is relative to that folder (or inside its zip). ``submitted_at`` is the layout's own timestamp in
+    ISO 8601, empty where the layout has none. ``keys`` are the platform's own names for the submission, which
+    giving results back needs: Canvas's user id and file name, Moodle's participant number, Gradescope's
+    submission id.
     """
 
     layout: Layout
@@ -53,7 +53,7 @@ class Similar(Record):
 
 
 class Entry(Record):
-    """One row of the class: no ``handed_in``: on the roster only; no ``grade``: not graded yet."""
+    """One row of the class. No ``handed_in``: on the roster only; no ``grade``: not graded yet."""
 
     student: Student
     handed_in: HandedIn | None = None
@@ -61,7 +61,7 @@ class Entry(Record):
 
 
 class ClassResults(Record):
-    """Everything a report about a class can show; its rows stand in the order of `Student.id`."""
+    """Everything that a report about a class can show; rows are in the order of `Student.id`."""
 
     schema_version: Literal["grader/results/1"] = "grader/results/1"
     rubric: str

@@ -1,4 +1,4 @@
-"""The trusted child: its job, its events, and the training runs that come of them."""
+"""Records of the trusted child: its job, its events, and the training runs that result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from grader.records.training import Engine, TrainingRecipe
 
 
 class DatasetSpec(Record):
-    """Where a data set lies, its digest, and the `keras.datasets` names it is served under."""
+    """The path of a data set, its digest, and the `keras.datasets` names under which it is served."""
 
     name: Name
     path: str
@@ -26,9 +26,9 @@ Ended = Literal[
 
 
 class Environment(Record):
-    """What a run ran on, to reproduce it. The first event of a training child.
+    """What a run needs to be reproduced: device and versions. The first event of a training child.
 
-    ``engine_note`` says why it was this engine, where another one would have been faster, and which seeds
+    ``engine_note`` says why this engine trained where another one would have been faster, and which seeds
     shared a program.
     """
 
@@ -52,7 +52,7 @@ class BatchEvent(Record):
 
 
 class Changed(Record):
-    """How many of some changed test images were right: shifted by a pixel, with faint noise."""
+    """How many test images were right after a change: shifted by a pixel, with faint noise."""
 
     correct: int
     images: int
@@ -61,8 +61,8 @@ class Changed(Record):
 class EpochResult(Record):
     """One epoch; losses are None when they are not finite numbers.
 
-    ``seconds`` is the whole epoch, ``training_seconds`` leaves out the evaluation. ``changed`` is what a
-    replay makes of changed images, which nobody can know by heart.
+    ``seconds`` is the whole epoch, ``training_seconds`` leaves out the evaluation. ``changed`` counts a
+    replay's answers to changed images, which no code can have memorised.
     """
 
     event: Literal["epoch"] = "epoch"
@@ -81,8 +81,8 @@ class EpochResult(Record):
 class Untrained(Record):
     """Correct test images of a network that has learned nothing.
 
-    By its ``initial`` weights, and ``settled`` after one pass over its training images that moved nothing but
-    moving averages (None where it has none).
+    ``initial`` counts with the initial weights, ``settled`` after one pass over the training images that
+    changes nothing but moving averages (None for a network without any).
     """
 
     event: Literal["untrained"] = "untrained"
@@ -92,12 +92,12 @@ class Untrained(Record):
 
     @property
     def accuracy(self) -> float:
-        """The larger of the two, as a fraction."""
+        """The larger of the two counts, as a fraction."""
         return max(self.initial, self.settled or 0) / self.images
 
 
 class Effects(Record):
-    """What experiments on a trained network showed, see `grader.train.keras.effects`.
+    """The results of experiments on a trained network, see `grader.train.keras.effects`.
 
     ``idle`` are the places (from 0, in the network's list) of layers whose weights change no answer to
     ``images`` images; ``random``, whether the loss of a batch depends on chance: on Dropout, noise or random
@@ -111,7 +111,7 @@ class Effects(Record):
 
 
 class SeedRun(Record):
-    """What became of a seed that was trained beside another one."""
+    """The run of a seed that was trained beside another one."""
 
     seed: int
     untrained: Untrained | None = None
@@ -122,7 +122,7 @@ class SeedRun(Record):
 
 
 class EndEvent(Record):
-    """``kept`` is the epoch whose weights the model has in the end, where that is not the last one.
+    """The end of training. ``kept`` is the epoch whose weights the model has in the end, if not the last.
 
     ``beside`` are the runs of the other seeds, where the engine has trained them too.
     """
@@ -137,10 +137,10 @@ TrainEvent = Environment | Untrained | Effects | BatchEvent | EpochResult | EndE
 
 
 class Symmetry(Record):
-    """What an attempt trains on, see `grader.judge.symmetry`.
+    """The symmetry under which an attempt trains, see `grader.judge.symmetry`.
 
-    Images of class c have the number ``classes[c]``, or their own where there are none; ``transposed`` ones
-    have their rows and columns exchanged.
+    Images of class c have the number ``classes[c]``; their own where ``classes`` is empty. Where
+    ``transposed``, rows and columns are exchanged.
     """
 
     classes: Annotated[
@@ -153,7 +153,7 @@ AS_HANDED_IN = Symmetry()
 
 
 class TrainJob(Record):
-    """What the trusted child is asked: one attempt. ``stop_at`` correct images end it early.
+    """The job of the trusted child: one attempt. An epoch with ``stop_at`` correct images ends it early.
 
     The seeds ``beside`` may be trained in the same program, under the same ``symmetry``; only the engine
     "jax" does so.
@@ -173,11 +173,10 @@ class TrainJob(Record):
 class TrainingRun(Record):
     """One attempt: one seed, trained from scratch.
 
-    ``untrained`` is what the network gets right without learning, ``effects`` which of its layers do
-    something; None where that was not measured.
-    ``kept`` is the epoch whose weights the model has in the end, where that is not the last one.
-    ``replayed`` ones ran the submission's own code, see `grader.ask.replay`; ``touched`` counts the
-    parameters that its optimizers changed.
+    ``untrained`` counts what the network gets right without learning, ``effects`` names its layers without
+    effect; None where that was not measured. ``kept`` is the epoch whose weights the model has in the end,
+    where that is not the last one. A ``replayed`` run is the submission's own code, see `grader.ask.replay`;
+    ``touched`` counts the parameters that its optimizers changed.
     """
 
     seed: int
@@ -193,5 +192,5 @@ class TrainingRun(Record):
 
     @property
     def best(self) -> EpochResult | None:
-        """The first of the epochs with the most correct images."""
+        """The first of the epochs with the most correct images; None without an epoch."""
         return max(self.epochs, key=lambda e: (e.correct, -e.epoch), default=None)

@@ -1,4 +1,4 @@
-"""A submission as text, and what the untrusted child says of it."""
+"""Records of a submission as text, and of what the untrusted child reports about it."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from grader.records.training import TrainingRecipe
 
 MAX_MODELS, MAX_FITS = 200, 2_000  # of a submission, and of one model
 MAX_ANSWER = 8_000_000  # bytes of one answer of a child
-MAX_PRINTS = 10_000  # hashes that stand for the code of one submission
+MAX_PRINTS = 10_000  # hashes that represent the code of one submission
 
 
 class Note(Record):
-    """Something worth telling: what was skipped, read in one of two ways, or failed softly."""
+    """A remark on a submission: something was skipped, read in one of two ways, or failed without harm."""
 
     message: Text
     cell: int | None = None
 
 
 class CellFailure(Record):
-    """A cell that raised: 1-based cell number among the code cells, and the line in it."""
+    """A cell that raised an error: its number among the code cells (from 1), and the line in it."""
 
     cell: int
     line: int | None
@@ -58,7 +58,7 @@ class Description(Record):
     keras_era: Literal["keras2", "keras3"] = "keras3"
     ambiguous_calls: Annotated[int, Field(ge=0)] = 0
     reading: Reading | None = None
-    incomplete: Text = ""  # why there may be more: a limit of grader's, or how the child ended
+    incomplete: Text = ""  # why models or fits may be missing: a limit of grader's, or how the child ended
 
 
 class Cell(Record):
@@ -97,11 +97,11 @@ class Problem(Record):
 
 
 class DescribeJob(Record):
-    """What the describing child is asked: a program, and data without test labels.
+    """The job of the describing child: a program, and data without test labels.
 
-    ``files`` is a folder with what came beside the program, ``data`` an npz whose test labels are
-    permuted, ``dataset`` the names under which `keras.datasets` serves it; ``reading`` forces one
-    reading of `Conv2D(16, 3, 3)`.
+    ``files`` is a folder with the files beside the program, ``data`` an npz whose test labels are permuted,
+    ``dataset`` the names under which `keras.datasets` serves it; ``reading`` forces one reading of
+    `Conv2D(16, 3, 3)`.
     """
 
     program: Program

@@ -1,7 +1,7 @@
 """Report formats: one file each, listed in one dict.
 
-A new format is a module with a `render` (of one grade), a `render_class` or both, and a line in
-`FORMATS`; the tests then run the table of hostile text through it.
+A new format is a module with a `render` (of one grade, as its student may see it), a `render_class` or
+both, and a line in `FORMATS`; the tests then run the table of hostile text through it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FORMATS: dict[str, Format] = {
     "html": Format(".html", one=html.render, many=html.render_class),
     "markdown": Format(".md", one=markdown.render),
     # for programs
-    "json": Format(".json", one=as_json.render, many=as_json.render_class, record=True),
+    "json": Format(".json", everything=as_json.render, many=as_json.render_class, record=True),
     "csv": Format(".csv", many=table.render_csv),
     "jsonl": Format(".jsonl", many=table.render_jsonl),
     "parquet": Format(".parquet", many=table.render_parquet),
@@ -42,7 +42,7 @@ FORMATS: dict[str, Format] = {
     "github-summary": Format(".md", one=github.summary, reader="job", appended=True),
     "github-output": Format(".txt", one=github.outputs, reader="job", appended=True),
     # for learning platforms
-    "gradescope": Format(".json", one=gradescope.render, reader="container"),
+    "gradescope": Format(".json", everything=gradescope.render, reader="container"),
     "prairielearn": Format(".json", one=prairielearn.render, reader="container"),
     "autolab": Format(".txt", one=autolab.render, reader="container"),
     "classroom50": Format(".json", one=classroom50.render, reader="container"),

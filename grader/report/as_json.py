@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 
-from grader.records import ClassResults, Grade
-from grader.report.interface import Screen
+from grader.records import ClassResults
+from grader.report.interface import Screen, Whole
 
 
-def render(grade: Grade, screen: Screen) -> str:
-    return json.dumps(grade.model_dump(mode="json"), indent=2)
+def render(whole: Whole, screen: Screen) -> str:
+    """Return the record of one grade."""
+    return json.dumps(whole.grade.model_dump(mode="json"), indent=2)
 
 
 def render_class(results: ClassResults, screen: Screen) -> str:
+    """Return the record of a class."""
     return json.dumps(results.model_dump(mode="json"), indent=2)

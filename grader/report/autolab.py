@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 
-from grader import records as r
 from grader.report import marks, words
-from grader.report.interface import CleanGrade, Context, line, plain
+from grader.report.interface import Context, View, line, plain
 
 
-def render(grade: CleanGrade, context: Context) -> str:
-    given = marks.of(grade)
+def render(view: View, context: Context) -> str:
+    """Return the feedback, and behind it one line of scores."""
+    grade, given = view.grade, marks.of(view)
     lines = [line(grade.rubric), marks.problem(grade) or "", *given.remarks]
     if given.failed:
         lines = [given.failed]
@@ -24,12 +24,13 @@ def render(grade: CleanGrade, context: Context) -> str:
     # No line of a submission's may be taken for the last one.
     told = [f" {x}" if x.lstrip().startswith("{") else x for x in "\n".join(filter(None, lines)).splitlines()]
     scores = {} if given.failed else {v.criterion: words.number(v.points) for v in given.verdicts}
-    return plain("\n".join(told)) + "\n" + json.dumps({"scores": scores} | _scoreboard(grade, given)) + "\n"
+    return plain("\n".join(told)) + "\n" + json.dumps({"scores": scores} | _scoreboard(view, given)) + "\n"
 
 
-def _scoreboard(grade: r.Grade, given: marks.Marks) -> dict[str, list[float | int]]:
+def _scoreboard(view: View, given: marks.Marks) -> dict[str, list[float | int]]:
     """Points, then parameters; left out where something is hidden or missing."""
-    size = grade.model.total_parameters if grade.model else None
-    if given.failed or size is None or any(v.hidden for v in grade.verdicts):
+    model = view.grade.model
+    size = model.total_parameters if model else None
+    if given.failed or size is None or view.partial:
         return {}
     return {"scoreboard": [words.number(given.points), size]}

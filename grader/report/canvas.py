@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from grader import records as r
 from grader.errors import InstructorError
 from grader.report import filling, html, marks, words
-from grader.report.interface import CleanResults, Context, Files, clean
+from grader.report.interface import CleanResults, Context, Files, clean, for_student
 
 _ASSIGNMENT = re.compile(r"^(.*) \((\d+)\)$")
 _PEOPLE = ("ID", "SIS User ID", "SIS Login ID", "Integration ID")
@@ -104,4 +104,4 @@ def _feedback(results: r.ClassResults, context: Context) -> Iterator[tuple[str, 
     for entry in results.entries:
         name = entry.handed_in.keys.get("name", "") if entry.handed_in else ""
         if entry.grade is not None and name:
-            yield f"{name}.html", html.render(clean(entry.grade), context)
+            yield f"{name}.html", html.render(for_student(clean(entry.grade)), context)

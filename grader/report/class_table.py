@@ -32,6 +32,7 @@ def state(grade: r.Grade) -> str:
 
 
 def render(results: CleanResults, screen: Screen) -> str:
+    """Return the table, and below it what a person should look at."""
     parts = [_head(results), _table(results, screen), _attention(results, screen), _similar(results, screen)]
     return "\n\n".join(part for part in (*parts, _left_out(results, screen)) if part)
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from grader import records as r
 from grader.errors import BrokenError, InstructorError
 from grader.report import marks, words
-from grader.report.interface import CleanGrade, Context, line
+from grader.report.interface import Context, View, line
 from grader.safe import strict_json
 
 _WANTED = {
@@ -44,7 +44,7 @@ class _Push(BaseModel):
     head_commit: _Commit
 
 
-def render(grade: CleanGrade, context: Context) -> str:
+def render(view: View, context: Context) -> str:
     """Raises `InstructorError` outside a runner of Classroom 50, `BrokenError` where there is no mark."""
     env = context.environment
     committed = env.get(COMMIT_TIME) or pushed(env)
@@ -54,7 +54,7 @@ def render(grade: CleanGrade, context: Context) -> str:
             f"the environment lacks {', '.join(missing)}, which Classroom 50's runner sets",
             f"Run it there. {COMMIT_TIME} is when the commit was made; a push on GitHub tells it.",
         )
-    given = marks.of(grade)
+    given = marks.of(view)
     if given.failed:
         raise BrokenError(given.failed, "Nothing is written, so that the runner shows a failed job.")
     tests = _tests(given.verdicts)

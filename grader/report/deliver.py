@@ -49,7 +49,7 @@ def make(results: ClassResults, name: str, context: Context, each: bool = False)
         permit(grade, name, context)
     if chosen.many is None and len(results.entries) == 1 and grades and not each:
         return chosen(grades[0], context)
-    if chosen.one is not None and (each or chosen.many is None):
+    if chosen.single and (each or chosen.many is None):
         return dict(_each(results.entries, chosen, context))
     if chosen.many is None or each:
         raise InstructorError(f"{name} is one file for the whole class", "Name a file behind -o.")
@@ -60,7 +60,7 @@ def of_one(grade: Grade, name: str, context: Context) -> Report:
     """The report of one grade, for its student."""
     permit(grade, name, context)
     chosen = known(name)
-    if chosen.one is None:
+    if not chosen.single:
         raise InstructorError(f"{name} is made of a class", f"Use `grader report RESULTS -f {name} -o …`.")
     return chosen(grade, context)
 

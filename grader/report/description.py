@@ -63,6 +63,7 @@ def _recipe(fits: Sequence[TrainingRecipe]) -> dict[str, Any]:
 
 
 def as_text(shown: dict[str, Any], screen: Screen) -> str:
+    """Return the same as tables, one for each model."""
     parts = [_table(model) for model in shown["models"]]
     notes = [
         f"  {'cell ' + str(n['cell']) + ': ' if n['cell'] else ''}{line(n['message'], 2_000)}"

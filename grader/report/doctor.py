@@ -12,6 +12,7 @@ _COLOUR = {"used": "32", "works": "32", "missing": "33", "fails": "31"}
 
 
 def as_text(findings: Sequence[Finding], screen: Screen) -> str:
+    """Return a line for each finding, and its remedy below."""
     return "\n".join(_lines(findings, screen))
 
 

@@ -30,6 +30,7 @@ class Sheet:
 
     @property
     def head(self) -> list[str]:
+        """The names of the columns."""
         return self.rows[0]
 
     def column(self, *names: str) -> int | None:
@@ -38,6 +39,7 @@ class Sheet:
         return found[0] if found else None
 
     def text(self) -> bytes:
+        """Return the file with its changed cells, written as it was."""
         stream = io.StringIO()
         writer = csv.writer(stream, delimiter=self.delimiter, lineterminator=self.newline)
         writer.writerows(self.rows)

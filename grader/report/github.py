@@ -12,9 +12,8 @@ from pathlib import Path
 
 from grader import records as r
 from grader.report import markdown, words
-from grader.report.interface import CleanGrade, Context, line, plain
+from grader.report.interface import Context, View, line, plain
 from grader.report.lines import Source, source
-from grader.report.view import for_student
 
 MOST = 10  # annotations of a kind that GitHub shows of one step
 SUMMARY_BYTES = 1_000_000
@@ -30,12 +29,12 @@ class _Remark:
     excerpt: str = ""
 
 
-def render(grade: CleanGrade, context: Context) -> str:
-    seen = for_student(grade).grade
+def render(view: View, context: Context) -> str:
+    """Return one command for each annotation, the worst first."""
     root = Path(context.environment.get("GITHUB_WORKSPACE", "."))
     where = source(context.submission, root)
-    shown = "".join(_shown(sorted(_remarks(seen), key=lambda x: -x.lost), where))
-    return shown or f"{line(seen.submission)}: nothing to annotate\n"
+    shown = "".join(_shown(sorted(_remarks(view.grade), key=lambda x: -x.lost), where))
+    return shown or f"{line(view.grade.submission)}: nothing to annotate\n"
 
 
 def _remarks(grade: r.Grade) -> Iterator[_Remark]:
@@ -78,17 +77,16 @@ def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def summary(grade: CleanGrade, context: Context) -> str:
+def summary(view: View, context: Context) -> str:
     """For `$GITHUB_STEP_SUMMARY`; what is too long ends with a sentence that says so."""
-    shown = markdown.render(grade, context)
+    shown = markdown.render(view, context)
     if len(shown.encode()) <= SUMMARY_BYTES:
         return shown
     return shown.encode()[:SUMMARY_BYTES].decode(errors="ignore") + "\n\n(cut: GitHub shows 1 MiB)\n"
 
 
-def outputs(grade: CleanGrade, context: Context) -> str:
+def outputs(view: View, context: Context) -> str:
     """For `$GITHUB_OUTPUT`, `result` being a status or `partial`: none of the values holds a line feed."""
-    view = for_student(grade)
     values = {
         "result": view.state,
         "points": words.points(view.grade.points),

@@ -12,19 +12,19 @@ from typing import Any
 
 from grader import records as r
 from grader.report import marks, words
-from grader.report.interface import CleanGrade, Context, line
+from grader.report.interface import Context, View, line
 from grader.report.lines import Source, source
 
 
-def render(grade: CleanGrade, context: Context) -> str:
+def render(view: View, context: Context) -> str:
     """The line for `$GITHUB_OUTPUT`."""
     root = Path(context.environment.get("GITHUB_WORKSPACE", "."))
-    encoded = base64.b64encode(json.dumps(result(grade, source(context.submission, root))).encode())
+    encoded = base64.b64encode(json.dumps(_result(view, source(context.submission, root))).encode())
     return f"result={encoded.decode()}\n"
 
 
-def result(grade: r.Grade, where: Source | None) -> dict[str, Any]:
-    given = marks.of(grade)
+def _result(view: View, where: Source | None) -> dict[str, Any]:
+    given = marks.of(view)
     if given.failed:
         broken = _test("grading", "error", 0, given.failed, where, 1)
         return {
@@ -34,7 +34,7 @@ def result(grade: r.Grade, where: Source | None) -> dict[str, Any]:
             "tests": [broken],
         }
     tests = [_of(verdict, where) for verdict in given.verdicts]
-    passed = all(test["status"] == "pass" for test in tests) and grade.problem is None
+    passed = all(test["status"] == "pass" for test in tests) and view.grade.problem is None
     return {
         "version": 1,
         "status": "pass" if passed else "fail",

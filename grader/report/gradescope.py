@@ -11,17 +11,19 @@ from typing import Any
 
 from grader import records as r
 from grader.report import marks, words
-from grader.report.interface import CleanGrade, Context, line
+from grader.report.interface import Context, Whole, for_student, line
 
 
-def render(grade: CleanGrade, context: Context) -> str:
-    return json.dumps(results(grade), indent=2)
+def render(whole: Whole, context: Context) -> str:
+    """Return the text of `results.json`."""
+    return json.dumps(results(whole), indent=2)
 
 
-def results(grade: r.Grade) -> dict[str, Any]:
-    given = marks.of(grade, hidden=True)
+def results(whole: Whole) -> dict[str, Any]:
+    """Return what `results.json` holds."""
+    grade, given = whole.grade, marks.of(whole)
     # What students read says nothing of hidden criteria; Gradescope itself hides the total.
-    said = [marks.problem(grade), *(x for x in marks.of(grade).remarks if x != marks.HIDDEN)]
+    said = [marks.problem(grade), *(x for x in marks.of(for_student(grade)).remarks if x != marks.HIDDEN)]
     shared: dict[str, Any] = {
         "output": "\n\n".join(x for x in said if x) or line(grade.rubric),
         "output_format": "text",

@@ -9,11 +9,12 @@ from typing import Literal, cast
 
 from grader.errors import InstructorError
 from grader.records import ClassResults, Grade
-from grader.report.clean import Clean, CleanGrade, CleanResults, clean, inert, line, marked, plain
+from grader.report.clean import CleanGrade, CleanResults, clean, inert, line, marked, plain
+from grader.report.view import View, Whole, for_student, whole
 
 __all__ = [
-    "Clean", "CleanGrade", "CleanResults", "Context", "Files", "Format", "Report", "Screen", "clean", "inert",
-    "line", "marked", "plain",
+    "CleanResults", "Context", "Files", "Format", "Report", "Screen", "View", "Whole",
+    "clean", "for_student", "inert", "line", "marked", "plain", "whole",
 ]  # fmt: skip
 
 
@@ -43,7 +44,8 @@ class Context(Screen):
 
 Report = str | bytes
 Files = dict[str, Report]  # by relative path; see `grader.report.deliver` for what a path may be
-OfOne = Callable[[CleanGrade, Context], Report]
+OfOne = Callable[[View, Context], Report]
+OfWhole = Callable[[Whole, Context], Report]
 OfClass = Callable[[CleanResults, Context], Report | Files]
 # Who reads it. Programs take no grade that was made without isolation: a gradebook none at all; a
 # container's platform and a CI job run every submission in a throw-away container of its own, which the
@@ -53,27 +55,37 @@ Reader = Literal["person", "gradebook", "container", "job"]
 
 @dataclass(frozen=True)
 class Format:
-    """One format: what it makes of one student's grade (for that student), and of a class.
+    """One format: what it makes of one student's grade, and of a class.
 
-    Both are handed clean text; the ``record`` itself, which is ASCII, keeps what was said. ``appended`` ones
-    are added to a file that holds other lines already.
+    ``one`` writes for that student and is handed no hidden criterion. ``everything`` is for a format that
+    only an instructor reads, or whose platform itself hides criteria. All are handed clean text; the
+    ``record`` itself, which is ASCII, keeps what was said. ``appended`` ones are added to a file that holds
+    other lines already.
     """
 
     suffix: str
     one: OfOne | None = None
+    everything: OfWhole | None = None
     many: OfClass | None = None
     reader: Reader = "person"
     appended: bool = False
     record: bool = False
 
+    @property
+    def single(self) -> bool:
+        """Whether it makes a report of one grade."""
+        return self.one is not None or self.everything is not None
+
     def __call__(self, grade: Grade, context: Screen) -> Report:
         """Of one grade. Raises `InstructorError` for a format that needs a class."""
-        if self.one is None:
-            raise InstructorError(
-                "this format is made of a whole class", "Use `grader report RESULTS -f … -o …`."
-            )
-        whole = context if isinstance(context, Context) else Context(**vars(context))
-        return self.one(cast("CleanGrade", grade) if self.record else clean(grade), whole)
+        full = context if isinstance(context, Context) else Context(**vars(context))
+        if self.one is not None:
+            return self.one(for_student(clean(grade)), full)
+        if self.everything is not None:
+            return self.everything(whole(cast("CleanGrade", grade) if self.record else clean(grade)), full)
+        raise InstructorError(
+            "this format is made of a whole class", "Use `grader report RESULTS -f … -o …`."
+        )
 
     def of_class(self, results: ClassResults, context: Context) -> Report | Files:
         """Of a class. Raises `InstructorError` for a format of single grades."""

@@ -11,20 +11,21 @@ from xml.etree import ElementTree as ET
 
 from grader import records as r
 from grader.report import words
-from grader.report.interface import CleanGrade, CleanResults, Context, line, plain
-from grader.report.view import View, for_student, whole
+from grader.report.interface import CleanResults, Context, View, clean, line, plain, whole
+from grader.report.view import Seen
 
 _XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def render(grade: CleanGrade, context: Context) -> str:
+def render(view: View, context: Context) -> str:
     """Hidden criteria are left out: the artifacts of a student's pipeline are the student's to read."""
-    return _document([_suite(line(grade.submission, 100), for_student(grade))])
+    return _document([_suite(line(view.grade.submission, 100), view)])
 
 
 def render_class(results: CleanResults, context: Context) -> str:
+    """Return a document with a suite for each student, hidden criteria too."""
     graded = [entry for entry in results.entries if entry.grade is not None]
-    return _document([_suite(line(e.student.id, 100), whole(e.grade)) for e in graded if e.grade])
+    return _document([_suite(line(e.student.id, 100), whole(clean(e.grade))) for e in graded if e.grade])
 
 
 def _document(suites: list[ET.Element]) -> str:
@@ -36,8 +37,8 @@ def _document(suites: list[ET.Element]) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
-def _suite(name: str, view: View) -> ET.Element:
-    grade = view.grade
+def _suite(name: str, seen: Seen) -> ET.Element:
+    grade = seen.grade
     cases = [_case(name, number, v) for number, v in enumerate(grade.verdicts, 1)]
     if grade.problem is not None:
         cases.insert(0, _problem(name, grade.problem))
@@ -48,7 +49,7 @@ def _suite(name: str, view: View) -> ET.Element:
     suite.set("time", f"{min(seconds, 999_999):.3f}")
     facts = {
         "points": f"{words.points(grade.points)} of {words.points(grade.max_points)}",
-        "status": view.headline,
+        "status": seen.headline,
         "rubric": line(grade.rubric),
         "submission SHA-256": grade.provenance.submission_digest or "unread",
     }

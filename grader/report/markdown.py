@@ -10,16 +10,16 @@ from collections.abc import Iterator
 
 from grader import records as r
 from grader.report import words
-from grader.report.interface import CleanGrade, Context, line, plain
-from grader.report.view import for_student
+from grader.report.interface import Context, View, line, plain
 
 _MARK = {"pass": "✅", "fail": "❌", "borderline": "🟡", "not_reached": "➖", "broken": "⚠️"}
 _SPECIAL = re.compile(r"([\\`*_\[\]|~$@<>&]|^[-+#=]|:(?=//))")
 _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "&#64;", ":": "&#58;"}
 
 
-def render(grade: CleanGrade, context: Context) -> str:
-    return "\n".join(_lines(grade)) + "\n"
+def render(view: View, context: Context) -> str:
+    """Return the feedback file."""
+    return "\n".join(_lines(view)) + "\n"
 
 
 def text(said: str, most: int = 1_000) -> str:
@@ -36,8 +36,7 @@ def block(said: str) -> str:
     return f"{fence}text\n{shown}\n{fence}"
 
 
-def _lines(grade: r.Grade) -> Iterator[str]:
-    view = for_student(grade)
+def _lines(view: View) -> Iterator[str]:
     grade = view.grade
     yield f"# {text(grade.submission)}"
     yield f"\n{text(grade.rubric)}\n"

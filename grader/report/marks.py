@@ -5,12 +5,14 @@ Where grading itself failed there is no mark at all: a fault of ours is never a 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from grader import records as r
 from grader.judge.checks import MEASURED
 from grader.report import words
-from grader.report.interface import plain
+from grader.report.clean import plain
+from grader.report.view import Seen, structural
 
 LATER = "Not retrained here: validation accuracy is decided later, and its points are not part of this score."
 PROVISIONAL = "A person will look at this one; the score may change."
@@ -33,11 +35,11 @@ class Marks:
         return self.points / self.max_points if self.max_points else 0.0
 
 
-def of(grade: r.Grade, hidden: bool = False) -> Marks:
-    """The marks; with ``hidden`` also those that a platform can keep from students by means of its own."""
-    kept = tuple(v for v in grade.verdicts if (hidden or not v.hidden) and not _later(grade, v))
+def of(seen: Seen) -> Marks:
+    """The marks of the criteria that are seen."""
+    kept = tuple(v for v in seen.grade.verdicts if not _later(seen.structural, v))
     points, possible = words.total(kept)
-    return Marks(kept, points, possible, failure(grade), tuple(_remarks(grade, hidden)))
+    return Marks(kept, points, possible, failure(seen.grade), tuple(_remarks(seen)))
 
 
 def failure(grade: r.Grade) -> str:
@@ -58,27 +60,24 @@ def unsettled(grade: r.Grade) -> str:
         return f"{words.STATUS[grade.status]}, so no grade is written"
     if any(v.outcome == "broken" for v in grade.verdicts):
         return "broken, so no grade is written"
-    if any(_later(grade, v) for v in grade.verdicts):
+    if any(_later(structural(grade), v) for v in grade.verdicts):
         return "not retrained, so no grade is written"
     return ""
 
 
-def _later(grade: r.Grade, verdict: r.Verdict) -> bool:
-    """Graded without retraining (no target): what needs it is left for later."""
-    measured = verdict.kind in MEASURED and verdict.outcome == "not_reached"
-    return measured and grade.target is None and grade.problem is None
+def _later(structural: bool, verdict: r.Verdict) -> bool:
+    """Graded without retraining: what needs it is left for later."""
+    return structural and verdict.kind in MEASURED and verdict.outcome == "not_reached"
 
 
-def _remarks(grade: r.Grade, hidden: bool) -> list[str]:
-    shown = [v for v in grade.verdicts if hidden or not v.hidden]
-    said = []
-    if any(_later(grade, v) for v in shown):
-        said.append(LATER)
-    if any(v.needs_review and not _later(grade, v) for v in shown):
-        said.append(PROVISIONAL)
-    if not hidden and len(shown) < len(grade.verdicts):
-        said.append(HIDDEN)
-    return said
+def _remarks(seen: Seen) -> Iterator[str]:
+    later = [_later(seen.structural, v) for v in seen.grade.verdicts]
+    if any(later):
+        yield LATER
+    if any(v.needs_review and not left for v, left in zip(seen.grade.verdicts, later, strict=True)):
+        yield PROVISIONAL
+    if seen.partial:
+        yield HIDDEN
 
 
 def told(verdict: r.Verdict, most: int = 4_000) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from grader import records as r
 from grader.errors import InstructorError
 from grader.report import filling, html, marks, words
-from grader.report.interface import CleanResults, Context, Files, clean, line
+from grader.report.interface import CleanResults, Context, Files, clean, for_student, line
 
 _PARTICIPANT = re.compile(r"^\D*?(\d+)$")
 _NO = {"no", "nein", "non", "nee", "não", "nao", "nej", "nei", "ei", "nie", "ne", "нет", "ні", "не", "hayır",
@@ -125,7 +125,7 @@ def _comment(grade: r.Grade) -> str:
     """HTML, for that is what Moodle takes comments for."""
     from markupsafe import Markup
 
-    given = marks.of(grade)
+    given = marks.of(for_student(clean(grade)))
     rows = [Markup("{}: {}, {} of {}").format(
         line(v.title), words.OUTCOME[v.outcome], words.points(v.points), words.points(v.max_points)
     ) for v in given.verdicts]  # fmt: skip
@@ -140,4 +140,4 @@ def _feedback(results: r.ClassResults, context: Context) -> Iterator[tuple[str, 
             continue
         flat = re.match(r"^(.*_assignsubmission_file_).+$", name)
         place = f"{flat[1]}feedback.html" if flat else f"{name}/feedback.html"
-        yield place, html.render(clean(entry.grade), context)
+        yield place, html.render(for_student(clean(entry.grade)), context)

@@ -11,24 +11,25 @@ from typing import Any
 
 from grader import records as r
 from grader.report import marks, words
-from grader.report.interface import CleanGrade, Context, line
+from grader.report.interface import Context, View, line
 
 MOST = 900_000  # bytes; the platform refuses 1 MB
 
 
-def render(grade: CleanGrade, context: Context) -> str:
-    shown = json.dumps(results(grade), indent=2)
+def render(view: View, context: Context) -> str:
+    """Return the text of `results.json`, without the output of tests where it is too long."""
+    shown = json.dumps(_results(view), indent=2)
     if len(shown) <= MOST:
         return shown
-    short = results(grade)
+    short = _results(view)
     return json.dumps(short | {"tests": [test | {"output": ""} for test in short["tests"]]}, indent=2)
 
 
-def results(grade: r.Grade) -> dict[str, Any]:
-    given = marks.of(grade)
+def _results(view: View) -> dict[str, Any]:
+    given = marks.of(view)
     if given.failed:
         return {"gradable": False, "message": given.failed, "format_errors": [given.failed]}
-    said = [marks.problem(grade), *given.remarks]
+    said = [marks.problem(view.grade), *given.remarks]
     return {
         "gradable": True,
         "score": round(given.share, 6),

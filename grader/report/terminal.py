@@ -9,15 +9,14 @@ from tabulate import tabulate
 
 from grader import records as r
 from grader.report import words
-from grader.report.interface import CleanGrade, Screen, inert, line, plain
-from grader.report.view import View, for_student
+from grader.report.interface import Screen, View, inert, line, plain
 
 _COLOUR = {"pass": "32", "fail": "31", "borderline": "33", "not_reached": "33", "broken": "35"}
 _STATUS_COLOUR = {"passed": "1;32", "not_passed": "1;31", "structure_only": "1;32"}
 
 
-def render(grade: CleanGrade, screen: Screen) -> str:
-    view = for_student(grade)
+def render(view: View, screen: Screen) -> str:
+    """Return the report, its parts divided by empty lines."""
     seen = view.grade
     parts = [
         _head(view, screen),
@@ -34,10 +33,12 @@ def render(grade: CleanGrade, screen: Screen) -> str:
 
 
 def paint(text: str, code: str, screen: Screen) -> str:
+    """Return the text in a colour, where the screen has colours."""
     return f"\x1b[{code}m{text}\x1b[0m" if screen.colour and code else text
 
 
 def wrap(text: str, screen: Screen, indent: str = "  ") -> str:
+    """Return the text in lines that fit the screen, each behind ``indent``."""
     return "\n".join(
         textwrap.fill(part, max(40, screen.width), initial_indent=indent, subsequent_indent=indent + "  ")
         for part in plain(text).split("\n")

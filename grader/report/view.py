@@ -1,4 +1,8 @@
-"""What a student may see of a grade: all but hidden criteria, and nothing that would give them away."""
+"""What a reader may see of a grade: a student's `View` without hidden criteria, an instructor's `Whole`.
+
+The two are different types, and a `View` that holds a hidden criterion cannot be made. So a format that
+takes a `View` has nothing in its hands that students must not read.
+"""
 
 from __future__ import annotations
 
@@ -7,35 +11,55 @@ from dataclasses import dataclass
 from grader import records as r
 from grader.judge.checks import MEASURED
 from grader.report import words
+from grader.report.clean import CleanGrade
 
 PARTIAL = "partial result: not all criteria are shown"
 
 
 @dataclass(frozen=True)
-class View:
-    """A grade as somebody may see it, and the verdict to put over it.
+class Seen:
+    """A grade as somebody sees it, and the verdict to put over it.
 
-    ``state`` is a status or `partial`; the grade's own status would give hidden criteria away.
+    ``state`` is a status, or `partial` where the status would give hidden criteria away.
+    ``structural``: graded without retraining, so that what needs retraining is left for later.
+    ``partial``: hidden criteria were left out.
     """
 
-    grade: r.Grade
+    grade: CleanGrade
     headline: str
     state: str
+    structural: bool
     partial: bool = False
 
 
-def whole(grade: r.Grade) -> View:
-    """For the instructor."""
-    return View(grade, words.STATUS[grade.status], grade.status)
+@dataclass(frozen=True)
+class View(Seen):
+    """For a student: hidden criteria are gone, and so is what would give them away."""
+
+    def __post_init__(self) -> None:
+        if any(v.hidden for v in self.grade.verdicts):
+            raise ValueError("a student's view of a grade must not hold a hidden criterion")
 
 
-def for_student(grade: r.Grade) -> View:
+@dataclass(frozen=True)
+class Whole(Seen):
+    """For an instructor, or for a platform that hides criteria from students by means of its own."""
+
+
+def whole(grade: CleanGrade) -> Whole:
+    """The grade with all that is in it."""
+    return Whole(grade, words.STATUS[grade.status], grade.status, structural(grade))
+
+
+def for_student(grade: CleanGrade) -> View:
     """Points are those of the criteria shown; the verdict is told only as far as those decide it."""
     if not any(v.hidden for v in grade.verdicts):
-        return whole(grade)
+        return View(**vars(whole(grade)))
     shown = tuple(v for v in grade.verdicts if not v.hidden)
     points, possible = words.total(shown)
+    told = _told(grade, shown)
     changes = {
+        "status": told or "needs_person",  # the true one may follow from what is hidden
         "verdicts": shown,
         "points": points,
         "max_points": possible,
@@ -43,9 +67,14 @@ def for_student(grade: r.Grade) -> View:
     }
     if any(v.hidden and v.kind in MEASURED for v in grade.verdicts):
         changes |= {"runs": (), "claims": (), "target": None}
-    told = _told(grade, shown)
-    seen = grade.model_copy(update=changes | ({"status": told} if told else {}))
-    return View(seen, words.STATUS[told] if told else PARTIAL, told or "partial", partial=True)
+    seen = CleanGrade(grade.model_copy(update=changes))
+    headline = words.STATUS[told] if told else PARTIAL
+    return View(seen, headline, told or "partial", structural(grade), partial=True)
+
+
+def structural(grade: r.Grade) -> bool:
+    """Whether it was graded without retraining; then it has no target."""
+    return grade.target is None and grade.problem is None
 
 
 def _told(grade: r.Grade, shown: tuple[r.Verdict, ...]) -> str:

@@ -117,7 +117,10 @@ def retraining(grade: r.Grade) -> str:
 
 
 def learning(grade: r.Grade) -> str:
-    """`At most 8.6% of the test images were right before learning; renumbered classes in attempt 2.`"""
+    """Return what was seen beside the accuracy of the attempts, or nothing.
+
+    `At most 8.6% of the test images were right before learning; renumbered classes in attempt 2.`
+    """
     known = [run.untrained.accuracy for run in grade.runs if run.untrained is not None]
     before = f"at most {max(known):.1%} of the test images were right before learning" if known else ""
     renumbered = [n for n, run in enumerate(grade.runs, 1) if run.symmetry.classes]
@@ -135,4 +138,5 @@ def _attempts(numbers: list[int]) -> str:
 
 
 def shape(sizes: tuple[int, ...] | None) -> str:
+    """Return `28×28×1`, or `?` where it is not known."""
     return "?" if sizes is None else "×".join(str(n) for n in sizes)

@@ -1,7 +1,7 @@
 """Where attempts are made: one file for each runner, listed in one dict.
 
-Describing stays on this machine in its box whatever the runner; what goes elsewhere are training jobs,
-which hold no code of a student's.
+Every runner leaves describing on this machine, in its box; only training jobs go elsewhere, and a training
+job holds no code of a student's.
 """
 
 from __future__ import annotations

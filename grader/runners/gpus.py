@@ -1,6 +1,6 @@
-"""The GPUs of this machine and how much of their memory is free, as `nvidia-smi` tells.
+"""Lists the GPUs of this machine and their free memory, by way of `nvidia-smi`.
 
-`CUDA_VISIBLE_DEVICES` is respected, with numbers and with UUIDs. Without `nvidia-smi` there are none.
+`CUDA_VISIBLE_DEVICES` is respected, with numbers and with UUIDs. Without `nvidia-smi` the list is empty.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from grader.box.sandbox import NEUTRAL
 
 @dataclass(frozen=True)
 class Gpu:
-    """``name`` is what `CUDA_VISIBLE_DEVICES` calls it; memory in bytes."""
+    """A GPU: ``name`` is what `CUDA_VISIBLE_DEVICES` calls it; ``total`` and ``free`` are bytes of memory."""
 
     name: str
     total: int
@@ -24,7 +24,7 @@ class Gpu:
 
 
 def visible(most: int | None = None) -> tuple[Gpu, ...]:
-    """The GPUs that may be used, ``most`` of them at most, in the order of `CUDA_VISIBLE_DEVICES`."""
+    """Return the GPUs that may be used, at most ``most`` of them, in the order of `CUDA_VISIBLE_DEVICES`."""
     rows = list(_ask("--query-gpu=index,uuid,memory.total,memory.free"))
     found = [Gpu(index, _bytes(total), _bytes(free)) for index, _, total, free in rows]
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -36,13 +36,13 @@ def visible(most: int | None = None) -> tuple[Gpu, ...]:
 
 
 def used_by(process: int) -> int:
-    """Bytes of GPU memory that a process holds; 0 where that is not told (in containers it often is not)."""
+    """Return the bytes of GPU memory that a process holds; 0 where the driver hides them (in containers)."""
     rows = _ask("--query-compute-apps=pid,used_memory")
     return sum(_bytes(memory) for pid, memory in rows if pid == str(process))
 
 
 def _named(chosen: str, found: list[Gpu], by_uuid: dict[str, Gpu]) -> Iterator[Gpu]:
-    """As CUDA reads it: what follows the first name that is none is not seen."""
+    """Yield the GPUs that ``chosen`` names, as CUDA reads it: nothing behind an unknown name counts."""
     for name in filter(None, (part.strip() for part in chosen.split(","))):
         fits = [g for g in found if g.name == name] or [g for u, g in by_uuid.items() if u.startswith(name)]
         if not fits:
@@ -55,13 +55,13 @@ def _ask(query: str) -> Iterator[list[str]]:
     if program is None:
         return
     try:
-        told = subprocess.run(
+        output = subprocess.run(
             [program, query, "--format=csv,noheader,nounits"],
             capture_output=True, text=True, timeout=30, check=True, cwd=NEUTRAL,
         ).stdout  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return
-    for line in told.splitlines():
+    for line in output.splitlines():
         if line.strip():
             yield [cell.strip() for cell in line.split(",")]
 

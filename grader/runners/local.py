@@ -1,7 +1,8 @@
-"""This machine: threads that each drive one trusted training child at a time.
+"""The runner for this machine: threads that each drive one trusted training child at a time.
 
-Without a GPU the cores are divided among the children, so that they do not fight for them. With GPUs, each
-begins with one child; once that has shown how much memory an attempt takes, as many follow as fit.
+Without a GPU the cores are divided among the children, so that children do not compete for cores. With GPUs,
+each GPU begins with one child; once that child has shown how much memory an attempt takes, as many children
+follow as fit.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from grader.runners import gpus
 from grader.runners.interface import Settings
 
 MEMORY = 2_000_000_000  # bytes of main memory that one child is reckoned to take, TensorFlow included
-MOST_PER_GPU = 8  # more only take turns
+MOST_PER_GPU = 8  # more children only wait for each other
 GPU_SPARE = 1_500_000_000  # bytes left free on a GPU
-LOOK_AFTER = 45.0  # seconds until a child has taken what it will take on its GPU
+LOOK_AFTER = 45.0  # seconds until a child has taken all the GPU memory that it will take
 
 
 @dataclass(frozen=True)
 class Slot:
-    """A place for one child: the cores it may use (none: all), and what is set in its environment."""
+    """A place for one child: the cores that it may use (empty: all), and settings for its environment."""
 
     cores: frozenset[int] = frozenset()
     setting: Mapping[str, str] = field(default_factory=dict)
@@ -51,12 +52,15 @@ class Local:
 
     @property
     def slots(self) -> int:
+        """Grows while GPUs show that more attempts fit."""
         return self._count
 
     def begin(self, attempt: Attempt, watcher: Watcher) -> Future[Runs]:
+        """Queue the attempt for the next free slot."""
         return self._pool.submit(self._make, attempt, watcher)
 
     def close(self) -> None:
+        """Stop all running children and wait for their threads."""
         with self._lock:
             self._closed = True
             running = list(self._running)
@@ -68,7 +72,7 @@ class Local:
     def _make(self, attempt: Attempt, watcher: Watcher) -> Runs:
         slot = self._take()
         if slot.cores:
-            os.sched_setaffinity(0, slot.cores)  # of this thread, and so of the child that it starts
+            os.sched_setaffinity(0, slot.cores)  # for this thread, and so for the child that it starts
         training = attempt.training(watcher, slot.setting)
         try:
             with self._lock:
@@ -98,7 +102,7 @@ class Local:
         return [_on_gpu(self._gpus[n % len(self._gpus)]) for n in range(jobs)]
 
     def _look_at(self, training: Work, slot: Slot) -> None:
-        """Once for each GPU, and not where the number of jobs was given."""
+        """Measure the attempt's GPU memory, once for each GPU, unless the number of jobs was given."""
         name = slot.setting.get("CUDA_VISIBLE_DEVICES")
         if name is None or self._jobs is not None or name in self._measured:
             return
@@ -124,9 +128,10 @@ class Local:
 
 
 def more_that_fit(free: int, used: int, gpus: int) -> int:
-    """How many more children fit on a GPU with so much memory free, of which one was seen to use ``used``.
+    """Return how many more children fit on a GPU with ``free`` bytes, of which one child takes ``used``.
 
-    Main memory and cores have their say: each child wants a core of its own.
+    Main memory and cores are limits too: each child takes `MEMORY` bytes and a core of its own; ``gpus`` GPUs
+    share them.
     """
     others = min(tree.available() // MEMORY, len(_cores())) // gpus - 1
     return max(0, min((free - GPU_SPARE) // used, MOST_PER_GPU - 1, others))
@@ -136,7 +141,7 @@ def _on_gpu(gpu: gpus.Gpu) -> Slot:
     return Slot(setting={"CUDA_VISIBLE_DEVICES": gpu.name})
 
 
-# --- cores ----------------------------------------------------------------------------------------
+# --- cores --------------------------------------------------------------------------------------
 
 
 def _cores() -> list[int]:
@@ -146,7 +151,7 @@ def _cores() -> list[int]:
 
 
 def _on_cores(jobs: int | None) -> list[Slot]:
-    """One core for each child is the fastest for a class, as far as memory goes."""
+    """One core for each child is the fastest for a class, as far as memory allows."""
     cores = _cores()
     count = jobs or max(1, min(len(cores), tree.available() // MEMORY))
     if count == 1 or not hasattr(os, "sched_setaffinity"):
@@ -155,7 +160,7 @@ def _on_cores(jobs: int | None) -> list[Slot]:
 
 
 def divided(cores: list[int], jobs: int) -> list[list[int]]:
-    """The cores in ``jobs`` parts as equal as can be; with more jobs than cores, one for each in turn."""
+    """Split the cores into ``jobs`` parts of almost equal size; more jobs than cores share cores."""
     if jobs >= len(cores):
         return [[cores[n % len(cores)]] for n in range(jobs)]
     return [cores[n * len(cores) // jobs : (n + 1) * len(cores) // jobs] for n in range(jobs)]

@@ -1,9 +1,9 @@
-"""A Ray cluster: the same attempts, on every machine that has room for one.
+"""The runner for a Ray cluster: the same attempts, on every machine that has room for one.
 
 The data set goes into the cluster's object store once and is copied to each machine once, where the first
-attempt writes it to a file that all later ones read. A task whose machine is lost is made again elsewhere.
-Each attempt is a process of its own there as it is here; results come back to this machine, which alone
-writes them. Wants the extra `ray`, and the same Python, grader, TensorFlow and Keras on every machine.
+attempt writes it to a file that all later ones read. An attempt whose machine is lost is made again
+elsewhere. Each attempt is a process of its own there as it is here; results come back to this machine, which
+alone writes them. Needs the extra `ray`, and the same Python, grader, TensorFlow and Keras on every machine.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from grader.runners.interface import Settings
 from grader.runners.local import Local
 
 CPUS = 1  # for one attempt on a machine without GPUs
-GPU_SHARE = 0.25  # of a GPU for one attempt, unless --jobs says how many share the cluster's GPUs
+GPU_SHARE = 0.25  # of a GPU for one attempt, unless --jobs says how many attempts share the cluster's GPUs
 RETRIES = 5  # after the loss of a machine
 _RUNS: TypeAdapter[Runs] = TypeAdapter(Runs)
 
@@ -67,7 +67,8 @@ class OnRay:
         return max(1, int(self._ray.cluster_resources().get("CPU", 1.0) / CPUS))
 
     def begin(self, attempt: Attempt, watcher: Watcher) -> Future[Runs]:
-        if attempt.replay is not None:  # code of a student's stays in its box on this machine
+        """Submit the attempt as a Ray task; a replay runs here, where a student's code stays in its box."""
+        if attempt.replay is not None:
             return self._here.begin(attempt, watcher)
         job = attempt.job
         watcher.attempt(attempt.number, attempt.attempts, job.seed, attempt.epochs)
@@ -88,6 +89,7 @@ class OnRay:
             future.set_exception(BrokenError(f"retraining on the cluster failed: {message[-3_000:]}"))
 
     def close(self) -> None:
+        """Cancel the tasks that run, and disconnect from the cluster."""
         self._here.close()
         for reference in list(self._running.values()):
             self._ray.cancel(reference, force=True)
@@ -95,7 +97,7 @@ class OnRay:
 
 
 def _connected(address: str) -> Any:
-    """The module `ray`, connected to a cluster. Raises `InstructorError`."""
+    """Connect to a cluster and return the module `ray`. Raises `InstructorError`."""
     try:
         import ray
     except ImportError:
@@ -107,19 +109,22 @@ def _connected(address: str) -> Any:
         with chdir(NEUTRAL):  # Ray puts the folder that it is started in on the path of every worker
             ray.init(address=address or "auto", log_to_driver=False, logging_level=logging.ERROR)
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)  # Ray sets its own, which would leave no table
-    except Exception as error:  # of many kinds
+            signal.signal(signal.SIGTERM, before)  # Ray's own handler would end the batch without its table
+    except Exception as error:  # Ray raises many kinds
         where = address or "this machine"
         raise InstructorError(f"no Ray cluster at {where}: {str(error)[:300]}", hint) from None
     return ray
 
 
 def _answers(address: str) -> None:
-    """Raises `OSError` or `ValueError` where nobody listens: Ray itself would wait for minutes."""
+    """Raise `OSError` or `ValueError` where nobody listens at ``address``.
+
+    Ray itself would wait for minutes.
+    """
     if address and address != "auto":
         host, _, port = address.rpartition(":")
         if "/" in host or not port.isdigit():
-            raise ValueError("an address is host:port, of the head as its own machines reach it")
+            raise ValueError("an address is host:port: that of the head, as the cluster's machines reach it")
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
@@ -128,17 +133,20 @@ def _alive(ray: Any) -> list[Any]:
 
 
 def _share(gpus: float, jobs: int | None) -> float:
-    """The part of a GPU for one attempt; 0 where there are none."""
+    """Return the part of a GPU for one attempt; 0 where there are no GPUs."""
     if not gpus:
         return 0.0
     return max(0.01, min(1.0, int(100 * gpus / jobs) / 100)) if jobs else GPU_SHARE
 
 
-# --- on the machine that makes it -----------------------------------------------------------------
+# --- on the machine that makes the attempt ------------------------------------------------------
 
 
 def make(job: str, data: bytes, wanted: str) -> str:
-    """Make one attempt; its runs as JSON. Raises `BrokenError`, also where other versions would train."""
+    """Make one attempt from a `TrainJob` as JSON and the bytes of its data set; return its runs as JSON.
+
+    Raises `BrokenError`, also where this machine's trainer is not ``wanted``, the batch's.
+    """
     if trainer() != wanted:
         raise BrokenError(f"this machine trains with {trainer()}, the batch with {wanted}")
     asked = TrainJob.model_validate_json(job)
@@ -150,7 +158,10 @@ def make(job: str, data: bytes, wanted: str) -> str:
 
 @contextmanager
 def _own_core(folder: Path) -> Iterator[None]:
-    """A core that no other attempt on this machine has, as long as there is one; the child inherits it."""
+    """Run the block on a core that no other attempt on this machine has, while there is one.
+
+    The child inherits the core.
+    """
     before = os.sched_getaffinity(0)
     for core in sorted(before):
         with (folder / f"core-{core}").open("w") as held:
@@ -172,7 +183,7 @@ def _has_gpu() -> bool:
 
 
 def _placed(spec: DatasetSpec, data: bytes) -> Path:
-    """The data set as a file, once for all attempts on this machine; the child checks its digest."""
+    """Write the data set to a file, once for all attempts on this machine; the child checks its digest."""
     folder = Path(tempfile.gettempdir()) / f"grader-data-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     place = folder / f"{spec.sha256}.npz"

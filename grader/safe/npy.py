@@ -1,9 +1,8 @@
-"""Read one .npy array without trusting its header.
+"""Reads one .npy array without trusting its header.
 
-The format is NumPy's own (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html),
-versions 1 to 3. The header is looked at before anything is allocated: a plain type of fixed size, a shape
-of at most eight axes, and exactly as many bytes behind it as they make. No objects, so nothing is ever
-unpickled.
+The format is NumPy's own (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html). The header
+is checked before anything is allocated: a plain type of fixed size, a shape of at most eight axes, and behind
+the header exactly as many bytes as type and shape need. Objects are refused, so nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0
 
 
 def read(data: bytes) -> npt.NDArray[Any]:
-    """The array in ``data``. Raises `ValueError` with a short reason."""
+    """Return the array in ``data``. Raises `ValueError` with a short reason."""
     stream = BytesIO(data)
     try:
         version = npy.read_magic(stream)

@@ -12,13 +12,13 @@ from typing import Any, NoReturn, TypeVar
 import pydantic_core
 from pydantic import BaseModel, ValidationError
 
-MAX_BRACKETS, MAX_COMMAS = 300_000, 2_000_000  # what values cost in memory goes with their number
+MAX_BRACKETS, MAX_COMMAS = 300_000, 2_000_000  # memory grows with the number of values
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 def parse(data: bytes, record: type[Model], most: int) -> Model:
-    """The record in ``data``, at most ``most`` bytes of UTF-8. Raises `ValueError` with a short reason."""
+    """Parse at most ``most`` bytes of UTF-8 JSON into a record. Raises `ValueError` with a short reason."""
     if len(data) > most:
         raise ValueError(f"{len(data):,} bytes are more than {most:,}")
     if data.count(b"{") + data.count(b"[") > MAX_BRACKETS or data.count(b",") > MAX_COMMAS:
@@ -37,7 +37,7 @@ def parse(data: bytes, record: type[Model], most: int) -> Model:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> None:
-    """Keep nothing of the values: only that each key is there once matters here."""
+    """Check that each key is there once; returns nothing, because only that matters here."""
     seen = set()
     for key, _ in pairs:
         if key in seen:

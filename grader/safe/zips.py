@@ -1,8 +1,8 @@
-"""Open a stranger's zip without paying for what it claims to hold.
+"""Opens a stranger's zip without paying for what the zip claims to hold.
 
-Python reads the whole directory of a zip when it opens it, and inflates bzip2 and LZMA without a limit
-however little is asked for. Both are looked at first. See the ZIP file format specification (APPNOTE),
-4.3.12 and 4.4.5.
+Python reads the whole directory of a zip when it opens the zip, and inflates bzip2 and LZMA without a limit
+however little is asked for. Directory and methods are therefore checked first. See the ZIP file format
+specification (APPNOTE), 4.3.12 and 4.4.5.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import zipfile
 from pathlib import Path
 
 MAX_DIRECTORY = 1_000_000  # bytes; 2,000 members with names of 300 characters take 700,000
-_SIZE = 5  # of the directory, among what `zipfile` reads of the record at the end
+_SIZE = 5  # index of the directory's size in what `zipfile` reads of the record at the end
 
 
 def open_zip(path: Path, most: int = MAX_DIRECTORY) -> zipfile.ZipFile:
-    """The archive, if its directory has at most ``most`` bytes and its members are stored or deflated.
+    """Open the archive, if its directory has at most ``most`` bytes and its members are stored or deflated.
 
     Raises `zipfile.BadZipFile` for anything else, and whatever `zipfile` raises.
     """

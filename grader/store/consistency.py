@@ -1,7 +1,7 @@
-"""Whether stored results fit together: others may have touched the file that is read back.
+"""Checks whether stored results fit together: others may have edited the file that is read back.
 
-Nothing is graded again. What grader itself would never have written is named: the field, and what is
-wrong with it.
+Nothing is graded again. Each fault names a field whose value grader itself would never have written, and says
+what is wrong with it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Fault = tuple[str, str]
 
 
 def faults(record: r.Grade | r.ClassResults) -> Iterator[Fault]:
-    """Fields that contradict others, each with what is wrong."""
+    """Yield each field that contradicts another one, with a phrase that says how."""
     yield from _class(record) if isinstance(record, r.ClassResults) else _grade(record)
 
 
@@ -43,9 +43,9 @@ def _grade(grade: r.Grade) -> Iterator[Fault]:
     for number, verdict in enumerate(grade.verdicts):
         yield from ((f"verdicts.{number}.{field}", what) for field, what in _verdict(verdict))
     for field in ("points", "max_points"):
-        told, total = getattr(grade, field), sum(getattr(v, field) for v in grade.verdicts)
-        if _differ(told, total):
-            yield field, f"{told:g}, and the verdicts add up to {total:g}"
+        stored, total = getattr(grade, field), sum(getattr(v, field) for v in grade.verdicts)
+        if _differ(stored, total):
+            yield field, f"{stored:g}, and the verdicts add up to {total:g}"
     yield from _status(grade)
     yield from _model(grade)
     for number, run in enumerate(grade.runs):

@@ -1,4 +1,4 @@
-"""The file of a store: who may write it, whether it is ours, and which version of its tables it has."""
+"""Opens the file of a store: who may write it, whether it is grader's, which version its tables have."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ ROOM = 200_000_000  # bytes that must be free to begin
 
 
 def hold(folder: Path) -> int:
-    """A lock that ends with this process, whatever ends it. Raises `InstructorError` if another has it."""
+    """Lock a folder and return the lock's descriptor; the lock ends with this process in every case.
+
+    Raises `InstructorError` if another process holds the lock.
+    """
     held = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -34,6 +37,7 @@ def hold(folder: Path) -> int:
 
 
 def check_room(folder: Path) -> None:
+    """Raise `InstructorError` where the disk of ``folder`` has fewer than `ROOM` bytes free."""
     free = shutil.disk_usage(folder).free
     if free < ROOM:
         raise InstructorError(
@@ -43,6 +47,10 @@ def check_room(folder: Path) -> None:
 
 
 def open_store(path: Path) -> sqlite3.Connection:
+    """Open or make the file for writing, and bring its tables to this version.
+
+    Raises `InstructorError` for a file that is not grader's or cannot be written.
+    """
     base: sqlite3.Connection | None = None
     try:
         base = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
@@ -62,7 +70,11 @@ def open_store(path: Path) -> sqlite3.Connection:
 
 
 def read_only(path: Path) -> sqlite3.Connection:
-    """Also on a disk that cannot be written, where the log beside the file cannot be opened."""
+    """Open the file for reading, also on a disk that cannot be written.
+
+    There the write-ahead log beside the file cannot be opened. Raises `InstructorError` for what is no store
+    of this version.
+    """
     for how in ("mode=ro", "mode=ro&immutable=1"):
         base = sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True, timeout=30, isolation_level=None)
         try:
@@ -88,7 +100,7 @@ def read_only(path: Path) -> sqlite3.Connection:
 
 
 def _check(base: sqlite3.Connection, path: Path) -> None:
-    """Whether the file is ours, and of a version that this grader reads."""
+    """Raise `InstructorError` unless the file is grader's, and of a version that this grader reads."""
     mark, version = (base.execute(f"PRAGMA {x}").fetchone()[0] for x in ("application_id", "user_version"))
     tables = base.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if tables and mark != APPLICATION:
@@ -102,7 +114,7 @@ def _check(base: sqlite3.Connection, path: Path) -> None:
 
 
 def _bring_up(base: sqlite3.Connection) -> None:
-    """Each step in one transaction with the version that it leads to."""
+    """Run each missing step of the tables in one transaction with the version that it leads to."""
     version = base.execute("PRAGMA user_version").fetchone()[0]
     for number, step in enumerate(STEPS[version:], version + 1):
         marks = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {number};"
@@ -110,6 +122,7 @@ def _bring_up(base: sqlite3.Connection) -> None:
 
 
 def unwritable(path: Path, error: sqlite3.Error) -> InstructorError | BrokenError:
+    """Return the error to raise where SQLite cannot write: the disk's fault, or a damaged file."""
     if isinstance(error, sqlite3.OperationalError):
         return InstructorError(
             f"the results in {path} cannot be written: {error}",
@@ -119,6 +132,7 @@ def unwritable(path: Path, error: sqlite3.Error) -> InstructorError | BrokenErro
 
 
 def unreadable(path: Path, error: sqlite3.Error) -> InstructorError:
+    """Return the error to raise for a file that SQLite cannot read."""
     return InstructorError(
         f"{path} is no results file of grader, or it is damaged: {error}",
         "Move it away, or name another folder with --out.",
@@ -126,4 +140,5 @@ def unreadable(path: Path, error: sqlite3.Error) -> InstructorError:
 
 
 def now() -> str:
+    """Return the present time in UTC, ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,7 +1,7 @@
 """Stored results -> `ClassResults`: the one reader behind `grader report`.
 
-It reads what `grader check --json` wrote, a folder of such files, a class as JSON, and a store.
-It validates, also whether one field contradicts another; it never grades.
+Reads what `grader check --json` wrote, a folder of such files, a class as JSON, and a store. Validates the
+records, also whether one field contradicts another; never grades.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MAX_FILES = 20_000  # of a folder
 
 
 def read(path: Path) -> ClassResults:
-    """One grade, a folder of grades, a class, or a store. Raises `InstructorError`."""
+    """Read one grade, a folder of grades, a class, or a store. Raises `InstructorError` for anything else."""
     if not path.exists():
         raise InstructorError(f"{path}: no such results", "Name what `grader check --json` or a batch wrote.")
     stores = sorted(path.glob(STORE)) if path.is_dir() else [path] * path.match(STORE)
@@ -38,7 +38,7 @@ def read(path: Path) -> ClassResults:
 
 
 def of_grades(grades: dict[str, Grade]) -> ClassResults:
-    """A class of these students. Raises `InstructorError` where they were graded by different rubrics."""
+    """Make a class of grades by name. Raises `InstructorError` where the grades are by different rubrics."""
     rubrics = {(grade.rubric, grade.max_points): name for name, grade in grades.items()}
     if len(rubrics) > 1:
         (one, first), (other, second) = list(rubrics.items())[:2]
@@ -101,7 +101,7 @@ def _file(path: Path) -> Grade | ClassResults:
 
 
 def _content(path: Path) -> bytes:
-    """Raises `InstructorError` for more than any results."""
+    """Read a file. Raises `InstructorError` for one that is larger than any results."""
     with path.open("rb") as file:
         raw = file.read(MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:

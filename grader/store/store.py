@@ -1,7 +1,7 @@
 """A graded class on disk: one SQLite file that is whole at any moment, whatever ends the process.
 
 Results are written as soon as they exist, each in a transaction of its own (write-ahead log, synced). One
-batch writes at a time; anyone may read meanwhile. `read` gives a report all that it can show.
+batch writes at a time; anyone may read meanwhile. `read` returns all that a report can show.
 """
 
 from __future__ import annotations
@@ -26,8 +26,6 @@ from grader.records.results import ClassResults, Entry, HandedIn, LeftOut, Simil
 from grader.store.file import check_room, hold, now, open_store, read_only, unreadable, unwritable
 
 NAME = "results.sqlite"
-_APPLICATION = 0x67726164  # marks the file as ours
-ROOM = 200_000_000  # bytes that must be free to begin
 _R = TypeVar("_R", bound=r.Record)
 
 
@@ -35,7 +33,7 @@ class Store:
     """An open store that only this process writes to; safe to use from several threads."""
 
     def __init__(self, folder: Path) -> None:
-        """Open or make the store in ``folder``. Raises `InstructorError` where that cannot be."""
+        """Open or make the store in ``folder``. Raises `InstructorError` where that is not possible."""
         self.path = folder / NAME
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -54,7 +52,7 @@ class Store:
             raise
 
     def close(self) -> None:
-        """Also a second time."""
+        """Close the file and give up the lock; a second call does nothing."""
         with self._lock, suppress(sqlite3.Error):
             self._base.close()
         if self._held >= 0:
@@ -63,7 +61,10 @@ class Store:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of it or nothing. Raises `InstructorError` for a disk that takes no more."""
+        """Run one transaction: all of it or nothing.
+
+        Raises `InstructorError` for a disk that takes no more.
+        """
         with self._lock:
             try:
                 self._base.execute("BEGIN IMMEDIATE")
@@ -90,7 +91,10 @@ class Store:
         left_out: Iterable[LeftOut],
         notes: Iterable[str],
     ) -> None:
-        """Who is in the class now. Others stay as they were, out of sight."""
+        """Store who is in the class now.
+
+        Students of earlier batches keep their rows and are no longer shown.
+        """
         with self._writing() as base:
             _set(base, "rubric", rubric.model_dump_json())
             base.execute("UPDATE student SET present = 0")
@@ -103,68 +107,74 @@ class Store:
             _fill(base, "note", "text", notes)
 
     def put_similar(self, found: Iterable[Similar], remarks: Iterable[str] = ()) -> None:
-        """The pairs that resemble each other; ``remarks`` on the search for them join the class's notes."""
+        """Store the pairs that resemble each other; ``remarks`` on the search join the class's notes."""
         with self._writing() as base:
             _fill(base, "resemblance", "record", [x.model_dump_json() for x in found])
             cut = [(r.writable(text[:2_000]),) for text in remarks]
             base.executemany("INSERT INTO note (text) VALUES (?)", cut)
 
     def put_grade(self, student: str, grade: r.Grade) -> None:
-        told = grade.provenance
+        """Store the grade of a student, in place of an earlier one."""
+        source = grade.provenance
         with self._writing() as base:
             base.execute(
                 "INSERT OR REPLACE INTO grade (student, submission_digest, rubric_digest, record) "
                 "VALUES (?, ?, ?, ?)",
-                (student, told.submission_digest, told.rubric_digest, grade.model_dump_json()),
+                (student, source.submission_digest, source.rubric_digest, grade.model_dump_json()),
             )
 
     def results(self) -> ClassResults:
+        """Return the class as it stands now."""
         with self._lock:
             return _results(self._base, self.path)
 
-    # --- what was worked out --------------------------------------------------------------------
+    # --- results that are used again ------------------------------------------------------------
 
     def description(self, key: str) -> r.DescribeAnswer | None:
+        """Return the stored description under ``key``; None if there is none that this batch may use."""
         query = "SELECT answer FROM description WHERE key = ? AND batch >= ?"
         found = self._value(query, key, self._since)
         return _whole(r.DescribeAnswer, zlib.decompress(found)) if found else None
 
     def keep_description(self, key: str, answer: r.DescribeAnswer) -> None:
+        """Store a description under ``key``, a digest of all that the description depends on."""
         packed = zlib.compress(answer.model_dump_json().encode(), 1)
         with self._writing() as base:
             base.execute("INSERT OR REPLACE INTO description VALUES (?, ?, ?)", (key, packed, self._batch))
 
     def run(self, attempt: Attempt) -> r.TrainingRun | None:
-        """What an attempt came to, if one was made that went far enough."""
+        """Return the stored run of an attempt; None if none was stored or none went far enough."""
         query = "SELECT record FROM attempt WHERE key = ? AND batch >= ?"
         found = self._value(query, attempt.key, self._since)
         kept = _whole(Made, found) if found else None
         return usable(kept, attempt.job) if kept else None
 
     def keep_run(self, attempt: Attempt, run: r.TrainingRun) -> None:
+        """Store the run of an attempt under the attempt's key."""
         row = (attempt.key, made(attempt, run).model_dump_json(), run.seed, self._batch)
         with self._writing() as base:
             base.execute("INSERT OR REPLACE INTO attempt VALUES (?, ?, ?, ?)", row)
 
-    # --- the time it was done -------------------------------------------------------------------
+    # --- batches --------------------------------------------------------------------------------
 
     def begin(self, settings: str, fresh: bool = False) -> None:
-        """A new batch; a ``fresh`` one makes no use of what others worked out, and leaves it where it is."""
+        """Begin a batch; a ``fresh`` one uses no description or run of earlier batches, and deletes none."""
         with self._writing() as base:
             query = "INSERT INTO batch (began, settings) VALUES (?, ?)"
             self._batch = base.execute(query, (now(), settings)).lastrowid or 0
         self._since = self._batch if fresh else 0
 
     def end(self, how: str) -> None:
+        """Store when and ``how`` the batch ended."""
         with self._writing() as base:
             base.execute("UPDATE batch SET ended = ?, how = ? WHERE number = ?", (now(), how, self._batch))
 
 
-# --- reading, and what a person sets --------------------------------------------------------------
+# --- reading, and what a person sets ------------------------------------------------------------
 
 
 def read(path: Path) -> ClassResults:
-    """The class in a store, or in the folder that holds one, also while it is being graded.
+    """Read the class in a store, or in the folder that holds one, also while it is being graded.
 
     Raises `InstructorError` for what is no store.
     """
@@ -174,7 +184,11 @@ def read(path: Path) -> ClassResults:
 
 
 def set_by_hand(path: Path, student: str, criterion: str, points: float, reason: str) -> r.Verdict:
-    """Lay a person's verdict over a criterion of one student, for good. Raises `InstructorError`."""
+    """Store a person's verdict on one criterion of one student, which replaces grader's for good.
+
+    Returns the verdict as reports will show it. Raises `InstructorError` for an unknown student or criterion,
+    for points out of range, and for an empty reason.
+    """
     path = _place(path)
     reason = reason.strip()
     entry = _entry(read(path), student)
@@ -200,7 +214,10 @@ def set_by_hand(path: Path, student: str, criterion: str, points: float, reason:
 
 
 def confirm(path: Path, student: str, reason: str) -> tuple[r.Verdict, ...]:
-    """Give a student what replays have earned. Raises `InstructorError` where there is nothing to confirm."""
+    """Give a student the points that replays have earned; return the verdicts.
+
+    Raises `InstructorError` where no replay waits for a person's word.
+    """
     entry = _entry(read(path), student)
     waiting = [v for v in entry.grade.verdicts if v.to_confirm is not None] if entry.grade else []
     if not waiting:
@@ -229,7 +246,7 @@ def _place(path: Path) -> Path:
 def _results(base: sqlite3.Connection, path: Path) -> ClassResults:
     try:
         base.execute("BEGIN")
-        told = base.execute("SELECT value FROM setting WHERE name = 'rubric'").fetchone()
+        setting = base.execute("SELECT value FROM setting WHERE name = 'rubric'").fetchone()
         students = base.execute(
             "SELECT id, record, handed_in FROM student WHERE present ORDER BY id"
         ).fetchall()
@@ -246,12 +263,12 @@ def _results(base: sqlite3.Connection, path: Path) -> ClassResults:
         base.execute("COMMIT")
     except sqlite3.Error as error:
         raise unreadable(path, error) from None
-    if told is None:
+    if setting is None:
         raise InstructorError(f"{path}: no class has been graded into it yet", "Run `grader batch` first.")
-    rubric = _whole(Rubric, told[0])
+    rubric = _whole(Rubric, setting[0])
     if rubric is None:
         raise InstructorError(
-            f"{path}: its rubric is none that this grader reads", "Run `grader batch` again."
+            f"{path}: this version of grader cannot read its rubric", "Run `grader batch` again."
         )
     entries = tuple(
         Entry(
@@ -278,7 +295,7 @@ def _with_hand(rubric: Rubric, record: str | None, set_: Mapping[str, tuple[floa
 
 
 def _whole(kind: type[_R], text: str | bytes) -> _R | None:
-    """A record as this version knows it; None for one that another version wrote in another form."""
+    """Parse a record; None for one that another version wrote in another form."""
     try:
         return kind.model_validate_json(text)
     except ValidationError:

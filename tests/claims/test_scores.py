@@ -66,7 +66,7 @@ def test_other_numbers(text: str) -> None:
 )
 def test_prose(prose: str) -> None:
     """The text claims what it mentions, but for goals."""
-    assert max(s.accuracy for s in scores.told(prose, 0)) == 0.9942
+    assert max(s.accuracy for s in scores.written(prose, 0)) == 0.9942
 
 
 @pytest.mark.parametrize(
@@ -76,4 +76,4 @@ def test_prose(prose: str) -> None:
 )  # fmt: skip
 def test_prose_without_accuracy(prose: str) -> None:
     """Other numbers are not taken for accuracies, and goals are no claims."""
-    assert scores.told(prose, 0) == ()
+    assert scores.written(prose, 0) == ()

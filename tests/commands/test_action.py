@@ -13,7 +13,7 @@ from typer.main import get_command
 
 from grader.cli import app
 from grader.records import Grade
-from grader.report import FORMATS, github
+from grader.report import FORMATS
 from grader.report.interface import Context
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +36,9 @@ def test_the_action_names_what_exists() -> None:
     assert set(re.findall(r"-f \"?([a-z-]+)", grading)) <= set(FORMATS)
     assert set(re.findall(r"(?<=\s)--[a-z-]+", grading)) <= options()
     grade = Grade.model_validate_json((ROOT / "examples/grades/1-vanilla.json").read_text())
-    written = {line.partition("=")[0] for line in github.outputs(grade, Context()).splitlines()}
+    written = {
+        line.partition("=")[0] for line in str(FORMATS["github-output"](grade, Context())).splitlines()
+    }
     assert set(ACTION["outputs"]) <= written
     assert set(re.findall(r"inputs\.([a-z-]+)", text)) == set(ACTION["inputs"])
 

@@ -22,6 +22,7 @@ from grader.intake import load
 from grader.judge.checks import CHECKS, MEASURED
 from grader.judge.rubric import Rubric
 from grader.report import FORMATS
+from grader.report.interface import Context, Format
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -114,12 +115,18 @@ def test_every_format_is_documented() -> None:
     assert [name for name in FORMATS if f"`{name}`" not in page] == []
 
 
+def extension(path: str) -> str:
+    """The module that the page on extending shows under this path."""
+    page = (DOCS / "extending.md").read_text(encoding="utf-8")
+    (code,) = re.findall(rf'```python title="{path}"\n(.*?)```', page, flags=re.DOTALL)
+    return str(code)
+
+
 def test_the_new_check_works(
     subject: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The page's check of 20 lines, as it stands there."""
-    page = (DOCS / "extending.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python title.*?\n(.*?)```", page, flags=re.DOTALL)
+    code = extension("grader/judge/checks/strided.py")
     (tmp_path / "page_check.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
     page_check = importlib.import_module("page_check")
@@ -129,6 +136,15 @@ def test_the_new_check_works(
     plain = strided.model_copy(update={"strides": (1, 1)})
     assert page_check.check(criterion, subject(plain)).result == "fail"
     assert len([line for line in code.splitlines() if line.strip()]) <= 20
+
+
+def test_the_new_format_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page's report format, as it stands there."""
+    (tmp_path / "page_format.py").write_text(extension("grader/report/brief.py"))
+    monkeypatch.syspath_prepend(tmp_path)
+    brief = Format(".txt", one=importlib.import_module("page_format").render)
+    graded = r.Grade.model_validate_json((ROOT / "examples/grades/3-bn-dropout-schedule.json").read_text())
+    assert brief(graded, Context()) == "3-bn-dropout-schedule: passed, 100 of 100 points"
 
 
 def test_the_site_builds(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import yaml as pyyaml
 
 Config = dict[str, Any]
 
@@ -244,49 +245,6 @@ def keras_zip(path: Path, config: Any) -> Path:
     return path
 
 
-def yaml(value: Any, indent: int = 0, flow: bool = False) -> str:
+def yaml(value: Any, flow: bool = False) -> str:
     """As PyYAML writes it: ``flow`` puts collections without collections in them on one line."""
-    if isinstance(value, dict) and value and not (flow and _is_leaf(value)):
-        lines = [f"{' ' * indent}{key}:{_behind(value[key], indent, flow)}" for key in sorted(value)]
-    elif isinstance(value, list) and value and not (flow and _is_leaf(value)):
-        lines = [f"{' ' * indent}-{_item(x, indent, flow)}" for x in value]
-    else:
-        return f"{' ' * indent}{_inline(value)}"
-    return "\n".join(lines)
-
-
-def _is_leaf(value: Any) -> bool:
-    return not any(
-        isinstance(x, dict | list) and x for x in (value.values() if isinstance(value, dict) else value)
-    )
-
-
-def _behind(value: Any, indent: int, flow: bool) -> str:
-    if not isinstance(value, dict | list) or not value or (flow and _is_leaf(value)):
-        return " " + _inline(value)
-    return "\n" + yaml(value, indent if isinstance(value, list) else indent + 2, flow)
-
-
-def _item(value: Any, indent: int, flow: bool) -> str:
-    if not isinstance(value, dict | list) or not value or (flow and _is_leaf(value)):
-        return " " + _inline(value)
-    return " " + yaml(value, indent + 2, flow).lstrip(" ")
-
-
-def _inline(value: Any) -> str:
-    match value:
-        case None | True | False:
-            return json.dumps(value)
-        case dict():
-            return "{" + ", ".join(f"{k}: {_inline(v)}" for k, v in value.items()) + "}"
-        case list():
-            return "[" + ", ".join(map(_inline, value)) + "]"
-        case str():
-            plain = (
-                value.replace("_", "").isalnum()
-                and not value.isdigit()
-                and value not in ("null", "true", "false")
-            )
-            return value if plain else "'" + value.replace("'", "''") + "'"
-        case _:
-            return repr(value)
+    return pyyaml.dump(value, default_flow_style=None if flow else False)

@@ -45,6 +45,11 @@ config:
     - [pool, 0, {}]
   empty:
   text: "a: \\"b\\""
+  lines: |
+    of
+    a text
+  tagged: [!!str 28, !!python/unicode 'x', !!int "3", !!float 1]
+  flow: [&id002 {b}, *id002]
 keras_version: 2.2.4
 """
     c = {"mode": "fan_avg", "scale": 1.0, "seed": None, "name": "it's"}
@@ -52,7 +57,8 @@ keras_version: 2.2.4
         "class_name": "Model",
         "config": {
             "a": [1, 2], "b": [None, 28], "c": c, "d": c, "nodes": [[["conv", 0], ["pool", 0, {}]]],
-            "empty": None, "text": 'a: "b"',
+            "empty": None, "text": 'a: "b"', "lines": "of\na text\n", "tagged": ["28", "x", 3, 1.0],
+            "flow": [{"b": None}, {"b": None}],
         },
         "keras_version": "2.2.4",
     }  # fmt: skip
@@ -66,19 +72,29 @@ keras_version: 2.2.4
         ("- !!python/object/new:type [a]", "an object of Python"),
         ("a: [!!python/object:x.Y {b: 1}]", "an object of Python"),
         ("a: *nowhere", "refers to 'nowhere'"),
-        ("a: [1, 2", "brackets that do not match"),
-        ("a: {b}", "a key without a value"),
-        ("a: [1] 2", "something behind a bracket"),
-        ("a: |\n  text", "a text of several lines"),
-        ("a: 1\n    b: 2", "fits nowhere"),
-        ("- 1\nb: 2", "fits nowhere"),
-        ("a: [" * 1, "brackets"),
+        ("a: [1, 2", "parsing a flow sequence"),
+        ("a: [1] 2", "did not find expected key"),
+        ("a: 1\n    b: 2", "not allowed in this context"),
+        ("- 1\nb: 2", "did not find expected '-'"),
+        ("a: [", "did not find expected node"),
+        ("a: !!str [b]", "an object of Python"),
+        ("a: !own 1", "an object of Python"),
+        ("? [a]\n: 1", "a key that is no plain text"),
+        ("a: &b [*b]", "refers to 'b'"),
+        ("a: 1\n---\nb: 2", "more than one document"),
+        ("%TAG ! !!\n--- a", "begins with %"),
+        ("a: !!int x", "invalid literal"),
+        ("a: !!int " + "9" * 5_000, "digits"),
+        ("a: \x1b[31m", "control characters"),
         ("a: " + "[" * 500 + "]" * 500, "nested too deeply"),
         ("\n".join(" " * n + "a:" for n in range(500)), "nested too deeply"),
         ("a: [" + "1, " * 500_000 + "1]", "more than 400,000 values"),
         ("a: &a [1, 1, 1, 1]\n" + "\n".join(
             f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join(['*' + chr(97 + n)] * 9)}]" for n in range(9)),
          "more than 400,000 values"),
+        ("a: &a " + "x" * 1_000_000 + "\nb: [" + "*a, " * 400 + "1]", "more than 400,000 values"),
+        ("".join(f"{chr(98 + n)}: &{chr(98 + n)}\n  <<: [{', '.join(['*' + chr(97 + n)] * 9)}]\n"
+                 for n in range(9)).replace("*a", "x"), "more than 400,000 values"),
     ],
 )  # fmt: skip
 def test_what_is_refused(text: str, why: str) -> None:

@@ -438,6 +438,7 @@ def _hard_yamls() -> Iterator[tuple[str, bytes]]:
     yield "aliases", b"a: &a [1, 2]\n" + b"b: *a\n" * 100_000
     yield "lists that go on", b"a: [\n" + b"1,\n" * 300_000
     yield "numbers", b"a: [" + b"9" * 1_000_000 + b"]"
+    yield "directives", b"".join(b"%%TAG !a%d! b\n" % n for n in range(100_000)) + b"--- a"
 
 
 _HARD: dict[str, Callable[[], Iterator[tuple[str, bytes]]]] = {

@@ -457,7 +457,7 @@ def test_weights_beside_the_network(tmp_path: Path, names: tuple[str, str], chos
     program = load(folder, tmp_path / "scratch").program
     assert Path(program.model_file or program.path).name == chosen
     assert [note.message for note in program.notes] == [
-        f"{names[1]} holds weights only: {chosen} tells the network, and it is trained from scratch"
+        f"{names[1]} holds weights only: {chosen} describes the network, which is trained from scratch"
     ]
 
 

@@ -173,7 +173,7 @@ def test_accessibility(opened: Callable[..., Any], small: r.ClassResults, scheme
 
 def test_accessibility_of_the_students_page(opened: Callable[..., Any], full: r.Grade) -> None:
     """The same of the page that a student gets, on a phone."""
-    page = opened(FORMATS["html"].one(full, Context()), 380)
+    page = opened(FORMATS["html"](full, Context()), 380)
     found = axe.Axe().run(page)
     assert [(v["id"], v["nodes"][0]["html"]) for v in found.response["violations"]] == []
 

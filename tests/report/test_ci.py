@@ -13,7 +13,7 @@ import xmlschema
 from samples import HOSTILE, class_of, verdict
 
 from grader import records as r
-from grader.report import FORMATS, github
+from grader.report import FORMATS
 from grader.report.interface import Context
 from grader.report.lines import source
 
@@ -105,7 +105,7 @@ def test_ten_annotations_of_a_kind(make: Make) -> None:
 def test_summary_fits(make: Make) -> None:
     """GitHub refuses a summary of more than 1 MiB."""
     long = make(notes=tuple(r.Note(message="é" * 1_000) for _ in range(1_000)))
-    shown = github.summary(long, Context())
+    shown = FORMATS["github-summary"](long, Context())
     assert len(shown.encode()) < 1 << 20
     assert shown.endswith("(cut: GitHub shows 1 MiB)\n")
 

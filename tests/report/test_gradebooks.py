@@ -232,7 +232,7 @@ def test_no_gradebook_without_isolation(make: Make, name: str) -> None:
     grade = graded(make, 1, provenance=provenance)
     with pytest.raises(InstructorError, match="graded without isolation"):
         deliver.make(a_class(student(1, grade)), name, Context())
-    if FORMATS[name].one is not None:
+    if FORMATS[name].single:
         with pytest.raises(InstructorError, match="graded without isolation"):
             deliver.of_one(grade, name, Context())
 

@@ -21,7 +21,7 @@ from samples import HOSTILE, OUTCOMES, unsafe
 
 from grader import records as r
 from grader.errors import InstructorError
-from grader.report import FORMATS, deliver, github
+from grader.report import FORMATS, deliver
 from grader.report.interface import Context, plain
 from grader.report.names import file_name
 
@@ -52,7 +52,7 @@ def text_of(made: str | bytes | dict[str, str | bytes]) -> str:
 
 
 @hostile
-@pytest.mark.parametrize("name", [n for n, f in FORMATS.items() if f.one])
+@pytest.mark.parametrize("name", [n for n, f in FORMATS.items() if f.single])
 def test_no_control_character_in_any_format(everywhere: Everywhere, name: str, text: str) -> None:
     """Whatever a grade's text is, no format of one student holds a control or format character."""
     shown = text_of(FORMATS[name](everywhere(text), CONTEXT))
@@ -133,7 +133,7 @@ def test_no_format_shows_any_field_as_it_is(full: r.Grade, text: str, tmp_path: 
     )  # fmt: skip
     klass = planted(whole, text)
     context = dataclasses.replace(CONTEXT, throwaway=True)
-    made = {name: text_of(f(grade, context)) for name, f in FORMATS.items() if f.one}
+    made = {name: text_of(f(grade, context)) for name, f in FORMATS.items() if f.single}
     for name, chosen in FORMATS.items():
         if chosen.many and name != "parquet":
             book = tmp_path / name
@@ -200,7 +200,7 @@ def shape(html: str) -> list[str]:
 def test_html_keeps_its_shape(everywhere: Everywhere, hostile_class: HostileClass, text: str) -> None:
     """Text adds no element, attribute or link to a page: it has the tags that harmless text has."""
     harmless = "harmless " * 600 if len(text) > 1_000 else "harmless"
-    one = FORMATS["html"].one
+    one = FORMATS["html"]
     assert shape(one(everywhere(text), CONTEXT)) == shape(one(everywhere(harmless), CONTEXT))
     many = FORMATS["html"].many
     assert shape(many(hostile_class(text), CONTEXT)) == shape(many(hostile_class(harmless), CONTEXT))
@@ -245,7 +245,9 @@ def test_annotations_are_ours(everywhere: Everywhere, text: str) -> None:
     lines = FORMATS["github"](grade, CONTEXT).splitlines()
     assert len(lines) == 2
     assert all(line.startswith(("::error title=", "::warning title=")) for line in lines)
-    outputs = dict(line.split("=", 1) for line in github.outputs(grade, CONTEXT).splitlines())
+    outputs = dict(
+        line.split("=", 1) for line in text_of(FORMATS["github-output"](grade, CONTEXT)).splitlines()
+    )
     assert set(outputs) == {"result", "points", "max-points", "needs-review", "submission"}
 
 

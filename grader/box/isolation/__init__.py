@@ -1,7 +1,8 @@
-"""Where describing children run: which of the boxes works on this machine is found out by trying.
+"""The boxes for describing children; trying them shows which one works on this machine.
 
-Bubblewrap of the system first, then the one that comes as a wheel, then one container per submission. Each is
-judged by what a process in it finds (`grader.describe.child.confine`), not by the presence of a program.
+The system's bubblewrap comes first, then the one that comes as a wheel, then one container per submission. A
+box is judged by what a process in the box finds (`grader.describe.child.confine`), not by the presence of a
+program.
 """
 
 from __future__ import annotations
@@ -32,23 +33,27 @@ TEST_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Tried:
-    """One box and why it cannot be used on this machine; no reason means that it works."""
+    """One box, and the reason why this machine cannot use it; an empty reason means that the box works."""
 
     isolation: Isolation
     reason: str = ""
 
     @property
     def works(self) -> bool:
+        """Whether the box can be used."""
         return not self.reason
 
     @property
     def remedy(self) -> str:
-        """What would make it work."""
+        """What a person can do to make the box work; empty for a box that works or where nothing is known."""
         return "" if self.works else remedy(self.isolation.kind, self.reason)
 
 
 def choose(wanted: Wanted) -> Isolation:
-    """The best box there is. Raises `BrokenError` where one is required and none works."""
+    """Return the best box that works here, or `Plain` where ``wanted`` allows to go without one.
+
+    Raises `BrokenError` where a box is required and none works.
+    """
     if wanted == "none":
         return Plain()
     attempts = []
@@ -66,7 +71,7 @@ def choose(wanted: Wanted) -> Isolation:
 
 
 def tried() -> tuple[Tried, ...]:
-    """Every box that was looked for, with the reason where one does not work."""
+    """Try every box; return them all in order of preference, with the reason where one does not work."""
     return tuple(_attempts())
 
 
@@ -82,7 +87,10 @@ def _candidates() -> Iterator[Isolation]:
 
 
 def self_test(isolation: Isolation) -> str:
-    """Run something in the box and see what it finds there; the reason why it is not fit, or nothing."""
+    """Start `grader.describe.child.confine` in the box and check its findings.
+
+    Returns the reason why the box is not fit for strangers' code; an empty string if it is fit.
+    """
     lines: list[bytes] = []
     with tempfile.TemporaryDirectory(prefix="grader-") as scratch:
         inputs, home = Path(scratch) / "input", Path(scratch) / "home"
@@ -95,13 +103,13 @@ def self_test(isolation: Isolation) -> str:
             return str(error)
         ended = run(child, b"", Limits(TEST_SECONDS, answer_bytes=100_000), lines.append)
     if ended.returncode != 0 or not lines:
-        said = " ".join(ended.log.split())[-300:]
-        return f"ended with status {ended.returncode}" + (f": {said}" if said else "")
+        log = " ".join(ended.log.split())[-300:]
+        return f"ended with status {ended.returncode}" + (f": {log}" if log else "")
     return next(_faults(json.loads(lines[-1])), "")
 
 
 def _faults(found: dict[str, object]) -> Iterator[str]:
-    """What is wrong with a place, seen from within (see `grader.describe.child.confine.findings`)."""
+    """Yield what is wrong with a box, seen from within (see `grader.describe.child.confine.findings`)."""
     nothing = "0000000000000000"
     if found["version"] != __version__:
         yield f"it holds grader {found['version']}, not {__version__}"

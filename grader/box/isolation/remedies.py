@@ -1,4 +1,4 @@
-"""What to do where a box does not work, by what it says when it fails."""
+"""What to do where a box does not work, chosen by the box's error message."""
 
 from __future__ import annotations
 
@@ -45,5 +45,5 @@ _RULES = (
 
 
 def remedy(kind: str, reason: str) -> str:
-    """What to do, or nothing where nothing is known."""
+    """Return what to do where a box of this ``kind`` fails for ``reason``; empty where nothing is known."""
     return next((text for box, sign, text in _RULES if re.match(box, kind) and re.search(sign, reason)), "")

@@ -27,19 +27,19 @@ _READY = b"ready"
 
 
 class ServerGone(OSError):
-    """It does not answer any more, and no child was started."""
+    """The fork server does not answer any more, and no child was started."""
 
 
 class ForkServer:
-    """A running server, for describing and replaying. Close it, and every child of it is gone."""
+    """A running fork server, for describing and replaying. Closing it ends all its children."""
 
     closed = contained = True
     absent = ""
 
     def __init__(self, box: Bubblewrap, data: Path) -> None:
-        """Start it with the folder of data that all its children see, and wait until it is ready.
+        """Start the server with the folder of data that all its children see, and wait until it is ready.
 
-        Raises `OSError` with the reason why it cannot be had.
+        Raises `OSError` with the reason where the server cannot run.
         """
         self.kind = box.kind
         self.name = f"{box.name}; one fork server"
@@ -57,21 +57,25 @@ class ForkServer:
 
     def _await_ready(self) -> None:
         self._requests.settimeout(SECONDS_TO_START)
-        said = self._requests.recv(10_000)
-        if said != _READY:
-            log = said or os.read(self._server.stderr.fileno(), 10_000)
+        answer = self._requests.recv(10_000)
+        if answer != _READY:
+            log = answer or os.read(self._server.stderr.fileno(), 10_000)
             raise OSError(" ".join(log.decode("utf-8", "replace").split())[-300:] or "it ended at once")
 
     def places(self, task: Task) -> Places:
+        """The fixed folders of every box."""
         return Places(INPUTS, DATA if task.data else "", HOME)
 
     def start(self, task: Task) -> Child:
-        """Its inputs, and data other than those that all children see, are moved: they are copies already."""
+        """Fork a child for the task, whose inputs move into the server's spool, and so do data of its own.
+
+        Raises `ServerGone` where the server does not answer; inputs and data are then back in their place.
+        """
         shown = {INPUTS: task.inputs} | ({DATA: task.data} if task.data not in (None, self._data) else {})
         folder = Path(self._spool.name) / secrets.token_hex(16)
         folder.mkdir()
         moved = {place: folder / place.strip("/") for place in shown}
-        _move(shown, moved)
+        _move(shown, moved)  # they are private copies already
         request = {
             "module": task.module,
             "shown": {place: f"{folder.name}/{there.name}" for place, there in moved.items()},
@@ -86,9 +90,11 @@ class ForkServer:
 
     @property
     def pid(self) -> int | None:
+        """The server's own process id on this machine."""
         return self._server.pid
 
     def close(self) -> None:
+        """End the server and its children, and delete the spool."""
         self._requests.close()
         self._server.kill()
         for pipe in (self._server.stdin, self._server.stdout, self._server.stderr):
@@ -97,7 +103,7 @@ class ForkServer:
 
 
 class _Forked:
-    """A child of the server's, seen from outside through a descriptor of its process."""
+    """A child of the server, seen from outside through a descriptor of its process."""
 
     def __init__(self, requests: socket.socket, request: dict[str, Any], folder: Path) -> None:
         self._folder = folder
@@ -124,10 +130,10 @@ class _Forked:
         self._process: int | None = process
 
     def _begin(self) -> int:
-        """The descriptor of the process. Raises `ServerGone` if it has not been started."""
+        """Return the descriptor of the process. Raises `ServerGone` if the server has not started it."""
         self._fate.settimeout(SECONDS_TO_START)
-        said, descriptors, _, _ = socket.recv_fds(self._fate, 100, 1)
-        if said:
+        started, descriptors, _, _ = socket.recv_fds(self._fate, 100, 1)
+        if started:
             return descriptors[0]
         os.set_blocking(self.stderr.fileno(), False)
         log = self.stderr.read(10_000) or b"the fork server is gone"
@@ -136,12 +142,14 @@ class _Forked:
         raise ServerGone(log.decode("utf-8", "replace").strip())
 
     def wait(self, seconds: float) -> int | None:
+        """Wait for the status that the server sends; a server that is gone counts as SIGKILL."""
         if self._status is None and select.select([self._fate], [], [], seconds)[0]:
-            said = self._fate.recv(100)
-            self._status = int(said) if said else -signal.SIGKILL
+            status = self._fate.recv(100)
+            self._status = int(status) if status else -signal.SIGKILL
         return self._status
 
     def kill(self) -> int:
+        """End the child, whose namespace ends with it, and delete its inputs."""
         if self._process is not None:
             with suppress(OSError):
                 signal.pidfd_send_signal(self._process, signal.SIGKILL)
@@ -159,7 +167,7 @@ def _move(here: Mapping[str, Path], there: Mapping[str, Path]) -> None:
 
 
 def _pid(process: int) -> int | None:
-    """The number that a process has on this side; None once it has ended."""
+    """Return the process id on this side of a process descriptor; None once the process has ended."""
     lines = Path(f"/proc/self/fdinfo/{process}").read_text().splitlines()
     number = next((int(line.split()[1]) for line in lines if line.startswith("Pid:")), -1)
     return number if number > 0 else None

@@ -1,10 +1,15 @@
-"""Close the door behind this process: the first thing that a describing child does.
+"""Gives up this process's rights: the first thing that a describing child does.
 
-Walls are of two makes. What a process sees (files, network, other processes) is decided by whoever starts
-it: bubblewrap, a container, the fork server. What it may do is given up here by itself, for good, before
-it touches a submission: the user, the capabilities, the limits of the kernel, the system calls.
+There are two kinds of walls. What a process sees (files, network, other processes) is decided by the program
+that starts it: bubblewrap, a container, the fork server. What a process may do is given up here by the
+process itself, for good, before it reads a submission: the user, the capabilities, the limits of the kernel,
+the system calls.
 
-Run as a program, it confines itself and prints what it then finds, for the self-test of a box.
+Covered here: privileges, system calls, memory, processor time, sizes and numbers of files and processes of
+this child. Not covered: which files and networks the child sees, and what all processes of a box use together
+(`grader.box.sandbox`).
+
+Run as a program, this module confines itself and prints its findings, for the self-test of a box.
 """
 
 from __future__ import annotations
@@ -28,10 +33,10 @@ from grader.describe.child import seccomp
 ADDRESS_SPACE = 8 << 30
 FILE_SIZE = 200 << 20
 OPEN_FILES = 256
-SIGNALS = 1_000  # that wait, and timers
+SIGNALS = 1_000  # pending ones, and timers
 PROCESSES = 200  # and threads; TensorFlow starts some twenty
-NOBODY = 65534  # what an ordinary user is in a box; root makes a new user for each
-CORES = 4  # of processor time, for as long as the wall clock allows
+NOBODY = 65534  # an ordinary user's number in a box; root makes a new user for each box
+CORES = 4  # seconds of processor time for each second on the wall clock
 
 _DROP_FROM_BOUNDING_SET, _NO_HUGE_PAGES, _AMBIENT, _CLEAR_ALL = 24, 41, 47, 4
 _CAPABILITY_VERSION = 0x20080522
@@ -40,7 +45,7 @@ _CLOSED = ("/", "/tmp", "/etc", "/dev", "/dev/shm", "/usr", "/input")
 
 
 def limit(seconds: int) -> None:
-    """Set hard limits, which code that runs afterwards cannot raise; ``seconds`` on the wall clock."""
+    """Set hard limits, which no later code can raise; processor time is for ``seconds`` on the wall clock."""
     for kind, value in (
         (resource.RLIMIT_AS, ADDRESS_SPACE),
         (resource.RLIMIT_FSIZE, FILE_SIZE),
@@ -55,14 +60,15 @@ def limit(seconds: int) -> None:
 def enter(user: int | None = None) -> None:
     """Become ``user`` (when started as root), and give up all privileges. Raises `OSError`."""
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-        file.write("1000")  # when the machine runs out of memory, this goes first; root's word is final
+        # When the machine runs out of memory, this process is killed first; root's setting is final.
+        file.write("1000")
     if os.getuid() == 0 and user is not None:
         os.setgroups([])
         os.setresgid(user, user, user)
         os.setresuid(user, user, user)
     if os.getuid() != 0 and _counted_here():
         _set(resource.RLIMIT_NPROC, PROCESSES)
-    with suppress(OSError):  # a page of 2 MB stays whole for the sake of one small page of it
+    with suppress(OSError):  # a huge page of 2 MB stays in memory for the sake of one small page in it
         seccomp.prctl(_NO_HUGE_PAGES, 1)
     _drop_capabilities()
     seccomp.install()
@@ -70,7 +76,7 @@ def enter(user: int | None = None) -> None:
 
 
 def _counted_here() -> bool:
-    """Whether the kernel counts the processes of this box alone: before 5.14 it counts all of a user's."""
+    """Whether the kernel counts this box's processes alone; before 5.14 it counts all of the user's."""
     major, minor = platform.release().split(".")[:2]
     return os.getuid() != NOBODY or (int(major), int(minor.split("-")[0])) >= (5, 14)
 
@@ -82,9 +88,9 @@ def _set(kind: int, value: int) -> None:
 
 
 def _drop_capabilities() -> None:
-    """Empty all five sets of capabilities(7), those of programs started later included."""
+    """Empty all five sets of capabilities(7), so that programs started later have none either."""
     for capability in range(_LAST_CAPABILITY + 1):
-        with suppress(OSError):  # not there, or not ours to drop: no_new_privs keeps it out of reach
+        with suppress(OSError):  # unknown, or not ours to drop: no_new_privs keeps it out of reach
             seccomp.prctl(_DROP_FROM_BOUNDING_SET, capability)
     seccomp.prctl(_AMBIENT, _CLEAR_ALL)
     libc = ctypes.CDLL(None, use_errno=True)
@@ -93,11 +99,11 @@ def _drop_capabilities() -> None:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
-# --- what can be seen from here -----------------------------------------------------------------
+# --- findings -----------------------------------------------------------------------------------
 
 
 def findings() -> dict[str, object]:
-    """What a self-test wants to know of the place this process runs in."""
+    """Return what this process can see and do here, for the self-test of a box."""
     lines = Path("/proc/self/status").read_text().splitlines()
     status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
     interfaces = Path("/proc/net/dev").read_text().splitlines()[2:]
@@ -117,7 +123,7 @@ def findings() -> dict[str, object]:
 
 
 def _reads(package: str) -> bool:
-    """Whether the code of a package can be read here, by the user that this has become."""
+    """Whether this process's present user can read the code of a package."""
     found = importlib.util.find_spec(package)
     return found is not None and found.origin is not None and os.access(found.origin, os.R_OK)
 
@@ -133,6 +139,7 @@ def _writable(folder: str) -> bool:
 
 
 def main() -> None:
+    """Confine this process, as the user that the command line names, and report."""
     signal.alarm(60)
     limit(60)
     enter(int(sys.argv[1]) if len(sys.argv) > 1 else None)
@@ -140,6 +147,7 @@ def main() -> None:
 
 
 def report() -> NoReturn:
+    """Print the findings as a line of JSON, and end this process."""
     print(json.dumps(findings()), flush=True)
     os._exit(0)
 

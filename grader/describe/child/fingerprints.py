@@ -1,14 +1,14 @@
 """A child that makes fingerprints of code: ``python -m grader.describe.child.fingerprints [USER]``.
 
-To parse a stranger's text can take any memory and end the process, so a child does it, in a box like that of
-every other child. It runs nothing of what it reads.
+Parsing a stranger's text can take any amount of memory and end the process, so a child does it, in a box like
+that of every other child. The child runs nothing of the text.
 
-Code is compared as tokens, without comments, layout and docstrings, and with the names that a program gives
-itself made alike. Of the hashes of every K tokens in a row some are chosen by winnowing (Schleimer, Wilkerson
-and Aiken 2003): every run of K + WINDOW - 1 equal tokens is found.
+Code is compared as tokens, without comments, layout and docstrings, and with one name for all names that a
+program defines. Of the hashes of every K tokens in a row, winnowing chooses some (Schleimer, Wilkerson and
+Aiken 2003): every run of K + WINDOW - 1 equal tokens is found.
 
-The job is a JSON list with the code cells of one submission after the other. The answer is a line for each,
-in their order: the hashes as bytes in base64, or `-` where they could not be made.
+The job is a JSON list with the code cells of one submission after the other. The answer has a line for each
+submission, in their order: the hashes as bytes in base64, or `-` where they could not be made.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from grader import records as r
 from grader.describe.child import confine
 
 K, WINDOW = 12, 6
-SECONDS = 600  # of processor time, of which the parent grants less
+SECONDS = 600  # of processor time; the parent's limit comes first
 _SKIPPED = {
     tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT,
     tokenize.ENCODING, tokenize.ENDMARKER,
@@ -37,6 +37,7 @@ _SKIPPED = {
 
 
 def main() -> None:
+    """Confine this process, and answer the job on standard input."""
     confine.enter(int(sys.argv[1]) if len(sys.argv) > 1 else None)
     confine.limit(SECONDS // confine.CORES)
     for code in json.loads(sys.stdin.buffer.read()):
@@ -48,7 +49,7 @@ def main() -> None:
 
 
 def fingerprint(code: Iterable[str]) -> list[int]:
-    """Numbers of 64 bits that stand for the ``code`` cells, the smallest `MAX_PRINTS` of them, sorted."""
+    """Return the smallest `MAX_PRINTS` hashes (64 bits) of the ``code`` cells, sorted."""
     sources = [_readable(source) for source in code]
     own: set[str] = set().union(*map(_own_names, sources))
     tokens = [token for source in sources for token in _tokens(source, own)]
@@ -59,12 +60,12 @@ def fingerprint(code: Iterable[str]) -> list[int]:
 
 
 def _readable(source: str) -> str:
-    """Without IPython's own lines."""
+    """Remove IPython's own lines."""
     return "\n".join(line for line in source.split("\n") if not line.lstrip().startswith(("%", "!")))
 
 
 def _tokens(text: str, own: set[str]) -> Iterator[str]:
-    """The tokens of a cell; its words, where it is no Python."""
+    """Yield the tokens of a cell; its words, where the cell is no Python."""
     try:
         found = list(tokenize.generate_tokens(io.StringIO(text).readline))
     except (tokenize.TokenError, SyntaxError):
@@ -84,7 +85,7 @@ def _tokens(text: str, own: set[str]) -> Iterator[str]:
 
 
 def _own_names(text: str) -> set[str]:
-    """Names that the program itself gives: variables, functions, arguments, and what it imports as."""
+    """Return names that the program defines: variables, functions, arguments, and aliases of imports."""
     try:
         parsed = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

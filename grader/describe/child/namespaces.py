@@ -1,9 +1,9 @@
-"""Fresh namespaces for a process that has already imported its libraries.
+"""Makes fresh namespaces for a process that has already imported its libraries.
 
-Bubblewrap starts programs; the fork server has to wall in a process that is running. It does so from inside
-a box of bubblewrap's, which holds what all submissions share, by new namespaces of every kind, an own memory
-file system over the home, an own /proc, and an empty folder over the place where all inputs lie.
-See namespaces(7), mount_namespaces(7) and user_namespaces(7).
+Bubblewrap starts programs; the fork server has to wall in a process that is running. The server works inside
+a box of bubblewrap's, which holds what all submissions share, and uses new namespaces of every kind, a memory
+file system over the home, a new /proc, and an empty folder over the place of all inputs. See namespaces(7),
+mount_namespaces(7) and user_namespaces(7).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def leave() -> None:
     """Leave all namespaces of the parent; the next child will be the first process of its own.
 
-    Raises `OSError` where such namespaces are not to be had. The process must have one thread.
+    Raises `OSError` where the kernel refuses such namespaces. The process must have one thread.
     """
     user, group = os.getuid(), os.getgid()
     kinds = sum(_UNSHARE.values())
@@ -37,10 +37,10 @@ def leave() -> None:
 
 
 def furnish(shown: dict[str, str], spool: str, home: str, size: int, files: int) -> None:
-    """Lay out what this process may see: its own folders of the ``spool`` and nothing else of it, an empty
-    home of ``size`` bytes and ``files`` files, its own /proc.
+    """Mount what this process may see: its own folders of the spool, an empty home, and its own /proc.
 
-    ``shown`` gives the folder to be seen at each place; what else was there is out of reach.
+    ``shown`` gives the folder that appears at each place, read-only; the rest of the ``spool`` is hidden, and
+    so is what was at these places. The home takes ``size`` bytes and ``files`` files.
     """
     _mount(None, "/", None, _PRIVATE | _RECURSIVE)
     for place, folder in shown.items():

@@ -1,4 +1,4 @@
-"""``python -m grader.describe.child.of_code [USER]``: the child for jobs that will need TensorFlow."""
+"""The child for jobs that will need TensorFlow: ``python -m grader.describe.child.of_code [USER]``."""
 
 from grader.describe.child.serve import main
 

@@ -1,8 +1,8 @@
 """The replaying child: ``python -m grader.describe.child.replay [USER]``, one `ReplayJob` on standard input.
 
-It runs a submission's cells as `grader.describe.child.serve` does, but trains: with Keras's own `fit`, or
-with whatever loop the submission wrote. After each epoch of the model in question it predicts the test images
-and hands the classes over; of their labels it knows nothing. All of this is the word of untrusted code.
+The child runs a submission's cells as `grader.describe.child.serve` does, but trains: with Keras's own `fit`,
+or with any loop that the submission wrote. After each epoch of the model in question the child predicts the
+test images and sends the classes; it never has the test labels. All answers are the word of untrusted code.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ Answer = Callable[[Any], None]
 
 
 def main() -> None:
+    """Confine this process, if it is started with a user, and do the job."""
     user = int(sys.argv[1]) if len(sys.argv) > 1 else None
     if user is not None:
         confine.enter(user)
@@ -71,7 +72,7 @@ def _replay(job: r.ReplayJob, answer: Answer) -> None:
 
 
 def encoded(classes: Any) -> str:
-    """Class numbers (n,) as a base64 .npy."""
+    """Encode class numbers (n,) as a base64 .npy of int32."""
     import numpy as np
 
     file = io.BytesIO()

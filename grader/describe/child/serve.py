@@ -1,10 +1,10 @@
 """The describing child: ``python -m grader.describe.child.serve [USER]``, one job on standard input.
 
-With a USER (a number) it gives up all privileges before it reads the job
+With a USER (a number) the child gives up all privileges before it reads the job
 (`grader.describe.child.confine`). The job is a JSON object (`grader.records.DescribeJob`). Each answer
-(`DescribeAnswer`) is one line of JSON to what was standard output at the start, which the submission itself
-cannot print to. The first one is empty and says that the child is ready; one follows each recorded fit, so
-that whatever happens later does not lose what is known; the last complete line counts.
+(`DescribeAnswer`) is one line of JSON on the original standard output, which the submission itself cannot
+print to. The first answer is empty and says that the child is ready; one answer follows each recorded fit, so
+that nothing that happens later loses the results so far; the last complete line counts.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from grader.errors import GraderError, StudentError, Unsupported
 
 
 def main(of_code: bool = False) -> None:
+    """Confine this process, if it is started with a user, and do the job."""
     user = int(sys.argv[1]) if len(sys.argv) > 1 else None
     if user is not None:
         confine.enter(user)
@@ -32,9 +33,9 @@ def main(of_code: bool = False) -> None:
 
 
 def serve(of_code: bool = False) -> NoReturn:
-    """Do the job on standard input. Where this runs has been decided by then.
+    """Do the job on standard input, in the place that the caller has prepared.
 
-    A job ``of_code`` will need TensorFlow: it is imported while whoever asks still prepares the data set.
+    A job ``of_code`` will need TensorFlow, which is imported while the parent still prepares the data set.
     """
     without_threads()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -66,7 +67,7 @@ def serve(of_code: bool = False) -> NoReturn:
 
 
 def _too_large(size: int) -> r.DescribeAnswer:
-    """A limit of grader's is no mistake of a student's."""
+    """Return the answer for a limit of grader's, which is no mistake of a student's."""
     message = f"the description of this submission has {size:,} bytes; at most {r.MAX_ANSWER:,} are read"
     hint = "A person should look at the submission."
     return r.DescribeAnswer(problem=r.Problem(kind="unsupported", message=message, hint=hint))
@@ -84,7 +85,7 @@ def _describe(job: r.DescribeJob, answer: Callable[[r.DescribeAnswer], None]) ->
 
 
 def lay_out(job: r.DescribeJob) -> None:
-    """The submission's files in the working folder, and the data set under its own name."""
+    """Copy the submission's files to the working folder, and link the data set there under its own name."""
     for folder, _, names in os.walk(job.files):
         here = os.path.relpath(folder, job.files)
         os.makedirs(here, exist_ok=True)
@@ -106,7 +107,7 @@ def _saved_model(path: Path, job: r.DescribeJob) -> r.Description:
         raise Unsupported(f"{path.name}: {error}", "A person should look at the code.") from None
     except graph.TooLarge as error:
         raise Unsupported(f"{path.name}: {error}", "A person should look at the submission.") from None
-    except Exception as error:  # a file that is not what it seems may raise anything in here
+    except Exception as error:  # a file that is not what it seems may raise anything
         raise StudentError(f"{path.name}: {type(error).__name__}: {error}"[:500], hint) from None
     name = config.get("config", {}).get("name") if isinstance(config.get("config"), dict) else None
     model = r.DescribedModel(name=str(name or path.stem)[:200], network=network, compiled=recipe)

@@ -1,13 +1,13 @@
 """The fork server: ``python -m grader.describe.child.server SOCKET``, for a class of submissions.
 
-It imports TensorFlow and Keras once, and then forks for each submission a process in fresh namespaces
-(`grader.describe.child.namespaces`) that confines itself and describes or replays, as a cold start would.
+The server imports TensorFlow and Keras once. For each submission it then forks a process in fresh namespaces
+(`grader.describe.child.namespaces`), which confines itself and describes or replays, as a cold start would.
 Nothing but imports happens before a fork: a process that has run an operation of TensorFlow has threads, and
-its children wait for them forever.
+its children wait for those threads forever.
 
 On the socket (inherited, SOCK_SEQPACKET) come requests (`Request`), each with four descriptors: standard
-input, output and error of the child, and a socket for its fate. On that one go back a descriptor of the
-process (pidfd), and at the end its exit status.
+input, output and error of the child, and a socket for its fate. On the last one the server sends a descriptor
+of the process (pidfd), and at the end its exit status.
 """
 
 from __future__ import annotations
@@ -46,13 +46,17 @@ class Request:
 
 
 def main() -> None:
+    """Import TensorFlow, report that the server is ready, and fork a child for each request.
+
+    Sends the reason instead, and ends, where the imports left threads.
+    """
     requests = socket.socket(fileno=int(sys.argv[1]))
     _import()
     if reason := _not_clean():
         requests.send(reason.encode())
         return
     seccomp.prctl(_SET_DUMPABLE, 0)
-    gc.freeze()  # what is shared by all children stays shared
+    gc.freeze()  # pages that all children share stay shared
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
     requests.send(READY)
     while True:
@@ -68,13 +72,13 @@ def main() -> None:
 
 def _import() -> None:
     without_threads()
-    import h5py  # noqa: F401 - what describing needs, and nothing is done with it
+    import h5py  # noqa: F401 - describing needs it; nothing is done with it here
 
     from grader.describe import program  # noqa: F401
 
 
 def _not_clean() -> str:
-    """Why no child should be forked from this process, if so."""
+    """Return the reason why no child may be forked from this process; empty if one may."""
     from tensorflow.python.eager import context
 
     if context.context_safe() is not None and context.context()._context_handle is not None:
@@ -83,14 +87,14 @@ def _not_clean() -> str:
     return f"importing has left {threads} threads" if threads > 1 else ""
 
 
-# --- the process between: it leaves the namespaces, and waits for the child ----------------------
+# --- the process between: it leaves the namespaces, and waits for the child ---------------------
 
 
 def _start(request: Request, descriptors: list[int]) -> NoReturn:
     status = 1
     try:
         seccomp.prctl(_DIE_WITH_PARENT, signal.SIGKILL)
-        seccomp.prctl(_SET_DUMPABLE, 1)  # or its maps in /proc belong to root
+        seccomp.prctl(_SET_DUMPABLE, 1)  # otherwise this process's files in /proc belong to root
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         *standard, last = descriptors
         fate = socket.socket(fileno=last)
@@ -108,7 +112,7 @@ def _start(request: Request, descriptors: list[int]) -> NoReturn:
 
 
 def _become(request: Request, standard: list[int]) -> NoReturn:
-    """The child itself: the first process of its namespaces, with three descriptors and no privileges."""
+    """Be the child: the first process of its namespaces, with three descriptors and no privileges."""
     try:
         for number, descriptor in enumerate(standard):
             os.dup2(descriptor, number)

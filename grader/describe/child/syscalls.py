@@ -1,9 +1,9 @@
 """The system calls of the box: each name with its number on x86-64 and on AArch64 (`-`: has none).
 
-Everything that Python, NumPy, TensorFlow and HDF5 were seen to need, and what their C library may use
-instead. What is not here does not exist in the box: no sockets, no namespaces, no mounts, no tracing, no
-io_uring, no keys, no memory that belongs to no process. The numbers are the kernel's,
-from `asm/unistd_64.h` and `asm-generic/unistd.h`.
+The list holds all calls that Python, NumPy, TensorFlow and HDF5 were seen to need, and those that their C
+library may use instead. Other calls do not exist in the box: no sockets, no namespaces, no mounts, no
+tracing, no io_uring, no keys, no memory that belongs to no process. The numbers are the kernel's, from
+`asm/unistd_64.h` and `asm-generic/unistd.h`.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ timerfd_create:283:85 timerfd_settime:286:86 timerfd_gettime:287:87 rt_sigaction
 rt_sigprocmask:14:135 rt_sigreturn:15:139 rt_sigsuspend:130:133 rt_sigtimedwait:128:137
 rt_sigpending:127:136 rt_sigqueueinfo:129:138 rt_tgsigqueueinfo:297:240 sigaltstack:131:132
 """
-# These are allowed by what they are asked, see `grader.describe.child.seccomp`.
+# These are allowed or refused by their arguments, see `grader.describe.child.seccomp`.
 JUDGED = """
 clone:56:220 clone3:435:435 fcntl:72:25 ioctl:16:29 mmap:9:222 prctl:157:167
 """
 
 
 def numbers(machine: Machine, *tables: str) -> dict[str, int]:
-    """Name -> number, of those that this kind of machine has."""
+    """Return the numbers, by name, of the calls in ``tables`` that this kind of machine has."""
     column = {"x86_64": 1, "aarch64": 2}[machine]
     rows = [entry.split(":") for table in tables for entry in table.split()]
     return {row[0]: int(row[column]) for row in rows if row[column] != "-"}

@@ -1,7 +1,7 @@
-"""Which of the known formulas (`grader.data.images`) turned raw images into the array that `fit` was given.
+"""Finds the known formulas (`grader.data.images`) that turned raw images into the array passed to `fit`.
 
-Padding and repeated channels are undone by looking; the other ones are tried on images whose place in the
-data set is known. What none of them explains is not described.
+Padding and repeated channels are found in the array and undone; the other formulas are tried on images whose
+place in the data set is known. An array that no formula explains is not described.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ from grader.records import Geometry, InputScaling, Resize
 
 Array = npt.NDArray[Any]
 
-_PROBE = 64  # images that a formula is tried on; they lie all over the array
+_PROBE = 64  # images that a formula is tried on, from all over the array
 _MOST_PADDING = 64
 _ROUNDING = 0.75  # of a pixel value: libraries that resize bytes round to the next one
 _USUAL = ((1 / 255, 0.0), (1.0, 0.0), (1 / 127.5, -1.0), (1 / 256, 0.0), (1 / 255, -0.5))
 
 
-# --- found by looking ---------------------------------------------------------------------------
+# --- found in the array -------------------------------------------------------------------------
 
 
 def undone(array: Array, shape: tuple[int, ...]) -> Iterator[tuple[Geometry, Array]]:
-    """Ways in which the array may be images of ``shape``, padded or with their channel repeated.
+    """Yield ways in which the array may be images of ``shape``, padded or with their channel repeated.
 
-    ``padded_with`` is the value found in the array.
+    Each way comes with the images without padding and copies. ``padded_with`` is the value found in the
+    array.
     """
     rows, columns, channels = shape
     single, repeated = _one_channel(array, channels)
@@ -45,7 +46,7 @@ def undone(array: Array, shape: tuple[int, ...]) -> Iterator[tuple[Geometry, Arr
 
 
 def _one_channel(array: Array, channels: int) -> tuple[Array, int]:
-    """Without the copies of a single channel, and how many there were."""
+    """Return the array without copies of a single channel, and the number of channels."""
     if channels != 1 or array.ndim != 4 or not 1 < array.shape[3] <= 4:
         return array, 1
     probe = array[spread(len(array))]
@@ -56,7 +57,7 @@ def _one_channel(array: Array, channels: int) -> tuple[Array, int]:
 def _unpadded(
     array: Array, size: tuple[int, int], more: tuple[int, int], channels: int
 ) -> Iterator[tuple[Geometry, Array]]:
-    """Every place that the images may have within a border of one value; the middle first."""
+    """Yield every place that the images may have within a border of one value; the middle first."""
     border = float(array[0, 0, 0, 0])
     busy = (array[spread(len(array))] != border).any(axis=(0, 3))
     places = [(top, left) for top in range(more[0] + 1) for left in range(more[1] + 1)]
@@ -73,7 +74,7 @@ def _unpadded(
 
 
 def unscaled(geometry: Geometry, scaling: InputScaling) -> Geometry:
-    """The same padding, with the pixel value that ``scaling`` turns into the one found."""
+    """Return the same padding, with the raw pixel value that ``scaling`` turns into the one found."""
     if not any(map(any, geometry.padding)):
         return geometry
     value = round((geometry.padded_with - scaling.offset) / scaling.scale, 3) if scaling.scale else 0.0
@@ -88,7 +89,7 @@ def _bounded(value: float) -> float:
 
 
 def find(array: Array, raw: Array) -> tuple[InputScaling, Geometry] | None:
-    """The formulas that make ``array`` of ``raw``, uint8 images (n, rows, columns, channels), if any do."""
+    """Return formulas that make ``array`` of ``raw``, uint8 images (n, rows, columns, channels); or None."""
     probe = spread(len(array))
     single, channels = _one_channel(array, raw.shape[3])
     if single[0].size == raw[0].size:
@@ -102,7 +103,7 @@ def find(array: Array, raw: Array) -> tuple[InputScaling, Geometry] | None:
 
 
 def spread(count: int) -> Array:
-    """The places of a few among so many."""
+    """Return up to `_PROBE` places, evenly spread over ``count``."""
     return np.unique(np.linspace(0, count - 1, _PROBE).astype(int))
 
 
@@ -114,9 +115,9 @@ def _image_by_image(array: Array, raw: Array) -> InputScaling | None:
 
 
 def _pixel_by_pixel(array: Array, raw: Array) -> InputScaling | None:
-    """A scale and an offset for each pixel, by least squares over all images.
+    """Fit a scale and an offset for each pixel, by least squares over all images.
 
-    A pixel that is the same in all of them is given no scale.
+    A pixel that is the same in all images gets the scale 0. None where the fit is not good enough.
     """
     x = raw.reshape(len(raw), -1).astype(np.float32)
     y = array.reshape(len(array), -1).astype(np.float32)
@@ -135,7 +136,7 @@ def _pixel_by_pixel(array: Array, raw: Array) -> InputScaling | None:
 
 
 def _resized(array: Array, raw: Array, channels: int) -> tuple[InputScaling, Geometry] | None:
-    """The method and the scaling that come closest, if they come close enough."""
+    """Return the method and the scaling that come closest, if they come close enough."""
     size = (array.shape[1], array.shape[2])
     fits = [(*_affine(images.resized(raw, size, m), array), m) for m in get_args(Resize)]
     error, scaling, method = min(fits, key=lambda fit: fit[0])
@@ -145,7 +146,7 @@ def _resized(array: Array, raw: Array, channels: int) -> tuple[InputScaling, Geo
 
 
 def _affine(given: Array, wanted: Array) -> tuple[float, InputScaling]:
-    """The largest error in pixel values under the best scale and offset."""
+    """Return the largest error in pixel values under the best scale and offset, with that scaling."""
     x, y = given.ravel().astype(np.float64), wanted.ravel()
     scale, offset = np.polyfit(x, y, 1) if x.std() > 0 else (0.0, 0.0)
     for usual in _USUAL:

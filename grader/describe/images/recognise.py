@@ -1,9 +1,8 @@
-"""What was passed to `fit`, recognised by comparing it with the raw data set.
+"""Recognises the arrays passed to `fit` by comparing them with the raw data set.
 
-Arrays are told apart by their content, never by their names: which split an image came from,
-and which map of its pixels the network was fed, `x * scale + offset` most often (the other ones are
-tried in `grader.describe.images.preparation`). The labels of the test split in this process are permuted, so
-they are never compared.
+Arrays are recognised by their content, never by their names: the split that an image came from, and the map
+that turned its pixels into inputs, `x * scale + offset` most often (`grader.describe.images.preparation`
+tries other maps). The labels of the test split in this process are permuted, so they are never compared.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grader.describe.images import preparation
+from grader.errors import StudentsCode
 from grader.records import DataUse, Geometry, InputScaling, Rows
 
 Array = npt.NDArray[Any]
@@ -23,9 +23,14 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Recognised:
+    """The images in an array, and how they were prepared.
+
+    ``rows`` and ``places`` have one entry for each image; None where the images are unknown.
+    """
+
     use: DataUse
     scaling: InputScaling | None = None
-    rows: Array | None = None  # positions in the training split, -1 where it is none of those
+    rows: Array | None = None  # positions in the training split, -1 for other images
     geometry: Geometry = field(default_factory=Geometry)
     places: Array | None = None  # positions among all images: the training split first, then the test split
 
@@ -43,26 +48,26 @@ class Recognised:
         return tuple((int(a), int(b) + 1) for a, b in zip(firsts, lasts, strict=True))
 
     def distinct(self) -> Recognised:
-        """Each image once, for data that go on and on."""
+        """Return each training image once, for data that repeat without end."""
         if self.rows is None:
             return self
         rows = np.unique(self.rows[self.rows >= 0])
         return replace(self, rows=rows, use=self.use.model_copy(update={"images": len(rows)}))
 
     def other_than(self, others: Recognised) -> int:
-        """How many training images are among only one of both."""
+        """Count training images that are in only one of the two."""
         ours, theirs = (x.rows if x.rows is not None else np.arange(0) for x in (self, others))
         return len(np.setxor1d(ours, theirs))
 
     def with_those_of(self, others: Recognised) -> Recognised:
-        """The training images that are among either."""
+        """Return the training images that are in either."""
         if self.rows is None or others.rows is None:
             return self
         new = np.setdiff1d(others.rows, self.rows)
         return replace(self, rows=np.concatenate([self.rows, new]))
 
     def times(self) -> int | None:
-        """How often each training image is among these; None if some are more often than others."""
+        """Return how often each training image occurs; None if some images occur more often than others."""
         if self.rows is None or self.use.split != "train":
             return 1
         counts = np.unique(self.rows, return_counts=True)[1]
@@ -71,7 +76,7 @@ class Recognised:
         return usual if (counts != usual).sum() <= max(10, len(counts) // 1000) else None
 
     def part(self, keep: slice) -> Recognised:
-        """Some of these images, as `validation_split` divides them."""
+        """Return some of these images, as `validation_split` divides them."""
         if self.rows is None:
             return self
         rows = self.rows[keep]
@@ -80,7 +85,7 @@ class Recognised:
 
 
 class RawData:
-    """The data set as this process may know it: uint8 images and the training labels."""
+    """The data set as far as this process may know it: uint8 images and the training labels."""
 
     def __init__(self, path: str) -> None:
         with np.load(path, allow_pickle=False) as arrays:
@@ -93,11 +98,12 @@ class RawData:
 
     @property
     def image_shape(self) -> tuple[int, ...]:
+        """(rows, columns, channels) of an image."""
         shape = self.x_train.shape[1:]
         return (*shape, 1) if len(shape) == 2 else shape
 
     def load_data(self, *args: Any, **kwargs: Any) -> Any:
-        """Stands for `keras.datasets.<name>.load_data`: ((x, y), (x, y)), fresh copies."""
+        """Return ((x, y), (x, y)) in fresh copies, in place of `keras.datasets.<name>.load_data`."""
         return (self.x_train.copy(), self.y_train.copy()), (self.x_test.copy(), self.y_test.copy())
 
     @cached_property
@@ -107,7 +113,7 @@ class RawData:
         return generator.integers(1, 2**63 - 1, size=size, dtype=np.int64).astype(np.uint64)
 
     def _keys(self, images: Array) -> Array:
-        """One 64-bit key per image (a random linear hash; unsigned arithmetic wraps)."""
+        """Return one 64-bit key per image (a random linear hash; unsigned arithmetic wraps)."""
         flat = images.reshape(len(images), -1)
         return np.concatenate(
             [c.astype(np.uint64) @ self._mixer for c in np.array_split(flat, max(1, len(flat) // _IN_CACHE))]
@@ -115,15 +121,15 @@ class RawData:
 
     @cached_property
     def _known(self) -> tuple[Array, Array]:
-        """Sorted keys of all images, and for each its place: training split first, then test."""
+        """Sorted keys of all images, and the place of each: training split first, then test."""
         keys = np.concatenate([self._keys(self.x_train), self._keys(self.x_test)])
         order = np.argsort(keys, kind="stable")
         return keys[order], order
 
     def recognise(self, x: Any, labels: Any = None) -> Recognised:
-        """Which images are these? Anything that is no array of them is `unrecognised`.
+        """Find out which images ``x`` holds; an array of anything else, or no array, is `unrecognised`.
 
-        ``labels`` help to find the place of images that were changed beyond a scale and an offset.
+        ``labels`` help to find the place of images that were changed by more than a scale and an offset.
         """
         array = _as_array(x)
         if array is None or array.ndim < 2 or not len(array):
@@ -138,7 +144,7 @@ class RawData:
         return self._in_order(array, labels) or Recognised(DataUse(split="unrecognised", images=len(array)))
 
     def _scaled(self, array: Array) -> Recognised | None:
-        """Images of any order under one scale and offset, found by their content."""
+        """Recognise images of any order under one scale and offset, by their content."""
         if array[0].size != self.x_train[0].size:
             return None
         for scaling in _candidates(array):
@@ -150,7 +156,7 @@ class RawData:
         return None
 
     def _in_order(self, array: Array, labels: Any) -> Recognised | None:
-        """Images changed in other ways, of which it is known where they stand in the data set."""
+        """Recognise images changed in other ways, whose place in the data set is known."""
         first = self._first(len(array), class_numbers(labels))
         if (
             first is None or not array.size or not (abs(array[0]).max() < 1e9 and abs(array).max() < 1e9)
@@ -166,7 +172,7 @@ class RawData:
         return Recognised(self._use(rows), scaling, self._train_rows(rows), geometry, rows)
 
     def _first(self, count: int, labels: Array | None) -> int | None:
-        """The place of the first image: where the labels stand, or that of a whole split."""
+        """Return the place of the first image: that of the labels in the data set, or of a whole split."""
         if labels is not None and len(labels) == count >= _ENOUGH_LABELS:
             wanted, known = (a.astype(np.int32).tobytes() for a in (labels, self.y_train))
             at = known.find(wanted)
@@ -199,7 +205,7 @@ class RawData:
         return np.where(rows < len(self.x_train), rows, -1)
 
     def agrees(self, rows: Array, labels: Any) -> bool:
-        """Whether the labels given with training images are those of the data set."""
+        """Whether the ``labels`` given with training images ``rows`` are those of the data set."""
         given = class_numbers(labels)
         if given is None or len(given) != len(rows):
             return False
@@ -208,17 +214,16 @@ class RawData:
 
 
 def _as_array(x: Any) -> Array | None:
-    try:
+    with StudentsCode():  # a stand-in too may raise anything
         if isinstance(x, list | tuple) and len(x) == 1:
             x = x[0]
         array = np.asarray(x)
-    except Exception:  # a stand-in or an object of the student's may raise anything
-        return None
-    return array if array.dtype.kind in "buif" else None
+        return array if array.dtype.kind in "buif" else None
+    return None
 
 
 def class_numbers(labels: Any) -> Array | None:
-    """Integer or one-hot labels -> class numbers."""
+    """Turn integer or one-hot labels into class numbers (n,); None for what is neither."""
     array = _as_array(labels)
     if array is None or array.ndim == 0:
         return None
@@ -228,7 +233,7 @@ def class_numbers(labels: Any) -> Array | None:
 
 
 def _candidates(x: Array) -> list[InputScaling]:
-    """Affine maps that would bring pixels from 0 to 255 into the range of ``x``."""
+    """Return affine maps that would bring pixels from 0 to 255 into the range of ``x``."""
     low, high = float(x.min()), float(x.max())
     if not (np.isfinite(low) and np.isfinite(high)) or high == low:
         return []
@@ -242,12 +247,12 @@ def _candidates(x: Array) -> list[InputScaling]:
     return chosen
 
 
-_ENOUGH_LABELS = 20  # of ten classes, nobody finds these by chance
-_IN_CACHE = 128  # images at a time, so that what is computed of them stays near the processor
+_ENOUGH_LABELS = 20  # with ten classes, chance does not put this many in the same order
+_IN_CACHE = 128  # images at a time, so that intermediate results stay in the processor's cache
 
 
 def _unscale(x: Array, scaling: InputScaling) -> Array | None:
-    """Pixels that ``scaling`` would turn into ``x``, or None where it is not that map."""
+    """Return the pixels that ``scaling`` would turn into ``x``; None where no pixels would."""
     flat = x.reshape(len(x), -1)
     pixels = np.empty(flat.shape, np.uint8)
     for start in range(0, len(flat), _IN_CACHE):

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from grader import records as r
+from grader.errors import StudentsCode
 
 # Keras's own classes, taken before any code of a submission runs: whatever it calls a class of its own, it is
 # none of these.
@@ -154,13 +155,12 @@ def _stops_at(callback: Any, fit: Any) -> r.StopAt | None:
     others = [_effects(getattr(callback, hook, None)) for hook in _BLIND if hook != "on_epoch_end"]
     if any(others) or _effects(getattr(callback, "on_epoch_end", None)) != {"stop_training"}:
         return None
-    try:
+    with StudentsCode():
         found = [
             s for m in ("accuracy", "val_accuracy", "loss", "val_loss") if (s := _probe(callback, m, fit))
         ]
-    except Exception:  # a callback of the student's may raise anything
-        return None
-    return found[0] if len(found) == 1 else None
+        return found[0] if len(found) == 1 else None
+    return None
 
 
 def _probe(callback: Any, monitor: str, fit: Any) -> r.StopAt | None:
@@ -193,15 +193,15 @@ def _stops(callback: Any, monitor: str, value: float, fit: Any) -> bool:
 def play(callbacks: list[Any], hook: str, fit: Any, *args: Any) -> None:
     """Call a hook of the student's own callbacks, as training would."""
     for callback in custom(callbacks):
-        try:
+        with StudentsCode() as call:
             if hasattr(callback, "set_model"):
                 callback.set_model(fit.model)
                 callback.set_params({"epochs": fit.epochs, "steps": fit.steps_per_epoch, "verbose": 0})
             getattr(callback, hook)(*args)
-        except Exception as error:
+        if call.error is not None:
             fit.unsupported.append(
                 f"the callback {type(callback).__name__} failed when played "
-                f"through without training: {error}"[:300]
+                f"through without training: {call.said}"[:300]
             )
 
 

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from grader.describe.keras.callbacks import LOG_NAMES, custom
+from grader.errors import StudentsCode
 
 _TRIED = 30  # epochs; patience is seldom longer
 
@@ -48,24 +49,23 @@ class _Course:
 def _course(callback: Any, fit: Any, measured: list[tuple[float, float]]) -> _Course:
     """What a copy of a callback does over epochs with these measurements."""
     tried, done, before = _copy(callback), _Course(), _State(fit)
-    try:
-        with fit.memory.undone(fit.model) as touched:
-            tried.set_model(fit.model)
-            tried.set_params({"epochs": fit.epochs, "steps": fit.steps_per_epoch, "verbose": 0})
-            tried.on_train_begin({})
-            for epoch, (accuracy, loss) in enumerate(measured[: max(1, fit.epochs)]):
-                logs = {name: accuracy if "acc" in name else loss for name in LOG_NAMES}
-                tried.on_epoch_begin(epoch, {})
-                for batch in range(2):
-                    tried.on_train_batch_begin(batch, {})
-                    tried.on_train_batch_end(batch, dict(logs))
-                tried.on_epoch_end(epoch, dict(logs))
-                done.rates.append(before.rate_now())
-                if fit.model.stop_training:
-                    break
-            done.more = bool(touched())
-    except Exception:  # a callback of the student's may raise anything; sampling says so
-        done.rates.append(math.nan)
+    with StudentsCode() as call, fit.memory.undone(fit.model) as touched:
+        tried.set_model(fit.model)
+        tried.set_params({"epochs": fit.epochs, "steps": fit.steps_per_epoch, "verbose": 0})
+        tried.on_train_begin({})
+        for epoch, (accuracy, loss) in enumerate(measured[: max(1, fit.epochs)]):
+            logs = {name: accuracy if "acc" in name else loss for name in LOG_NAMES}
+            tried.on_epoch_begin(epoch, {})
+            for batch in range(2):
+                tried.on_train_batch_begin(batch, {})
+                tried.on_train_batch_end(batch, dict(logs))
+            tried.on_epoch_end(epoch, dict(logs))
+            done.rates.append(before.rate_now())
+            if fit.model.stop_training:
+                break
+        done.more = bool(touched())
+    if call.error is not None:
+        done.rates.append(math.nan)  # and sampling says so
     done.more |= before.put_back()
     return done
 

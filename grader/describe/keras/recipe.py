@@ -19,6 +19,7 @@ from grader import records as r
 from grader.describe.images.recognise import Recognised
 from grader.describe.keras import callbacks, courses, losses
 from grader.describe.world.standins import Inert
+from grader.errors import StudentsCode
 
 MAX_STEPS = r.MAX_SAMPLES
 MAX_EPOCHS = 10_000  # no rubric trains longer
@@ -227,7 +228,7 @@ def _exact(rate: float) -> float:
 def _scheduled(fit: Fit, callback: Any, epoch: int) -> float | None:
     """Keras hands a schedule (epoch, current rate), or the epoch alone if it takes no more."""
     optimizer = fit.model.optimizer
-    try:
+    with StudentsCode() as call:
         try:
             value = callback.schedule(epoch, _rate(optimizer))
         except TypeError:
@@ -236,7 +237,7 @@ def _scheduled(fit: Fit, callback: Any, epoch: int) -> float | None:
             raise TypeError(f"it gives {value!r}")
         value = float(value)
         optimizer.learning_rate = value
-    except Exception as error:
-        fit.unsupported.append(f"the learning-rate schedule failed at epoch {epoch + 1}: {error}"[:300])
+    if call.error is not None:
+        fit.unsupported.append(f"the learning-rate schedule failed at epoch {epoch + 1}: {call.said}"[:300])
         return None
     return _exact(value)

@@ -23,6 +23,7 @@ from grader.describe.keras.unmeasured import Decisions
 from grader.describe.keras.weights import Memory
 from grader.describe.networks import graph, live
 from grader.describe.world.cells import CellEnds
+from grader.errors import StudentsCode
 
 NAN = float("nan")
 LOOP_STEPS = 100  # of a loop of its own; seconds would make a description depend on the machine
@@ -90,10 +91,9 @@ class Recorder:
             callbacks=[], shuffle=True, train=Recognised(nothing), validation=nothing, continues=False,
             cell=None,
         )  # fmt: skip
-        try:
+        with StudentsCode():  # an optimizer may be one that cannot be asked
             return recipe.recipe(fit)
-        except Exception:  # an optimizer of the student's that cannot be asked
-            return None
+        return None
 
     # --- what stands in for Keras's methods -----------------------------------------------------
 

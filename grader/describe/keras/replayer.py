@@ -25,6 +25,7 @@ from grader.describe.keras.hooks import ORIGINAL
 from grader.describe.keras.loops import Loop, leading
 from grader.describe.keras.recorder import Recorder
 from grader.describe.world.cells import Ends
+from grader.errors import StudentsCode
 
 Array = npt.NDArray[Any]
 PREDICTION_BATCH = 500
@@ -239,11 +240,10 @@ def _rate(model: Any) -> Any:
 
 def _measured(value: Any, low: float, high: float) -> float | None:
     """A number that a record can hold, or None."""
-    try:
+    with StudentsCode():
         number = float(np.asarray(value))
-    except Exception:  # an object of the student's may raise anything
-        return None
-    return number if math.isfinite(number) and low <= number <= high else None
+        return number if math.isfinite(number) and low <= number <= high else None
+    return None
 
 
 class _Aliases(keras.callbacks.Callback):  # type: ignore[misc]

@@ -21,6 +21,7 @@ import numpy as np
 from grader import records as r
 from grader.describe.keras import callbacks as known_callbacks
 from grader.describe.keras.hooks import ORIGINAL
+from grader.errors import StudentsCode
 
 if TYPE_CHECKING:
     from grader.describe.keras.arguments import Tracked
@@ -143,10 +144,10 @@ class Memory:
 
     def save(self, model: Any, path: Any, save: Callable[[], None]) -> None:
         self.files[str(path)] = self.moment(model, ORIGINAL["get_weights"](model), whole=True)
-        try:
+        with StudentsCode() as call:
             save()
-        except Exception as error:  # old formats and folders that do not exist here
-            self.recorder.note(f"save({str(path)!r}) skipped: {error}"[:300])
+        if call.error is not None:  # old formats and folders that do not exist here
+            self.recorder.note(f"save({str(path)!r}) skipped: {call.said}"[:300])
 
     def save_weights(self, model: Any, path: Any) -> None:
         self.files[str(path)] = self.moment(model, ORIGINAL["get_weights"](model))

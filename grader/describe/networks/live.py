@@ -11,6 +11,7 @@ import numpy as np
 
 from grader import records as r
 from grader.describe.networks.graph import Graph, Node, inlined, input_node, operation_node, unique
+from grader.errors import StudentsCode
 
 
 def of_model(model: Any) -> Graph:
@@ -101,14 +102,13 @@ def _reported(
     """What a layer says of its output shape and its parameters; None if it does not say."""
     if _not_here(layer):
         return None  # what would be counted is a stand-in
-    try:
+    with StudentsCode():
         shape = output or _output_shape(layer, given)
         count = [sum(math.prod(w.shape) for w in of) for of in (layer.trainable_weights, layer.weights)]
         return r.Reported(
             shape=tuple(int(n) for n in shape[1:]), trainable=count[0], non_trainable=count[1] - count[0]
         )
-    except Exception:  # whatever a layer of the student's may raise, or say
-        return None
+    return None
 
 
 def _not_here(layer: Any) -> str:
@@ -154,10 +154,10 @@ def _live_node(layer: Any, name: str, inbound: list[str]) -> Node:
         return Node(name, kind, {}, inbound, "a layer class of the student's own")
     if kind == "ReversibleEmbedding" or not hasattr(layer, "get_config"):
         return Node(name, kind, {}, inbound, "grader has no record for this kind of layer")
-    try:
+    with StudentsCode() as call:
         config = dict(layer.get_config())
-    except Exception as error:  # a student's argument may make get_config raise anything
-        return Node(name, kind, {}, inbound, f"its settings cannot be read: {error}"[:500])
+    if call.error is not None:
+        return Node(name, kind, {}, inbound, f"its settings cannot be read: {call.said}"[:500])
     if kind == "Normalization" and getattr(layer, "adapt_mean", None) is not None:
         config |= {
             "adapted": True,

@@ -1,118 +1,83 @@
-"""The YAML that `model.to_yaml()` of Keras 1 and 2 wrote, read as data.
+"""Reads the YAML that `model.to_yaml()` of Keras 1 and 2 wrote, as data.
 
-A part of YAML 1.1, the part that PyYAML writes for such a configuration: block and flow collections,
-plain and quoted scalars, anchors, and tuples. No tag makes an object: what names another Python class
-is refused. Work and memory go with the length of the text.
+PyYAML splits the text into events. This module makes dicts, lists and scalars of the events and nothing
+else: a tag that names another class is refused. Depth and number of values are limited while reading.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
-MAX_DEPTH, MAX_VALUES = 100, 400_000  # aliases counted as what they stand for
+import yaml
+from yaml.events import AliasEvent, MappingStartEvent, NodeEvent, ScalarEvent, SequenceStartEvent
 
-_LINE = re.compile(r"( *)(.*?)\s*$")
-_KEY = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s'"\[\]{}#&*!|>%@`,][^:#]{0,300}?)\s*:(?:\s+|$)""")
-_MARK = re.compile(r"(!\S*|&\S+)(?:\s+|$)")
+MAX_DEPTH, MAX_VALUES = 100, 400_000  # an alias counts as all the values that it stands for
+_LONG = 1_000  # characters; a longer text counts as several values
+
 _NUMBER = re.compile(r"[-+]?(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE][-+]?\d{1,4})?$")
-_QUOTED = r"""\"(?:[^"\\]|\\.)*\"|'(?:[^']|'')*'"""
-_PLAIN = r"(?:[^\s\[\]{},:]|:(?=\S)|[ ](?=[^\s:,\[\]{}])){1,9999}"
-_FLOW = re.compile(rf"\s*([\[\]{{}},]|{_QUOTED}|:(?=\s|$)|{_PLAIN})\s*")
-_TAGS = ("!!python/tuple", "!!python/unicode", "!!str", "!!int", "!!float", "!!bool", "!!null")
 _CONSTANTS = {"null": None, "~": None, "": None, "true": True, "false": False, ".nan": None}
-_ESCAPES = {"n": "\n", "t": "\t", "0": "\0", "r": "\r"}
+_STANDARD = "tag:yaml.org,2002:"  # what `!!` is short for
+_COLLECTIONS = ("map", "seq", "python/tuple")
+_SCALARS = {"str": str, "python/unicode": str, "int": int, "float": float}
+# Keras writes no directive, and libyaml compares each one with all that stand before it.
+_DIRECTIVE = re.compile(r"^%", re.MULTILINE)
 
 
-@dataclass
-class _Line:
-    indent: int
-    text: str
+def parse(text: str) -> Any:
+    """Return the value of the one document in ``text``, or None where the text holds no value.
+
+    Raises `ValueError`, saying what cannot be read.
+    """
+    if _DIRECTIVE.search(text):
+        raise ValueError("it has a line that begins with %")
+    try:
+        return _Reader(yaml.parse(text, Loader=yaml.CSafeLoader)).document()
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from None
 
 
 class _Reader:
-    def __init__(self, lines: list[_Line]) -> None:
-        self.lines, self.at = lines, 0
+    """Makes values of events, and counts the values."""
+
+    def __init__(self, events: Iterator[Any]) -> None:
+        self.events = events
         self.values = 0
-        self.anchors: dict[str, tuple[Any, int]] = {}  # what it stands for, and how many values that is
+        self.anchors: dict[str, tuple[Any, int]] = {}  # a value, and as how many values it counts
 
-    # --- blocks ---------------------------------------------------------------------------------
+    def document(self) -> Any:
+        found = [self.value(event, 0) for event in self.events if isinstance(event, NodeEvent)]
+        if len(found) > 1:
+            raise ValueError("it holds more than one document")
+        return found[0] if found else None
 
-    def block(self, depth: int) -> Any:
-        """The collection or scalar that begins at this line."""
+    def value(self, event: NodeEvent, depth: int) -> Any:
+        """The value that begins with this event."""
         if depth > MAX_DEPTH:
             raise ValueError("it is nested too deeply")
-        line = self.lines[self.at]
-        if _is_item(line.text):
-            return self.sequence(line.indent, depth)
-        if _KEY.match(line.text):
-            return self.mapping(line.indent, depth)
-        self.at += 1
-        return self.inline(line.text, line.indent, depth)
-
-    def sequence(self, indent: int, depth: int) -> list[Any]:
-        items: list[Any] = []
-        while (line := self.here(indent)) is not None and _is_item(line.text):
-            rest = line.text[1:].lstrip()
-            if not rest:
-                self.at += 1
-                items.append(self.deeper(indent, depth))
-            elif _is_item(rest) or _KEY.match(rest):
-                self.lines[self.at] = _Line(indent + len(line.text) - len(rest), rest)
-                items.append(self.block(depth + 1))
-            else:
-                self.at += 1
-                items.append(self.inline(rest, indent, depth))
-            self.count()
-        return items
-
-    def mapping(self, indent: int, depth: int) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        while (line := self.here(indent)) is not None and (key := _KEY.match(line.text)) is not None:
-            self.at += 1
-            rest = line.text[key.end() :]
-            found[str(_scalar(key[1]))] = self.inline(rest, indent, depth)
-            self.count()
-        return found
-
-    def here(self, indent: int) -> _Line | None:
-        """The next line, if it is on this level."""
-        line = self.lines[self.at] if self.at < len(self.lines) else None
-        if line is not None and line.indent > indent:
-            raise ValueError(f"it has a line that fits nowhere: {line.text[:60]!r}")
-        return line if line is not None and line.indent == indent else None
-
-    def deeper(self, indent: int, depth: int) -> Any:
-        """The block below a key or dash; a list may stand as far left as its key."""
-        line = self.lines[self.at] if self.at < len(self.lines) else None
-        if line is None or line.indent < indent or (line.indent == indent and not _is_item(line.text)):
-            return None
-        return self.block(depth + 1)
-
-    # --- values ---------------------------------------------------------------------------------
-
-    def inline(self, text: str, indent: int, depth: int) -> Any:
-        """What stands behind a key or dash, with its tag and anchor; what follows, if nothing does."""
-        anchor, before = "", self.values
-        while (mark := _MARK.match(text)) is not None:
-            anchor = mark[1][1:] if mark[1][0] == "&" else anchor
-            _check_tag(mark[1])
-            text = text[mark.end() :]
-        if text.startswith("*"):
-            return self.alias(text[1:])
-        if not text:
-            value = self.deeper(indent, depth)
-        elif text[0] in "[{":
-            value = self.flow(text, depth)
-        elif text[0] in "|>":
-            raise ValueError("it has a text of several lines")
-        else:
-            value = _scalar(text)
-        if anchor:
-            self.anchors[anchor] = (value, self.values - before)
+        before = self.values
+        match event:
+            case AliasEvent():
+                return self.alias(event.anchor or "")
+            case SequenceStartEvent():
+                _check(event.tag)
+                value: Any = [self.value(item, depth + 1) for item in self.inside()]
+            case MappingStartEvent():
+                _check(event.tag)
+                value = {_key(key): self.value(next(self.events), depth + 1) for key in self.inside()}
+            case ScalarEvent():
+                value = _scalar(event)
+                self.count(1 + len(event.value) // _LONG)
+        if event.anchor:
+            self.anchors[event.anchor] = (value, self.values - before)
         return value
+
+    def inside(self) -> Iterator[NodeEvent]:
+        """The events that begin the items of the collection that has just begun."""
+        self.count(1)
+        while isinstance(event := next(self.events), NodeEvent):
+            yield event
 
     def alias(self, name: str) -> Any:
         if name not in self.anchors:
@@ -121,123 +86,42 @@ class _Reader:
         self.count(size)
         return value
 
-    def count(self, values: int = 1) -> None:
+    def count(self, values: int) -> None:
         self.values += values
         if self.values > MAX_VALUES:
             raise ValueError(f"it has more than {MAX_VALUES:,} values")
 
-    # --- flow collections -----------------------------------------------------------------------
 
-    def flow(self, text: str, depth: int) -> Any:
-        """`[1, 2]` or `{a: 1}`, which may go on over the next lines."""
-        tokens = list(_tokens(text))
-        level = _open(tokens)
-        while level > 0 and self.at < len(self.lines):
-            more = list(_tokens(self.lines[self.at].text))
-            tokens += more
-            level += _open(more)
-            self.at += 1
-        if level:
-            raise ValueError(f"it has brackets that do not match: {text[:60]!r}")
-        value, end = self.part(tokens, 0, depth)
-        if end != len(tokens):
-            raise ValueError(f"it has something behind a bracket: {text[:60]!r}")
-        return value
-
-    def part(self, tokens: list[str], at: int, depth: int) -> tuple[Any, int]:
-        if depth > MAX_DEPTH:
-            raise ValueError("it is nested too deeply")
-        token = tokens[at]
-        self.count()
-        if token == "[":
-            return self.listed(tokens, at + 1, depth)
-        if token == "{":
-            return self.mapped(tokens, at + 1, depth)
-        if token[0] in "!&":
-            _check_tag(token.split(" ")[0])
-            rest = token.partition(" ")[2]
-            return (_scalar(rest), at + 1) if rest else self.part(tokens, at + 1, depth + 1)
-        if token[0] == "*":
-            return self.alias(token[1:]), at + 1
-        return _scalar(token), at + 1
-
-    def listed(self, tokens: list[str], at: int, depth: int) -> tuple[list[Any], int]:
-        items: list[Any] = []
-        while tokens[at] != "]":
-            value, at = self.part(tokens, at, depth + 1)
-            items.append(value)
-            at += tokens[at] == ","
-        return items, at + 1
-
-    def mapped(self, tokens: list[str], at: int, depth: int) -> tuple[dict[str, Any], int]:
-        found: dict[str, Any] = {}
-        while tokens[at] != "}":
-            key = str(_scalar(tokens[at]))
-            if tokens[at + 1] != ":":
-                raise ValueError(f"it has a key without a value: {key[:60]!r}")
-            found[key], at = self.part(tokens, at + 2, depth + 1)
-            at += tokens[at] == ","
-        return found, at + 1
+def _check(tag: str | None) -> None:
+    """Raises `ValueError` for a collection that would become an object."""
+    if tag is not None and tag.removeprefix(_STANDARD) not in _COLLECTIONS:
+        raise _refused(tag)
 
 
-def parse(text: str) -> Any:
-    """The value of a document. Raises `ValueError`, saying what it is that cannot be read."""
-    reader = _Reader(list(_lines(text)))
-    if not reader.lines:
-        return None
-    try:
-        value = reader.block(0)
-    except IndexError:
-        raise ValueError("it ends within a collection") from None
-    if reader.at < len(reader.lines):
-        raise ValueError(f"it has a line that fits nowhere: {reader.lines[reader.at].text[:60]!r}")
-    return value
+def _refused(tag: str) -> ValueError:
+    named = tag.replace(_STANDARD, "!!", 1)
+    return ValueError(f"it holds an object of Python ({named[:60]}), which grader does not make")
 
 
-def _lines(text: str) -> Iterator[_Line]:
-    for raw in text.split("\n"):
-        indent = len(raw) - len(raw.lstrip(" "))
-        line = raw.strip()
-        if line and not line.startswith(("#", "---", "...", "%")):
-            yield _Line(indent, line)
+def _key(event: NodeEvent) -> str:
+    if not isinstance(event, ScalarEvent) or event.tag is not None:
+        raise ValueError("it has a key that is no plain text")
+    return event.value
 
 
-def _is_item(text: str) -> bool:
-    return text == "-" or text.startswith("- ")
+def _scalar(event: ScalarEvent) -> Any:
+    if event.tag is None:
+        return _plain(event.value) if event.implicit[0] else event.value
+    kind = event.tag.removeprefix(_STANDARD)
+    if kind not in _SCALARS:
+        raise _refused(event.tag)
+    return _SCALARS[kind](event.value)
 
 
-def _check_tag(mark: str) -> None:
-    if mark.startswith("!") and mark not in (
-        "!!python/tuple",
-        "!!python/unicode",
-        "!!str",
-        "!!int",
-        "!!float",
-    ):
-        raise ValueError(f"it holds an object of Python ({mark[:60]}), which grader does not make")
-
-
-def _scalar(text: str) -> Any:
-    if text[:1] == '"' and text[-1:] == '"':
-        return re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[1]), text[1:-1])
-    if text[:1] == "'" and text[-1:] == "'":
-        return text[1:-1].replace("''", "'")
+def _plain(text: str) -> Any:
+    """What a scalar without quotes and tag stands for: the constants and numbers of JSON, else a text."""
     if text.lower() in _CONSTANTS:
         return _CONSTANTS[text.lower()]
     if _NUMBER.match(text):
         return int(text) if text.lstrip("+-").isdigit() else float(text)
     return text
-
-
-def _tokens(text: str) -> Iterator[str]:
-    at = 0
-    while at < len(text):
-        match = _FLOW.match(text, at)
-        if match is None:
-            raise ValueError(f"it has something unreadable: {text[at : at + 60]!r}")
-        yield match[1]
-        at = match.end()
-
-
-def _open(tokens: list[str]) -> int:
-    return sum(token in ("[", "{") for token in tokens) - sum(token in ("]", "}") for token in tokens)

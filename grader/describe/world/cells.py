@@ -1,8 +1,8 @@
 """Runs the cells of a submission, one after another, as a notebook would.
 
-Magics go through IPython's own transformer; shell lines are skipped and noted. A cell that
-raises ends there and the next one runs, because what fails is often a plot or a download; the
-failures are reported, and they are the verdict when no model came of it.
+Magics go through IPython's own transformer; shell lines are skipped and noted. A cell that raises ends there
+and the next one runs, because a failing cell is often a plot or a download; the failures are reported, and
+they are the verdict when no model was built.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 
 from IPython.core.inputtransformer2 import TransformerManager
 
+from grader.errors import text_of
 from grader.records import Cell, CellFailure
 
 Note = Callable[[str], None]
@@ -25,26 +26,28 @@ _RUN_BODY = {"time", "timeit", "capture", "prun", "notify", "memit", "debug"}
 
 
 class Ends(BaseException):
-    """Raised by grader itself within a cell: the run ends here, or the cell does (`CellEnds`)."""
+    """Raised by grader itself within a cell: the run ends there, or the cell does (`CellEnds`)."""
 
 
 class CellEnds(Ends):
-    """Nothing more is to be learned from this cell; it has not failed."""
+    """The cell ends because nothing more can be learned from it; the cell has not failed."""
 
 
 class Shell:
-    """What `get_ipython()` returns: runs the code inside timing magics, skips everything else."""
+    """The object that `get_ipython()` returns: runs the code inside timing magics, skips everything else."""
 
     def __init__(self, namespace: dict[str, Any], note: Note) -> None:
         self.user_ns, self._note = namespace, note
 
     def run_line_magic(self, name: str, line: str, *args: Any, **kwargs: Any) -> Any:
+        """Run the code of a timing magic; note magics that would have loaded something."""
         if name in ("time", "timeit", "prun") and line.strip():
             exec(compile(line.strip(), "<magic>", "exec"), self.user_ns)
         elif name in ("run", "load", "cd", "tensorflow_version"):
             self._note(f"the magic %{name} {line} is not run by grader"[:300])
 
     def run_cell_magic(self, name: str, line: str, body: str, *args: Any, **kwargs: Any) -> Any:
+        """Write the file of `%%writefile`, run Python bodies, and note other languages."""
         if name in ("writefile", "file"):
             self._write(line, body)
         elif name in _RUN_BODY or name not in _FOREIGN:
@@ -53,7 +56,7 @@ class Shell:
             self._note(f"the cell magic %%{name} is skipped: grader runs Python cells only")
 
     def _write(self, line: str, body: str) -> None:
-        """A module that the notebook writes, to import it later."""
+        """Write a module that the notebook will import later."""
         *options, path = line.split() or [""]
         try:
             with open(path, "a" if "-a" in options else "w", encoding="utf-8") as file:
@@ -62,9 +65,11 @@ class Shell:
             self._note(f"the file {path!r} is not written: {error}"[:300])
 
     def system(self, command: str, *args: Any, **kwargs: Any) -> None:
+        """Note a shell line, which is not run."""
         self._note(f"shell line skipped: !{command}"[:300])
 
     def getoutput(self, command: str, *args: Any, **kwargs: Any) -> list[str]:
+        """Note a shell line, which has no output here."""
         self.system(command)
         return []
 
@@ -97,7 +102,7 @@ _FOREIGN = {
 
 
 def run_source(source: str, namespace: dict[str, Any], filename: str) -> None:
-    """Transform and execute; raises what the code raises, `SyntaxError` included."""
+    """Transform and execute a cell; raises what the code raises, `SyntaxError` included."""
     transformed = TransformerManager().transform_cell(source)  # type: ignore[no-untyped-call]
     linecache.cache[filename] = (len(transformed), None, transformed.splitlines(True), filename)
     tree = ast.parse(transformed, filename)
@@ -107,9 +112,9 @@ def run_source(source: str, namespace: dict[str, Any], filename: str) -> None:
 def run(
     cells: tuple[Cell, ...], namespace: dict[str, Any], enter: Callable[[int], None], note: Note
 ) -> Iterator[CellFailure | None]:
-    """Run every code cell; yields after each one its failure, or None.
+    """Run every code cell; yield its failure, or None, after each one.
 
-    ``enter`` is told the number of the cell (code cells count from 1) before it runs.
+    ``enter`` is called with the number of the cell (code cells count from 1) before the cell runs.
     """
     namespace.setdefault("__name__", "__main__")
     shell = Shell(namespace, note)
@@ -123,7 +128,7 @@ def run(
 
 
 def _as_main(namespace: dict[str, Any]) -> None:
-    """Classes of the submission belong to a module `__main__` of their own."""
+    """Make the namespace a module `__main__`, to which the submission's classes belong."""
     import sys
 
     module = ModuleType("__main__")
@@ -154,21 +159,14 @@ def _failure(number: int, source: str, filename: str, error: BaseException) -> C
 
 
 def _message(error: BaseException) -> str:
-    """`KeyError: 'x'`: the kind of error and the first line of what it says."""
-    said = error.msg if isinstance(error, SyntaxError) else _said(error)
-    first = next((line.strip() for line in _plain(said or "").split("\n") if line.strip()), "")
+    """Return `KeyError: 'x'`: the kind of error and the first line of its message."""
+    message = error.msg if isinstance(error, SyntaxError) else text_of(error)
+    first = next((line.strip() for line in _plain(message or "").split("\n") if line.strip()), "")
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
-def _said(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # an exception class of the student's may raise in __str__
-        return ""
-
-
 def _line(filename: str, error: BaseException) -> int | None:
-    """The deepest line of this cell in the traceback."""
+    """Return the deepest line of this cell in the traceback."""
     if isinstance(error, SyntaxError):
         return error.lineno
     found = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == filename]
@@ -176,5 +174,5 @@ def _line(filename: str, error: BaseException) -> int | None:
 
 
 def _plain(text: str) -> str:
-    """Keras colours its messages with terminal sequences."""
+    """Remove the terminal sequences with which Keras colours its messages."""
     return re.sub(r"\x1b\[[0-9;]*m", "", text)

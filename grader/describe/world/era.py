@@ -1,7 +1,7 @@
-"""Which Keras a submission was written for, from its text: imports first, then other evidence.
+"""Finds the Keras that a submission was written for, from its text: imports first, then other evidence.
 
-Keras 1 and standalone Keras up to 2.3 read `Conv2D(16, 3, 3)` as a 3x3 kernel and had other
-optimizer defaults; `tf.keras` and Keras 3 read the third argument as strides.
+Keras 1 and standalone Keras up to 2.3 read `Conv2D(16, 3, 3)` as a 3x3 kernel and had other optimizer
+defaults; `tf.keras` and Keras 3 read the third argument as strides.
 """
 
 from __future__ import annotations
@@ -25,19 +25,21 @@ _ONLY_NEW = re.compile(
     r"|\.keras[\"']|\bPyDataset\b|utils\.set_random_seed|\bAdamW\(|optimizers\.schedules|jit_compile"
     r"|BackupAndRestore|mixed_precision|\b(?:Rescaling|Random(?:Flip|Rotation|Translation|Zoom|Contrast))\("
 )
-# A network may come of TensorFlow's Keras and only its data of the other.
+# A network may use TensorFlow's Keras while only its data come from standalone Keras.
 _NO_NETWORK = ("keras.datasets", "keras.utils", "keras.preprocessing")
 _NEW_OUTPUT = re.compile(r"[┏┃┡]|Total params: [\d,]+ \(")
 
 
 @dataclass(frozen=True)
 class Finding:
+    """The era, and the reason for it in words."""
+
     era: Era
     reason: str
 
 
 def find(cells: Iterable[Cell], python: str | None) -> Finding:
-    """Decide; ``python`` is the version that the notebook's metadata names, if any."""
+    """Decide on the era; ``python`` is the version that the notebook's metadata name, if any."""
     code = [cell for cell in cells if cell.kind == "code"]
     source = "\n".join(cell.source for cell in code)
     modules = set(_imported(code))

@@ -1,7 +1,7 @@
-"""Names that a notebook uses and nowhere defines, because its author's kernel still had them.
+"""Supplies names that a notebook uses and nowhere defines, because its author's kernel still had them.
 
-In a fresh kernel such a notebook stops at the first of them. The well-known ones are given here, each with a
-note; any other stays the error that it is.
+In a fresh kernel such a notebook stops at the first such name. Well-known names are supplied, each with a
+note; any other name remains the error that it is.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import Any
 
 from IPython.core.inputtransformer2 import TransformerManager
 
+from grader.errors import StudentsCode
 from grader.records import Cell
 
-# Modules under the names that everybody imports them by, and modules whose public names everybody knows.
+# Modules under the names that everybody gives them, and modules whose public names everybody knows.
 _MODULES = {
     "np": "numpy",
     "pd": "pandas",
@@ -37,7 +38,7 @@ _SHARED = (
 
 
 def supply(cells: Iterable[Cell], namespace: dict[str, Any], note: Callable[[str], None]) -> None:
-    """Put the well-known among the undefined names into the namespace."""
+    """Put the well-known among the undefined names into the namespace, and note each."""
     used, bound = _names(cells)
     for name in sorted(used - bound - set(dir(builtins)) - set(namespace)):
         found = _well_known(name)
@@ -50,7 +51,7 @@ def supply(cells: Iterable[Cell], namespace: dict[str, Any], note: Callable[[str
 
 
 def _names(cells: Iterable[Cell]) -> tuple[set[str], set[str]]:
-    """Names that are read, and names that are bound somewhere, in whatever scope."""
+    """Return names that are read, and names that are bound somewhere, in whatever scope."""
     used: set[str] = set()
     bound: set[str] = set()
     for cell in cells:
@@ -84,12 +85,11 @@ def _take(node: ast.AST, used: set[str], bound: set[str]) -> None:
 
 
 def _public(module: str) -> list[str]:
-    """What a star brings."""
-    try:
+    """Return the names that a star import brings."""
+    with StudentsCode():  # if it fails, the cell itself will fail
         found = importlib.import_module(module)
-    except Exception:  # the cell itself will tell
-        return []
-    return [name for name in dir(found) if not name.startswith("_")]
+        return [name for name in dir(found) if not name.startswith("_")]
+    return []
 
 
 def _well_known(name: str) -> tuple[Any, str] | None:

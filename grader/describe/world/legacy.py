@@ -1,8 +1,7 @@
-"""What Keras 1 and 2 called things, as data: argument names, class names, values, defaults.
+"""Old names of Keras 1 and 2, as data: argument names, class names, values, defaults.
 
-One table serves both live code (`compat` renames the arguments of calls) and saved models
-(`convert` renames the keys of configurations). Facts from the Keras 1.2, 2.2 and 2.3
-documentation; nothing here imports Keras.
+One table serves both live code (`compat` renames the arguments of calls) and saved models (`convert` renames
+the keys of configurations). Facts from the Keras 1.2, 2.2 and 2.3 documentation; nothing here imports Keras.
 """
 
 from __future__ import annotations
@@ -127,7 +126,7 @@ GONE_LAYERS = ("LocallyConnected1D", "LocallyConnected2D", "ThresholdedReLU", "H
 
 
 def modern_optimizer(name: str, args: tuple[Any, ...], arguments: dict[str, Any]) -> dict[str, Any]:
-    """Arguments of a Keras 2.2 optimizer -> those with which Keras 3 takes the same steps."""
+    """Turn arguments of a Keras 2.2 optimizer into those with which Keras 3 takes the same steps."""
     given = {**dict(zip(OPTIMIZER_ORDER[name], args, strict=False)), **arguments}
     if "epsilon" in OPTIMIZER_ORDER[name] and given.get("epsilon") is None:
         given["epsilon"] = 1e-7
@@ -139,17 +138,18 @@ def modern_optimizer(name: str, args: tuple[Any, ...], arguments: dict[str, Any]
 
 
 def lost(class_name: str, arguments: dict[str, Any]) -> str:
-    """The argument given, if there is one, without which the layer is another."""
+    """Return the first given argument that changes the layer and that Keras 3 lacks; empty without one."""
     names = (*LOST["*"], *LOST.get(class_name, ()))
     return next((name for name in names if arguments.get(name) not in (None, False)), "")
 
 
 def modern_class(name: str) -> str:
+    """Return the name that Keras 3 has for a layer class of any Keras."""
     return CLASS_NAMES.get(name, name)
 
 
 def modern_arguments(class_name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Arguments or configuration of any Keras, under the names that Keras 3 uses."""
+    """Return arguments or configuration of any Keras under the names that Keras 3 uses."""
     renames = ARGUMENTS.get(class_name, {})
     dropped = DROPPED["*"] | DROPPED.get(class_name, set())
     modern: dict[str, Any] = {}

@@ -1,11 +1,12 @@
-"""Randomness of a replay: the seed is the attempt's, and every epoch has an order of its own.
+"""Seeds a replay: the seed is the attempt's, and every epoch has an order of its own.
 
 Once a seed is set, Keras's `fit` shuffles the images alike in every epoch: the permutation of `tf.data`
-begins again with each of them. On the student's own machine, without a seed, it did not; so every order is
+begins again with each epoch. On the student's own machine, without a seed, epochs differed; so every order is
 drawn here.
 
-A seed that the submission sets is mixed with the attempt's. It still repeats what it is to repeat (two arrays
-that are shuffled alike), but a lucky one is of no use: attempts differ, and are the same for everyone.
+A seed that the submission sets is mixed with the attempt's. The mixed seed still repeats what is meant to
+repeat (two arrays that are shuffled alike), but a lucky seed is of no use: attempts differ, and are the same
+for everyone.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ _SETTERS: tuple[tuple[Any, str], ...] = (
 
 
 def begin(seed: int, replace: Callable[[Any, str, Any], None] = setattr) -> None:
-    """Set all seeds, mix ``seed`` with those that are set from now on, and shuffle anew each time."""
+    """Set all seeds, mix ``seed`` with those that are set from now on, and shuffle anew each time.
+
+    ``replace`` sets an attribute, as `setattr` does.
+    """
     keras.utils.set_random_seed(seed)
     for module, name in _SETTERS:
         replace(module, name, _mixed(getattr(module, name), seed))

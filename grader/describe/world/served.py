@@ -1,4 +1,4 @@
-"""The graded data set by the other names under which libraries serve it: `tensorflow_datasets` and OpenML."""
+"""Serves the graded data set under its names in other libraries: `tensorflow_datasets` and OpenML."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from grader.describe.images.recognise import RawData
 
 
 def install(names: tuple[str, ...], data: RawData) -> None:
-    """Register `tensorflow_datasets`, and OpenML's version where scikit-learn is at hand."""
+    """Register `tensorflow_datasets`, and OpenML's version where scikit-learn is installed."""
     module = ModuleType("tensorflow_datasets")
     tfds: Any = module
     served = _Served(names, data)
@@ -32,7 +32,7 @@ def _as_numpy(value: Any) -> Any:
 
 
 class _Served:
-    """https://www.tensorflow.org/datasets/api_docs/python/tfds/load for one data set."""
+    """One data set behind https://www.tensorflow.org/datasets/api_docs/python/tfds/load."""
 
     def __init__(self, names: tuple[str, ...], data: RawData) -> None:
         self.names, self.data = names, data
@@ -47,6 +47,7 @@ class _Served:
         with_info: bool = False,
         **others: Any,
     ) -> Any:
+        """Return the images and labels of ``split``; raises `OSError` for another data set."""
         if name.split(":")[0].split("/")[0] not in self.names:
             raise OSError(f"the data set {name!r} is not part of this assignment")
         if split is None:
@@ -55,6 +56,7 @@ class _Served:
         return (found, self._info()) if with_info else found
 
     def builder(self, name: str, **others: Any) -> Any:
+        """Return a builder of the data set; preparing it does nothing."""
         return SimpleNamespace(
             info=self._info(),
             download_and_prepare=lambda *args, **kwargs: None,
@@ -72,7 +74,7 @@ class _Served:
         return dataset.batch(batch_size) if batch_size else dataset
 
     def _pieces(self, split: str) -> Iterator[tuple[Any, Any]]:
-        """`train`, `test[:5000]`, `train[80%:]+test`: each part with its slice."""
+        """Yield each part of `train`, `test[:5000]` or `train[80%:]+test` with its slice."""
         for piece in split.split("+"):
             name, _, rest = piece.strip().partition("[")
             x, y = getattr(self.data, f"x_{name}"), getattr(self.data, f"y_{name}")
@@ -102,7 +104,7 @@ def _place(text: str, size: int) -> int | None:
 
 
 def _serve_openml(data: RawData) -> None:
-    """`fetch_openml('mnist_784')`: 70,000 flat images, those for training first; labels are text."""
+    """Let `fetch_openml('mnist_784')` return 70,000 flat images, training ones first, with labels as text."""
     try:
         import sklearn.datasets as theirs
         from sklearn.utils import Bunch

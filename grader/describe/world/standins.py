@@ -1,8 +1,7 @@
 """Inert stand-ins for libraries that draw, display, download or are simply not installed.
 
-A network does not depend on a plot, so a missing plotting library must not sink a submission.
-Every stand-in accepts whatever is done to it and does nothing; each use of a missing library
-is reported once as a note.
+A network does not depend on a plot, so a missing plotting library must not sink a submission. Every stand-in
+accepts any operation and does nothing; each missing library is reported once as a note.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any, ClassVar
 
-# Stood in for even where installed: they draw, display or reach out, and the network needs none.
+# Replaced even where installed: these draw, display or use the network, and no model needs them.
 ALWAYS = {
     "matplotlib", "pylab", "seaborn", "plotly", "bokeh", "altair", "pydot", "pydotplus", "graphviz",
     "ann_visualizer", "google.colab", "IPython.display", "tqdm", "wandb", "tensorboard",
@@ -27,9 +26,9 @@ _SHOWING = ("plot", "progress", "tqdm", "log", "board", "live", "display", "nept
 
 
 class Inert:
-    """Accepts any attribute, call, item, operator and `with`; unpacks into as many as asked.
+    """Accepts any attribute, call, item, operator and `with`; unpacks into as many values as are wanted.
 
-    What a submission sets on it, as on `wandb.config`, it gets back, as an attribute or an item.
+    An attribute or item that a submission sets, as on `wandb.config`, can be read back.
     """
 
     def __init__(self, name: str = "stand-in") -> None:
@@ -43,6 +42,7 @@ class Inert:
         return made
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return another stand-in; the argument of tqdm, and wandb's settings, pass through."""
         # tqdm(iterable) and decorators pass their argument through.
         if self._inert_name.startswith("tqdm") and args:
             return range(*args) if self._inert_name.endswith("trange") else args[0]
@@ -95,7 +95,7 @@ class Inert:
 
 
 def _wanted() -> int:
-    """How many values the student's `a, b = …` unpacks into; 0 in any other iteration."""
+    """Return how many values the student's `a, b = …` unpacks into; 0 in any other iteration."""
     frame = sys._getframe(2)
     code = frame.f_code.co_code
     at = frame.f_lasti
@@ -118,16 +118,18 @@ class InertModule(ModuleType):
 
 
 def shows_only(value: Inert) -> bool:
-    """Whether it stands for something that only draws, prints or logs."""
+    """Whether the stand-in replaces something that only draws, prints or logs."""
     name = value._inert_name
     return _under(name, ALWAYS) or any(word in name.lower() for word in _SHOWING)
 
 
 class _Loader(importlib.abc.Loader):
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        """Make an inert module in place of the library."""
         return InertModule(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
+        """Do nothing: an inert module has no code."""
         pass
 
 
@@ -136,6 +138,7 @@ class _Finder(importlib.abc.MetaPathFinder):
         self._wants, self._found = wants, found
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
+        """Return the spec of an inert module if the name is wanted; else None, for the next finder."""
         if not self._wants(name):
             return None
         self._found(name)
@@ -147,7 +150,7 @@ def _under(name: str, roots: set[str]) -> bool:
 
 
 def install(note: Callable[[str], None]) -> None:
-    """Stand in for `ALWAYS` first of all, and for what nobody else can find last of all."""
+    """Stand in for `ALWAYS` before all finders, and for modules that no finder has after them."""
     missing: set[str] = set()
 
     def is_missing(name: str) -> bool:
@@ -170,7 +173,7 @@ def install(note: Callable[[str], None]) -> None:
 
 
 def _internal() -> bool:
-    """Whether a library, not the submission, is asking: its optional imports must stay missing."""
+    """Whether a library, not the submission, is importing: its optional imports must stay missing."""
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename

@@ -1,7 +1,7 @@
-"""Old names and what they are now, as data: what `compat` applies and docs/compatibility.md shows.
+"""Old names and their present ones, as data: `compat` applies them, docs/compatibility.md shows them.
 
-Arguments, values and defaults of layers and optimizers are in `legacy`. Nothing here imports Keras.
-Paths are relative to `keras`, and to `tensorflow.keras`, where the same holds.
+Arguments, values and defaults of layers and optimizers are in `legacy`. Nothing here imports Keras. Paths are
+relative to `keras`, and to `tensorflow.keras`, where the same holds.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ NAMES = {
     "initializers.uniform": "initializers.RandomUniform",
 }
 
-# Names that do nothing here: they draw.
+# Functions that draw, and do nothing here.
 INERT = ("utils.plot_model", "utils.model_to_dot")
 
 IMAGE_ORDERINGS = {"th": "channels_first", "tf": "channels_last"}
 
-# Of `keras.backend`: what became of functions that Keras 3 does not have; the rest of the old backend
-# is Keras 3's own legacy module.
+# Replacements for functions of `keras.backend` that Keras 3 does not have; the rest of the old backend is
+# Keras 3's own legacy module.
 BACKEND = {
     "set_image_dim_ordering": "keras.config.set_image_data_format, with 'th' and 'tf'",
     "image_dim_ordering": "keras.config.image_data_format, as 'th' or 'tf'",
@@ -93,19 +93,19 @@ TENSORFLOW_1_OPTIMIZERS: dict[str, tuple[str, dict[str, str], dict[str, float]]]
     "AdagradOptimizer": ("Adagrad", {}, {"initial_accumulator_value": 0.1}),
 }  # fmt: skip
 
-# Functions of `tf.nn` that are activations of Keras's when a layer is given them.
+# Functions of `tf.nn` that count as Keras's activations in a layer.
 ACTIVATIONS = (
     "relu", "softmax", "sigmoid", "tanh", "elu", "selu", "softplus", "softsign", "leaky_relu", "relu6",
     "silu",
 )  # fmt: skip
 
-# Of TensorFlow 1: what such notebooks set up with, made inert.
+# Names of TensorFlow 1 with which notebooks set up, made inert.
 TENSORFLOW_1 = (
     "Session", "InteractiveSession", "ConfigProto", "GPUOptions", "get_default_graph",
     "reset_default_graph", "global_variables_initializer", "logging",
 )  # fmt: skip
 
-# What a submission asks of its machine.
+# A submission's questions to its machine, and the answers.
 ENVIRONMENT = {
     "`os.chdir` to a folder that is not there": "skipped, with a note",
     "`getpass.getpass`, `input`": "an empty answer; `input` gives twenty and then ends",

@@ -1,8 +1,8 @@
-"""Discover: a class folder, or a zip of one, -> who handed in what, and what is left out and why.
+"""Discovers a class: a folder, or a zip of one, -> who handed in what, and what is left out and why.
 
-A layout is a module with `recognises` and `items`, and a line in `LAYOUTS`; the first that recognises a
-folder reads it. What every layout has in common is decided here: which of two versions counts,
-what can be no submission, and the ids of students.
+A layout is a module with `recognises` and `items`, and a line in `LAYOUTS`; the first layout that recognises
+a folder reads it. What every layout has in common is decided here: which of two versions counts, what can be
+no submission, and the ids of students.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _VAGUE = ("repository", "plain")
 
 @dataclass(frozen=True)
 class Submission:
-    """One student's submission and the file or folder that it is."""
+    """One student's submission; ``place`` is its file or folder."""
 
     student: Student
     handed_in: HandedIn
@@ -47,7 +47,7 @@ class Submission:
 
 @dataclass(frozen=True)
 class Found:
-    """A class as it lies in its folder; submissions in the order of their ids."""
+    """The class that a folder holds; submissions in the order of their ids."""
 
     layout: LayoutName
     submissions: tuple[Submission, ...]
@@ -56,9 +56,10 @@ class Found:
 
 
 def discover(path: Path, scratch: Path, assignment: str = "") -> Found:
-    """Read the class at ``path``; what has to be unpacked or put together goes below ``scratch``.
+    """Read the class at ``path``; files that are unpacked or put together go below ``scratch``.
 
-    Raises `InstructorError` where nothing can be graded.
+    ``assignment`` names one of several, for layouts that hold several. Raises `InstructorError` where nothing
+    can be graded.
     """
     root, left_out = _root(path, scratch)
     try:
@@ -88,7 +89,10 @@ def _root(path: Path, scratch: Path) -> tuple[Path, tuple[LeftOut, ...]]:
 
 
 def _layout(root: Path, inner: bool) -> tuple[LayoutName, Path]:
-    """The layout and where it begins: exports come within a folder of their own, zips of folders too."""
+    """Return the layout and the folder in which it begins.
+
+    Exports come within a folder of their own, and zips of folders do too.
+    """
     name = _recognised(root)
     there = entries(root)
     if name in _VAGUE and len(there) == 1 and is_folder(there[0]):
@@ -107,7 +111,7 @@ def _recognised(folder: Path) -> LayoutName:
 
 
 def _chosen(items: list[Item], folder: Path, left: list[LeftOut]) -> Iterator[Item]:
-    """One item for each person; what does not count is added to ``left``."""
+    """Yield one item for each person; append items that do not count to ``left``."""
     by_person: dict[str, list[Item]] = defaultdict(list)
     for item in items:
         by_person[item.person].append(item)
@@ -125,7 +129,7 @@ def _chosen(items: list[Item], folder: Path, left: list[LeftOut]) -> Iterator[It
 
 
 def _latest(versions: list[Item], folder: Path, left: list[LeftOut]) -> Iterator[Item]:
-    """Of each file the last version."""
+    """Yield the last version of each file; append all others, and versions without an order, to ``left``."""
     slots: dict[str, list[Item]] = defaultdict(list)
     for item in versions:
         slots[item.slot].append(item)
@@ -200,7 +204,7 @@ def _submission(item: Item, own: str, layout: LayoutName, folder: Path, scratch:
 
 
 def _together(item: Item, target: Path) -> Path:
-    """Several files of one submission in a folder of their own, under the names they were handed in with."""
+    """Copy the files of one submission into the folder ``target``, under their original names."""
     target.mkdir(parents=True)
     for place, name in item.parts:
         safe = name if name not in ("", ".", "..") and "/" not in name else place.name

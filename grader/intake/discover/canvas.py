@@ -1,8 +1,8 @@
-"""A Canvas bulk download: `lastnamefirst[_LATE]_<userid>_<fileid>_<name>`, anonymous:
-`[LATE_]anon_<anonid>_<fileid>_<name>`.
+"""The layout of a Canvas bulk download.
 
-Files get their numbers in the order of their upload. A file that was handed in again is called `name-1`,
-`name-2`; what is called otherwise is another file of the same submission.
+Files are called `lastnamefirst[_LATE]_<userid>_<fileid>_<name>`, anonymous ones
+`[LATE_]anon_<anonid>_<fileid>_<name>`. File ids grow in the order of upload. A file that was handed in again
+is called `name-1`, `name-2`; any other name is another file of the same submission.
 """
 
 from __future__ import annotations
@@ -21,17 +21,18 @@ _AGAIN = re.compile(r"-\d+(?=\.[^.]*$|$)")
 
 
 def recognises(folder: Path) -> bool:
-    """At least half of all that lies there is called so."""
+    """Whether at least half of the entries have names such as Canvas gives."""
     names = [p.name for p in entries(folder) if not is_folder(p)]
     return bool(names) and 2 * sum(map(bool, map(_match, names))) >= len(entries(folder))
 
 
 def items(folder: Path, assignment: str) -> Iterator[Item | LeftOut]:
+    """Yield each file with its student, and leave out typed text and foreign names."""
     for place in entries(folder):
         match = _match(place.name)
         if match is None or is_folder(place):
             text = _TEXT.fullmatch(place.name)
-            why = "text typed into Canvas, no file" if text else "not called as Canvas calls submissions"
+            why = "text typed into Canvas, no file" if text else "its name is not one that Canvas gives"
             yield LeftOut(path=place.name, reason=why)
             continue
         anonymous = "name" not in match.groupdict()

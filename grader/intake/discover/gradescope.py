@@ -1,7 +1,7 @@
-"""A Gradescope export: `assignment_<id>_export/submission_<id>/…` with `submission_metadata.yml`.
+"""The layout of a Gradescope export: `assignment_<id>_export/submission_<id>/…` with metadata.
 
-The metadata maps folders to `:submitters:` (several for a group) and `:created_at:`; it is written by Ruby,
-so that its keys begin with a colon and its tags are unknown to others.
+`submission_metadata.yml` maps folders to `:submitters:` (several for a group) and `:created_at:`; Ruby writes
+the file, so its keys begin with a colon and its tags are unknown to other programs.
 """
 
 from __future__ import annotations
@@ -19,12 +19,17 @@ METADATA = "submission_metadata.yml"
 
 
 def recognises(folder: Path) -> bool:
+    """Whether the folder holds Gradescope's metadata."""
     return (folder / METADATA).is_file()
 
 
 def items(folder: Path, assignment: str) -> Iterator[Item | LeftOut]:
-    told = _metadata(folder / METADATA)
-    for name, about in sorted(told.items()):
+    """Yield each folder once for each of its submitters; leave out folders without metadata or submitters.
+
+    Raises `InstructorError` for metadata that cannot be read.
+    """
+    listed = _metadata(folder / METADATA)
+    for name, about in sorted(listed.items()):
         if not is_folder(folder / name):
             yield LeftOut(path=name, reason=f"named in {METADATA}, but there is no such folder")
             continue
@@ -36,7 +41,7 @@ def items(folder: Path, assignment: str) -> Iterator[Item | LeftOut]:
         for person in people:
             yield _item(folder / name, about, person)
     for place in entries(folder):
-        if place.name not in told and place.name != METADATA:
+        if place.name not in listed and place.name != METADATA:
             yield LeftOut(path=place.name, reason=f"not named in {METADATA}")
 
 
@@ -72,11 +77,11 @@ def _created(value: Any) -> str:
 
 
 def _metadata(file: Path) -> dict[str, Any]:
-    """The folders that are told of; names of folders only, no paths. Raises `InstructorError`."""
+    """Read the metadata by name of folder; entries that are paths are dropped. Raises `InstructorError`."""
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """What has a tag of Ruby's is read as the plain value that it is."""
+        """Reads a value with one of Ruby's tags as a plain value."""
 
     def untagged(loader: Any, suffix: str, node: Any) -> Any:
         if isinstance(node, yaml.MappingNode):
@@ -87,10 +92,10 @@ def _metadata(file: Path) -> dict[str, Any]:
 
     Loader.add_multi_constructor("!", untagged)
     try:
-        told = yaml.load(file.read_text(encoding="utf-8-sig", errors="replace"), Loader)
+        table = yaml.load(file.read_text(encoding="utf-8-sig", errors="replace"), Loader)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise InstructorError(
             f"{file.name} cannot be read: {str(error)[:300]}", "Export the submissions from Gradescope again."
         ) from None
-    told = told if isinstance(told, dict) else {}
-    return {str(k): v for k, v in told.items() if str(k) == Path(str(k)).name and str(k) not in ("", "..")}
+    table = table if isinstance(table, dict) else {}
+    return {str(k): v for k, v in table.items() if str(k) == Path(str(k)).name and str(k) not in ("", "..")}

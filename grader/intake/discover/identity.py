@@ -1,4 +1,4 @@
-"""Ids of students: unique in a class, the same in every run, safe as a file name on any system."""
+"""Makes ids of students: unique in a class, the same in every run, safe as a file name on any system."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import hashlib
 import re
 import unicodedata
 
-MOST = 60  # characters; 240 bytes in UTF-8 at most, and a suffix has its place yet
+MOST = 60  # characters; at most 240 bytes in UTF-8, which leaves room for a suffix
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.ASCII)  # names that Windows keeps for itself
 
 
 def plain_id(label: str) -> str:
-    """Lower case letters, digits, `.`, `_` and single `-`; two labels may come to the same."""
+    """Make an id of lower case letters, digits, `.`, `_` and single `-`; two labels may give the same id."""
     text = unicodedata.normalize("NFC", unicodedata.normalize("NFKC", label).casefold())
     text = re.sub(r"[^\w.]+", "-", text)
     text = re.sub(r"-*\.[.-]*", ".", text).strip("-._")[:MOST].rstrip("-._")
@@ -19,6 +19,6 @@ def plain_id(label: str) -> str:
 
 
 def own_id(label: str, person: str) -> str:
-    """An id that only this person has, for two whose labels come to the same."""
-    told = hashlib.sha256(person.encode("utf-8", "surrogateescape")).hexdigest()
-    return f"{plain_id(label)[:MOST]}-{told[:8]}"
+    """Make an id that only ``person`` has, for two people whose labels give the same plain id."""
+    digest = hashlib.sha256(person.encode("utf-8", "surrogateescape")).hexdigest()
+    return f"{plain_id(label)[:MOST]}-{digest[:8]}"

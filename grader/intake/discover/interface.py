@@ -1,4 +1,4 @@
-"""What a layout finds in a class folder, and what every layout may use to tell it.
+"""The interface of a layout: what it finds in a class folder, and helpers for every layout.
 
 A layout only reads names, and metadata that the platform wrote beside them; no submission is opened here.
 """
@@ -21,12 +21,12 @@ READ = (*(kind for kind in PREFERENCE if kind.startswith(".")), ".zip")
 
 @dataclass(frozen=True)
 class Item:
-    """One thing that one student handed in, as the layout tells it.
+    """One thing that one student handed in, according to the layout.
 
-    ``person`` is what tells two students apart (a platform's number, or the name itself); ``label`` is
-    what an id is made of. Of several items of one person the one with the largest ``rank`` counts;
-    without a rank (None) nothing says which is the latest. ``parts`` are the files, with the names they were
-    handed in under; ``slot`` tells apart what is not a second version but another file.
+    ``person`` distinguishes students (a platform's number, or the name itself); ``label`` is what an id is
+    made of. Of several items of one person and one ``slot``, the one with the largest ``rank`` counts;
+    without a rank (None) no order is known. Items with different slots are different files, not versions of
+    one. ``parts`` are the files, with the names they were handed in under.
     """
 
     person: str
@@ -44,25 +44,33 @@ class Item:
 class Layout(Protocol):
     """A module with these two functions; see `grader.intake.discover.LAYOUTS`."""
 
-    def recognises(self, folder: Path) -> bool: ...
-    def items(self, folder: Path, assignment: str) -> Iterator[Item | LeftOut]: ...
+    def recognises(self, folder: Path) -> bool:
+        """Whether ``folder`` has this layout."""
+
+    def items(self, folder: Path, assignment: str) -> Iterator[Item | LeftOut]:
+        """Yield what each student handed in, and what is left out.
+
+        ``assignment`` is empty, or names one of several.
+        """
 
 
 def entries(folder: Path) -> list[Path]:
-    """What lies in a folder, without hidden files and what systems leave behind, in order of names."""
+    """List what lies in a folder by name, without hidden files and what operating systems leave behind."""
     return sorted((p for p in folder.iterdir() if belongs(p.name)), key=lambda p: p.name)
 
 
 def is_folder(path: Path) -> bool:
+    """Whether ``path`` is a folder and not a link to one."""
     return path.is_dir() and not path.is_symlink()
 
 
 def is_file(path: Path) -> bool:
+    """Whether ``path`` is a plain file and not a link to one."""
     return path.is_file() and not path.is_symlink()
 
 
 def fault(place: Path) -> str:
-    """Why nothing can be made of a file or folder; nothing if it may be a submission."""
+    """Return the reason why ``place`` can be no submission; empty if it may be one."""
     if place.is_symlink():
         return "a link; only files and folders themselves are graded"
     if place.is_dir():
@@ -90,7 +98,7 @@ def _folder_fault(folder: Path) -> str:
         names += files
         suffixes |= {Path(f).suffix.lower() for f in files if not (Path(here) / f).is_symlink()}
         if len(names) > parcel.MAX_SEEN:
-            break  # `parcel` has words for it
+            break  # `parcel` reports it
     if problems:
         return "it cannot be read in full: check the permissions"
     if not names or names == ["timestamp.txt"]:

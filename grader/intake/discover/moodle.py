@@ -1,7 +1,7 @@
-"""A Moodle bulk download: a folder `Full name_<id>_assignsubmission_file` for each student (with a
-trailing `_` in older versions), or flat files `…_assignsubmission_file_<name>`.
+"""The layout of a Moodle bulk download.
 
-The number is the participant's in this assignment.
+A folder `Full name_<id>_assignsubmission_file` for each student (with a trailing `_` in older versions), or
+flat files `…_assignsubmission_file_<name>`. The number is the participant's in this assignment.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ _NAMED = re.compile(
 
 
 def recognises(folder: Path) -> bool:
+    """Whether any entry has a name such as Moodle gives."""
     return any(_NAMED.fullmatch(p.name) for p in entries(folder))
 
 
 def items(folder: Path, assignment: str) -> Iterator[Item | LeftOut]:
+    """Yield each folder or flat file with its student, and leave out typed text and foreign names."""
     for place in entries(folder):
         match = _NAMED.fullmatch(place.name)
         if match is None:
-            yield LeftOut(path=place.name, reason="not called as Moodle calls submissions")
+            yield LeftOut(path=place.name, reason="its name is not one that Moodle gives")
         elif match["kind"] != "file":
             yield LeftOut(path=place.name, reason="text typed into Moodle, no file")
         else:

@@ -1,6 +1,6 @@
-"""nbgrader: `submitted/<student>/<assignment>/<notebook>.ipynb`, each with a `timestamp.txt`.
+"""The layout of nbgrader: `submitted/<student>/<assignment>/<notebook>.ipynb`, each with a `timestamp.txt`.
 
-The timestamp is written by nbgrader's exchange as `2015-02-02 15:58:23.948203 UTC`.
+nbgrader's exchange writes the timestamp as `2015-02-02 15:58:23.948203 UTC`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,16 @@ from grader.records import LeftOut
 
 
 def recognises(folder: Path) -> bool:
+    """Whether the folder has `submitted/<student>/<assignment>`, or nbgrader's timestamps in their place."""
     root = _root(folder)
     return root != folder or any((a / "timestamp.txt").is_file() for s in _folders(root) for a in _folders(s))
 
 
 def items(folder: Path, assignment: str) -> Iterator[Item | LeftOut]:
+    """Yield each student's folder of the assignment, and leave out students without one.
+
+    Raises `InstructorError` where ``assignment`` is empty and the folder holds several.
+    """
     root = _root(folder)
     assignment = assignment or _only_one(root)
     for student in entries(root):

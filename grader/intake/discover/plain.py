@@ -1,4 +1,4 @@
-"""A plain folder: `<student>.ipynb`, or `<student>/…`."""
+"""The layout of a plain folder: `<student>.ipynb`, or `<student>/…`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ _NOT_STUDENTS = {"readme", "license", "licence", "notes", "index", "changelog"}
 
 
 def recognises(folder: Path) -> bool:
+    """Always true: this layout is the last one tried."""
     return True
 
 
 def items(folder: Path, assignment: str) -> Iterator[Item | LeftOut]:
+    """Yield each file and folder under its own name; leave out files about the folder, such as a readme."""
     for place in entries(folder):
         name = place.name if is_folder(place) else place.stem
         if not is_folder(place) and name.casefold() in _NOT_STUDENTS:

@@ -1,4 +1,4 @@
-"""A course repository: one student's, checked out by CI."""
+"""The layout of a course repository: one student's, checked out by CI."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from grader.records import LeftOut
 
 
 def recognises(folder: Path) -> bool:
-    """A checkout; a worktree or submodule has a file in place of the folder."""
+    """Whether the folder is a checkout; a worktree or submodule has a file `.git` in place of the folder."""
     return (folder / ".git").exists()
 
 
 def items(folder: Path, assignment: str) -> Iterator[Item | LeftOut]:
+    """Yield the whole checkout as the only submission."""
     name = folder.resolve().name
     yield Item(name, name, name, ((folder, name),))

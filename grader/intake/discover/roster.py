@@ -1,7 +1,7 @@
-"""A roster: a CSV with a row for each student, as every platform exports one.
+"""Reads a roster: a CSV with a row for each student, as every platform exports one.
 
 Columns are known by their names (Canvas's, Moodle's and Gradescope's exports among them); the delimiter is a
-comma, a semicolon or a tab. It tells who handed in nothing; it does not change who is graded.
+comma, a semicolon or a tab. A roster shows who handed in nothing; it does not change who is graded.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ _MOST = 10_000_000  # bytes
 
 @dataclass(frozen=True)
 class Person:
-    """A row: the student, and all that a platform may call this student."""
+    """A row: the student, and every name, number or address that a platform may use for this student."""
 
     student: Student
     called: frozenset[str]
 
 
 def read(path: Path) -> tuple[Person, ...]:
-    """Raises `InstructorError` for a file that holds no roster."""
+    """Read the rows of a roster, each id once. Raises `InstructorError` for a file that holds no roster."""
     rows = list(_rows(path))
     header = [_COLUMNS.get(_simple(cell)) for cell in rows[0]] if rows else []
     if not {"id", "name", "email", "last", "login"} & set(header):
-        told = (", ".join(rows[0]) if rows else "it is empty")[:400]
+        found = (", ".join(rows[0]) if rows else "it is empty")[:400]
         raise InstructorError(
-            f"{path}: its first line names no column for students: {told}",
+            f"{path}: its first line names no column for students: {found}",
             "Call one column id, name or email; exports of Canvas, Moodle and Gradescope will do.",
         )
     people = {p.student.id: p for row in rows[1:] if (p := _person(header, row)) is not None}
@@ -72,7 +72,7 @@ def _rows(path: Path) -> Iterator[list[str]]:
 
 
 def _decoded(raw: bytes) -> str:
-    """UTF-8, UTF-16 with a mark, or what Excel writes where neither is set."""
+    """Decode UTF-8, UTF-16 with a byte order mark, or else what Excel writes on Windows (cp1252)."""
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         return raw.decode("utf-16", "replace")
     try:
@@ -82,31 +82,31 @@ def _decoded(raw: bytes) -> str:
 
 
 def _simple(text: str) -> str:
-    """For comparing: without case, accents, punctuation and double spaces."""
+    """Strip case, accents, punctuation and double spaces, for comparing."""
     bare = unicodedata.normalize("NFKD", text)
     kept = "".join(c for c in bare if not unicodedata.combining(c)).casefold()
     return " ".join(re.sub(r"[^\w]+|_", " ", kept).split())
 
 
 def _person(header: list[str | None], row: list[str]) -> Person | None:
-    """None for a row that is about no student, such as Canvas's `Points Possible`."""
-    told = {key: value for key, value in zip(header, row, strict=False) if key and value}
-    name = told.get("name") or " ".join(filter(None, (told.get("first"), told.get("last"))))
+    """Make a person of a row; None for a row that is about no student, such as Canvas's `Points Possible`."""
+    cells = {key: value for key, value in zip(header, row, strict=False) if key and value}
+    name = cells.get("name") or " ".join(filter(None, (cells.get("first"), cells.get("last"))))
     if _simple(name) in ("points possible", "student test", "test student"):
         return None
-    key = next((told[k] for k in ("id", "sis", "login", "email", "participant") if k in told), name)
+    key = next((cells[k] for k in ("id", "sis", "login", "email", "participant") if k in cells), name)
     if not key:
         return None
-    number = re.sub(r"\D", "", told.get("participant", ""))
-    email = told.get("email", "")
-    called = {*told.values(), number, name, email.split("@")[0], *_turned(name)} - {""}
-    called -= {told.get("first", ""), told.get("last", "")}
+    number = re.sub(r"\D", "", cells.get("participant", ""))
+    email = cells.get("email", "")
+    called = {*cells.values(), number, name, email.split("@")[0], *_turned(name)} - {""}
+    called -= {cells.get("first", ""), cells.get("last", "")}
     student = Student(id=plain_id(key), name=(name or key)[:1_000], email=email[:1_000])
     return Person(student, frozenset(filter(None, map(_simple, called))))
 
 
 def _turned(name: str) -> Iterator[str]:
-    """`Smith, Anna` and `Anna Smith` are one; Canvas writes `smithanna`."""
+    """Yield the name in both orders: `Smith, Anna` and `Anna Smith` are one; Canvas writes `smithanna`."""
     last, comma, first = name.partition(",")
     if not comma:
         first, _, last = name.rpartition(" ")
@@ -119,9 +119,10 @@ def _turned(name: str) -> Iterator[str]:
 def match(
     students: Iterable[tuple[Student, dict[str, str]]], people: tuple[Person, ...]
 ) -> tuple[dict[str, Person], tuple[Person, ...]]:
-    """Who of the found ``students`` (with their platform's keys) is who on the roster, and who is left over.
+    """Match the found ``students`` (with their platform's keys) with the people on the roster.
 
-    What would fit two people fits nobody.
+    Returns the person for each matched student's id, and the people who match no student. A name that fits
+    two people fits nobody.
     """
     by_name: dict[str, list[Person]] = {}
     for person in people:
@@ -129,8 +130,8 @@ def match(
             by_name.setdefault(name, []).append(person)
     matched: dict[str, Person] = {}
     for student, keys in students:
-        told = (*keys.values(), student.email, student.id, student.name)
-        fits = (by_name.get(_simple(text), []) for text in told if text)
+        names = (*keys.values(), student.email, student.id, student.name)
+        fits = (by_name.get(_simple(text), []) for text in names if text)
         one = next((found[0] for found in fits if len(found) == 1), None)
         if one is not None:
             matched[student.id] = one

@@ -1,6 +1,6 @@
-"""Unpack the zip of a whole class: what is odd in it is left out and named, and the rest goes on.
+"""Unpacks the zip of a whole class: an odd member is left out and named, and the rest goes on.
 
-A student's own zip within it stays as it is; `grader.intake.archive` opens it when it is graded.
+A student's own zip within the class's stays as it is; `grader.intake.archive` opens it when it is graded.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DEPTH = archive.MAX_DEPTH + 5  # a platform's own folders lie above the student'
 
 
 def unpack(path: Path, target: Path) -> tuple[LeftOut, ...]:
-    """Unpack ``path`` into the new folder ``target``; what was left out. Raises `InstructorError`."""
+    """Unpack ``path`` into the new folder ``target``; return what was left out. Raises `InstructorError`."""
     target.mkdir(parents=True)
     try:
         with open_zip(path, MAX_DIRECTORY) as opened:
@@ -63,7 +63,7 @@ def _members(opened: zipfile.ZipFile, target: Path) -> Iterator[LeftOut]:
 
 
 def _folder(member: zipfile.ZipInfo, target: Path) -> None:
-    """An empty folder is something to tell of."""
+    """Make an empty folder, so that it shows up as a submission without files."""
     try:
         target.joinpath(*member.filename.replace("\\", "/").split("/")).mkdir(parents=True, exist_ok=True)
     except OSError:

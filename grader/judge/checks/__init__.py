@@ -1,7 +1,6 @@
 """The kinds of criteria: one file each, listed in one dict.
 
-A new kind is a module with its settings and a `check`, a line in `CHECKS`, a word in
-`Criterion`, and a test.
+A new kind is a module with its settings and a `check`, a line in `CHECKS`, a word in `Criterion`, and a test.
 """
 
 from __future__ import annotations
@@ -51,5 +50,5 @@ CHECKS: dict[str, Check] = {
     "manual": manual.check,
 }
 
-# Kinds that need the network to be retrained.
+# The kinds that need a retrained network.
 MEASURED = {"validation_accuracy", "accuracy_gap"}

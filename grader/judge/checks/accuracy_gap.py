@@ -1,4 +1,4 @@
-"""How much better the network is on the images it was trained on."""
+"""Checks how much better the network is on the images that it was trained on."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class AccuracyGap(BaseCriterion):
 
 
 def check(criterion: AccuracyGap, subject: Subject) -> Finding:
+    """Compare the mean gap of the attempts with the limit; unknown without a measured training accuracy."""
     bests = [run.best for run in subject.runs if run.best and run.best.train_accuracy is not None]
     if not bests:
         return Finding("unknown", subject.obstacle or "not retrained")

@@ -1,4 +1,4 @@
-"""What a change to a network would make of it: every number is that of the changed network, analysed.
+"""Computes hints: what a change to a network would do to its numbers, by analysing the changed network.
 
 Hints name layers and counts; nothing here decides a verdict.
 """
@@ -19,7 +19,7 @@ MNIST, DIGIT = (28, 28), 20  # its digits fill 20×20 of 28×28 pixels (LeCun's 
 
 
 def analysed(network: r.ModelDescription) -> Analysis | None:
-    """None where the layers of the changed network do not fit together."""
+    """Analyse a changed network; None where its layers do not fit together."""
     try:
         return analyse(network)
     except StudentError:
@@ -27,7 +27,7 @@ def analysed(network: r.ModelDescription) -> Analysis | None:
 
 
 def changed(subject: Subject, change: Change) -> Analysis | None:
-    """The network with some layers exchanged, if it still has the same outputs."""
+    """Analyse the network with ``change`` applied to each layer; None if that changes an output's shape."""
     layers = tuple(map(change, subject.network.layers))
     analysis = analysed(subject.network.model_copy(update={"layers": layers}))
     same = analysis and all(
@@ -37,17 +37,20 @@ def changed(subject: Subject, change: Change) -> Analysis | None:
 
 
 def width_of(layer: r.Layer) -> tuple[str, int] | None:
-    """`filters` or `units`, and how many."""
+    """Return the setting that makes a layer wide, `filters` or `units`, and its value; None without one."""
     return next(((name, getattr(layer, name)) for name in WIDTHS if hasattr(layer, name)), None)
 
 
 def with_width(subject: Subject, layer: r.Layer, width: int) -> Analysis | None:
-    """The network with another width of one layer."""
+    """Analyse the network with another width of one layer; None where that does not fit."""
     return changed(subject, lambda x: _resized(x, width) if x.name == layer.name else x)
 
 
 def scaled(subject: Subject, percent: int) -> Analysis | None:
-    """The network with all hidden layers narrowed to so many percent, rounded down; one at least."""
+    """Analyse the network with every hidden layer narrowed to ``percent`` of its width.
+
+    Widths are rounded down, to no less than 1. None where that does not fit.
+    """
     spared = {x.name for x in _scoring(subject.network)}
 
     def narrow(layer: r.Layer) -> r.Layer:
@@ -65,7 +68,7 @@ def _resized(layer: r.Layer, width: int) -> r.Layer:
 
 
 def _scoring(network: r.ModelDescription) -> Iterator[r.Layer]:
-    """The layers that compute the class scores: the last with a width before each output."""
+    """Yield the layers that compute the class scores: the last layer with a width before each output."""
     layers = {x.name: x for x in network.layers}
     ahead, seen = [layers[name] for name in network.outputs], set()
     while ahead:
@@ -78,7 +81,7 @@ def _scoring(network: r.ModelDescription) -> Iterator[r.Layer]:
 
 
 def behind(network: r.ModelDescription, name: str, new: r.Layer) -> r.ModelDescription:
-    """The network with a new layer behind the one called ``name``."""
+    """Return the network with a new layer behind the one called ``name``."""
     layers: list[r.Layer] = []
     for layer in network.layers:
         inbound = tuple(new.name if x == name else x for x in layer.inbound)
@@ -93,7 +96,7 @@ def behind(network: r.ModelDescription, name: str, new: r.Layer) -> r.ModelDescr
 
 
 def on_structure(subject: Subject) -> Iterator[str]:
-    """What a network that misses its accuracy could do differently."""
+    """Yield what a network that misses its accuracy could do differently."""
     if subject.network.unsupported:
         return
     finding = layer_order.activation_before_softmax(subject)
@@ -104,7 +107,7 @@ def on_structure(subject: Subject) -> Iterator[str]:
 
 
 def missing_normalization(subject: Subject) -> Iterator[str]:
-    """Which hidden convolutions have no BatchNormalization behind them, and what it would cost."""
+    """Name the hidden convolutions that lack BatchNormalization, and the parameters that it would add."""
     bare = layer_order.bare_convolutions(subject.network, "BatchNormalization")
     network = subject.network
     for layer in bare:
@@ -118,7 +121,7 @@ def missing_normalization(subject: Subject) -> Iterator[str]:
 
 
 def narrow_view(subject: Subject) -> Iterator[str]:
-    """Whether an output sees less of the image than a digit fills."""
+    """Say so where an output of an MNIST network sees less of the image than a digit fills."""
     field = _field(subject.analysis, subject.network)
     inputs = subject.analysis.of(subject.network.inputs[0]).output or ()
     if field is None or tuple(inputs[:2]) != MNIST or min(field) >= DIGIT:
@@ -128,7 +131,10 @@ def narrow_view(subject: Subject) -> Iterator[str]:
 
 
 def another_convolution(subject: Subject) -> tuple[str, tuple[int, int]] | None:
-    """The layer before the class scores, and the field at the output with one more 3×3 convolution there."""
+    """Return the layer before the class scores, and the receptive field with one more 3×3 convolution there.
+
+    The field is that of the output, in pixels; None where no convolution fits there.
+    """
     scores = next(iter(_scoring(subject.network)), None)
     if scores is None or not scores.inbound:
         return None

@@ -1,8 +1,8 @@
-"""Which layers do something: what the class scores depend on, and what changes what goes through it.
+"""Finds layers without effect: layers that no class score depends on, or that change nothing.
 
-A layer that a rubric requires and a student does not want is easily put where it does nothing: with a rate
-of 0, or in a branch that is multiplied by 0. Constants are followed through the graph, by the records alone.
-Where the network was retrained, experiments on the trained one (`grader.train.keras.effects`) say more.
+A layer that a rubric requires and a student does not want is easily put where it does nothing: with a rate of
+0, or in a branch that is multiplied by 0. Constants are followed through the graph, by the records alone.
+Where the network was retrained, experiments on the trained network (`grader.train.keras.effects`) show more.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from grader import records as r
 from grader.layers.shapes import Analysis
 
 Value = Literal["zero", "constant", "varies"]
-"""What a layer puts out: the same for every image (zeros, or other constants), or something of its own."""
+"""The output of a layer: zeros for every image, other constants for every image, or different for each."""
 
 NEGLIGIBLE = 0.005  # a rate of dropout below this; the smallest that notebooks of the course use is 0.01
 _DROPPING = (r.Dropout, r.SpatialDropout2D, r.GaussianDropout, r.AlphaDropout)
@@ -25,26 +25,26 @@ _KEEPING_ZERO = ("linear", "relu", "relu6", "leaky_relu", "elu", "selu", "gelu",
 def idle(
     network: r.ModelDescription, analysis: Analysis, runs: Sequence[r.TrainingRun] = ()
 ) -> Mapping[str, str]:
-    """Why a layer does nothing, by the names of those that do nothing.
+    """Map the name of each layer that does nothing to the reason.
 
-    In the ``analysis`` a layer is trainable if any fit trains it. Of the ``runs`` all that say anything have
-    to agree.
+    In the ``analysis`` a layer is trainable if any fit trains it. All ``runs`` with measured effects have to
+    agree.
     """
     return {**_measured(network, runs), **_by_records(network, analysis)}
 
 
 def _measured(network: r.ModelDescription, runs: Sequence[r.TrainingRun]) -> dict[str, str]:
-    """By experiments on the trained networks."""
+    """Reasons by experiments on the trained networks."""
     found = [run.effects for run in runs if run.effects is not None]
     if not found:
         return {}
     idle = set.intersection(*(set(effects.idle) for effects in found))
     images = f"other weights change none of {found[0].images:,} answers of the trained network"
-    said = {layer.name: images for place, layer in enumerate(network.layers) if place in idle}
+    reasons = {layer.name: images for place, layer in enumerate(network.layers) if place in idle}
     if not any(effects.random for effects in found):
         same = "the trained network has the same loss whatever is dropped"
-        said |= {layer.name: same for layer in network.layers if isinstance(layer, _DROPPING)}
-    return said
+        reasons |= {layer.name: same for layer in network.layers if isinstance(layer, _DROPPING)}
+    return reasons
 
 
 def _by_records(network: r.ModelDescription, analysis: Analysis) -> dict[str, str]:
@@ -73,7 +73,7 @@ def _own_reason(layer: r.Layer) -> str:
 
 
 def _used(layers: list[r.Layer], values: Mapping[str, Value], outputs: tuple[str, ...]) -> set[str]:
-    """The layers from which something that varies reaches the scores."""
+    """Return the layers from which something that varies reaches the scores."""
     used = {name for name in outputs if values[name] == "varies"}
     for layer in reversed(layers):
         if layer.name in used:
@@ -103,7 +103,7 @@ def _puts_out_zero(layer: r.Layer, given: list[Value]) -> bool:
 
 
 def _is_blind(layer: r.Layer) -> bool:
-    """Whether its output is the same whatever goes in: a scale of 0, frozen weights that are all zeros."""
+    """Whether the output is the same for every input: a scale of 0, or frozen weights that are all zeros."""
     if isinstance(layer, r.Rescaling):
         return not layer.scale
     kernels = [getattr(layer, name) for name in _KERNELS if hasattr(layer, name)]

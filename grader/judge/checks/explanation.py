@@ -1,4 +1,4 @@
-"""A written explanation: so many words of prose."""
+"""Checks for a written explanation: a number of words of prose."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class Explanation(BaseCriterion):
 
 
 def check(criterion: Explanation, subject: Subject) -> Finding:
+    """Count words of two letters or more, and compare the count with ``min_words``."""
     prose = [cell.source for cell in subject.cells if cell.kind == "markdown"]
     where = "Markdown"
     if not prose:
@@ -34,8 +35,8 @@ def check(criterion: Explanation, subject: Subject) -> Finding:
 
 
 def _commentary(source: str) -> str:
-    """Comments and string statements of a script."""
-    said, row = [], 0
+    """Return the comments and string statements of a script."""
+    found, row = [], 0
     try:
         for token in tokenize.generate_tokens(io.StringIO(source).readline):
             if token.type == tokenize.COMMENT or (
@@ -43,9 +44,9 @@ def _commentary(source: str) -> str:
                 and token.start[0] != row
                 and token.string.startswith(("'''", '"""'))
             ):
-                said.append(token.string)
+                found.append(token.string)
             if token.type not in (tokenize.INDENT, tokenize.DEDENT):
                 row = token.end[0]
     except (tokenize.TokenError, SyntaxError):
-        pass  # what was read so far counts
-    return "\n".join(said)
+        pass  # the tokens read so far count
+    return "\n".join(found)

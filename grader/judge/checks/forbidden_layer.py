@@ -1,4 +1,4 @@
-"""No layer of these types, with these properties."""
+"""Checks that no layer has one of some types, with given properties."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from grader.judge.checks.interface import (
 
 
 class ForbiddenLayer(BaseCriterion):
+    """No layer may have one of the types ``layers``, with these ``properties`` where there are any."""
+
     kind: Literal["forbidden_layer"] = "forbidden_layer"
     layers: tuple[str, ...]
     properties: dict[str, Any] = Field(default_factory=dict)
@@ -31,6 +33,7 @@ class ForbiddenLayer(BaseCriterion):
 
 
 def check(criterion: ForbiddenLayer, subject: Subject) -> Finding:
+    """Fail for any layer of these types; unknown where an unsupported layer might be one."""
     selector = Selector(criterion.layers, criterion.properties)
     found = tuple(selector.select(subject.network))
     if found:

@@ -1,7 +1,7 @@
-"""What every kind of criterion has in common, and what it may look at.
+"""What every kind of criterion has in common, and what a check may look at.
 
-A check is a function from its own settings and a `Subject` to a `Finding`. It is pure: no files,
-no clock, no TensorFlow.
+A check is a function from its own settings and a `Subject` to a `Finding`. A check is pure: no files, no
+clock, no TensorFlow.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ Result = Literal["pass", "fail", "borderline", "unknown", "manual"]
 class BaseCriterion(r.Record):
     """Settings that every criterion has.
 
-    ``needs`` lists criteria that must have passed; else this one is not reached. A submission
-    passes only if every ``required`` criterion does. A ``hidden`` one counts like any other and
-    is left out of all that a student gets to see.
+    ``needs`` lists criteria that must have passed; else this one is not reached. A submission passes only if
+    every ``required`` criterion does. A ``hidden`` criterion counts like any other and is left out of all
+    that a student gets to see.
     """
 
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
@@ -35,12 +35,13 @@ class BaseCriterion(r.Record):
 
     @property
     def label(self) -> str:
+        """The title for reports; without one, the id in words."""
         return self.title or self.id.replace("_", " ")
 
 
 @dataclass(frozen=True)
 class Subject:
-    """One submission's model as the checks see it. All of it recomputed, none of it claimed."""
+    """One submission's model as the checks see it. Every value is recomputed; none is a claim."""
 
     network: r.ModelDescription
     analysis: Analysis
@@ -55,9 +56,9 @@ class Subject:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found. ``unknown`` means that a person must look, ``manual`` that one should.
+    """The result of a check. ``unknown`` means that a person must look, ``manual`` that a person should.
 
-    ``fraction`` of the points goes to a borderline result.
+    A borderline result earns ``fraction`` of the points.
     """
 
     result: Result
@@ -72,12 +73,13 @@ Check = Callable[[Any, Subject], Finding]
 
 @dataclass(frozen=True)
 class Selector:
-    """Layers of some types, with some properties, e.g. Conv2D with kernel_size (1, 1)."""
+    """Selects layers of some types, with some properties, e.g. Conv2D with kernel_size (1, 1)."""
 
     types: tuple[str, ...]
     properties: dict[str, Any] = field(default_factory=dict)
 
     def select(self, network: r.ModelDescription) -> Iterator[r.Layer]:
+        """Yield the layers of ``network`` that fit, in the network's order."""
         for layer in network.layers:
             if layer.type in self.types and all(
                 _equal(getattr(layer, name, None), wanted) for name, wanted in self.properties.items()
@@ -107,7 +109,10 @@ for _cls in r.Layer.__origin__.__args__:  # type: ignore[attr-defined]
 
 
 def known_types(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Raises `ValueError`, naming what is allowed, for a layer type that no record has."""
+    """Return ``names``.
+
+    Raises `ValueError` for a layer type that no record has, and lists those that exist.
+    """
     for name in names:
         if name not in LAYER_TYPES:
             raise ValueError(f"{name!r} is no layer type; allowed are {', '.join(sorted(LAYER_TYPES))}")
@@ -115,7 +120,7 @@ def known_types(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def known_properties(types: tuple[str, ...], properties: dict[str, Any]) -> None:
-    """Raises `ValueError` for a property that one of the layer types does not have, or a value it cannot."""
+    """Raise `ValueError` for a property that one of the layer types lacks, or a value that it cannot have."""
     for name, value in properties.items():
         for kind in types:
             allowed = set(LAYER_TYPES[kind].model_fields) - {"name", "inbound", "type"}
@@ -125,7 +130,10 @@ def known_properties(types: tuple[str, ...], properties: dict[str, Any]) -> None
 
 
 def _possible(kind: type[r.BaseLayer], name: str, value: Any) -> None:
-    """No layer would ever match `kernel_size = 1`: better to say so than to fail a whole class."""
+    """Raise `ValueError` for a value that no layer can match, such as `kernel_size = 1`.
+
+    Otherwise the rubric would fail a whole class.
+    """
     try:
         field: Any = kind.model_fields[name].annotation
         found = TypeAdapter(field).validate_python(value)
@@ -136,14 +144,14 @@ def _possible(kind: type[r.BaseLayer], name: str, value: Any) -> None:
 
 
 def named(layers: Sequence[r.BaseLayer], most: int = 3) -> str:
-    """`a, b and 3 more`."""
+    """Return the layers' names as `a, b and 3 more`."""
     names = [layer.name for layer in layers[:most]]
     more = len(layers) - len(names)
     return ", ".join(names) + (f" and {more} more" if more > 0 else "")
 
 
 def unseen(subject: Subject) -> str:
-    """What to say where an unsupported layer might hide the answer."""
+    """Return the phrase for a network in which an unsupported layer might hide the answer."""
     names = sorted({layer.class_name for layer in subject.network.unsupported})
     shown = ", ".join(name[:60] for name in names[:5]) + (", …" if len(names) > 5 else "")
     return f"the network has layers grader cannot describe: {shown}"

@@ -1,4 +1,4 @@
-"""What must follow what: rules on the order of layers along the graph."""
+"""Checks the order of layers along the graph."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class LayerOrder(BaseCriterion):
 
 
 def check(criterion: LayerOrder, subject: Subject) -> Finding:
+    """Judge by the criterion's rule; unknown where the network has unsupported layers."""
     if subject.network.unsupported:
         return Finding("unknown", f"the order cannot be judged: {unseen(subject)}")
     if criterion.rule == "followed_by":
@@ -42,7 +43,7 @@ def check(criterion: LayerOrder, subject: Subject) -> Finding:
 
 
 def activation_before_softmax(subject: Subject) -> Finding:
-    """The second rule, for a network without unsupported layers."""
+    """Judge by `no_activation_before_softmax`, for a network without unsupported layers."""
     logits = bool(subject.recipe) and subject.recipe[-1].loss.from_logits
     return _no_activation(subject.network, logits)
 
@@ -67,7 +68,7 @@ def _followed_by(criterion: LayerOrder, network: r.ModelDescription) -> Finding:
 def bare_convolutions(
     network: r.ModelDescription, wanted: str, except_1x1: bool = False
 ) -> list[r.ConvolutionLayer]:
-    """Hidden convolutions without a ``wanted`` layer between them and the next one."""
+    """Return the hidden convolutions without a ``wanted`` layer before the next convolution."""
     return [x for x in _hidden_convolutions(network, except_1x1) if not _follows(network, x, wanted)]
 
 
@@ -84,7 +85,7 @@ def _successors(network: r.ModelDescription, name: str) -> Iterator[r.Layer]:
 
 
 def _meets(network: r.ModelDescription, start: r.BaseLayer, kinds: tuple[type, ...]) -> bool:
-    """Whether a layer of these kinds lies anywhere behind ``start``."""
+    """Whether a layer of these ``kinds`` lies anywhere behind ``start``."""
     ahead, seen = list(_successors(network, start.name)), set()
     while ahead:
         layer = ahead.pop()
@@ -124,7 +125,7 @@ def _no_activation(network: r.ModelDescription, logits: bool) -> Finding:
     while not isinstance(layer, r.InputLayer):
         own = getattr(layer, "activation", "linear")
         if isinstance(layer, (*CONVOLUTIONS, r.Dense)):
-            return _judge(layer, own, softmax, between, logits)
+            return _judged(layer, own, softmax, between, logits)
         if isinstance(layer, r.ActivationLayer) and own == "softmax" and softmax is None:
             softmax = layer
         elif isinstance(layer, NON_LINEAR) or own not in ("linear", "softmax"):
@@ -135,10 +136,13 @@ def _no_activation(network: r.ModelDescription, logits: bool) -> Finding:
     return Finding("fail", "no convolution or Dense layer in front of the output", "")
 
 
-def _judge(
+def _judged(
     scores: r.Layer, own: str, softmax: r.Layer | None, between: list[r.Layer], logits: bool
 ) -> Finding:
-    """``logits``: the loss applies the softmax itself (`from_logits=True`)."""
+    """Judge the layer that computes the scores, and the non-linear layers ``between`` it and the softmax.
+
+    ``own`` is its activation; with ``logits`` the loss applies the softmax (`from_logits=True`).
+    """
     if own == "softmax":
         return Finding("pass", f"{scores.name} puts out softmax itself")
     if softmax is None and not logits:

@@ -1,4 +1,4 @@
-"""A criterion left to a person."""
+"""Leaves a criterion to a person."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from grader.judge.checks.interface import BaseCriterion, Finding, Subject
 
 
 class Manual(BaseCriterion):
-    """``question`` is what the person is asked. No points until one has answered."""
+    """``question`` is put to a person. No points until a person has answered."""
 
     kind: Literal["manual"] = "manual"
     question: str
@@ -16,4 +16,5 @@ class Manual(BaseCriterion):
 
 
 def check(criterion: Manual, subject: Subject) -> Finding:
+    """Pass the question on; no verdict comes from this check."""
     return Finding("manual", criterion.question)

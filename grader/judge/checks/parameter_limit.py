@@ -1,4 +1,4 @@
-"""At most, or fewer than, so many parameters: total or trainable."""
+"""Checks the number of parameters, total or trainable, against a limit."""
 
 from __future__ import annotations
 
@@ -14,29 +14,34 @@ from grader.layers.shapes import LARGEST, Analysis, LayerShape
 
 
 class ParameterLimit(BaseCriterion):
+    """A ``limit`` on the parameters of the kind ``count``."""
+
     kind: Literal["parameter_limit"] = "parameter_limit"
     limit: Annotated[int, Field(ge=1)]
     count: Literal["total", "trainable"] = "total"
     comparison: Literal["fewer than", "at most"] = "fewer than"
 
     def holds(self, analysis: Analysis) -> bool:
+        """Whether the count keeps the limit; False where parameters cannot be counted."""
         n = self.counted(analysis)
         return n is not None and (n < self.limit or (self.comparison == "at most" and n == self.limit))
 
     def counted(self, analysis: Analysis) -> int | None:
+        """Return the number that the limit is about; None where parameters cannot be counted."""
         return analysis.total if self.count == "total" else analysis.trainable
 
     def heaviest(self, analysis: Analysis) -> list[tuple[LayerShape, int]]:
-        """The three layers that hold the most of what is counted, and how much."""
+        """Return the three layers that hold most of the counted parameters, with how many each holds."""
         held = [(x, (x.parameters if self.count == "total" else x.trainable) or 0) for x in analysis.layers]
         return sorted((x for x in held if x[1]), key=lambda x: x[1], reverse=True)[:3]
 
 
 def check(criterion: ParameterLimit, subject: Subject) -> Finding:
+    """Compare the count with the limit; a fail comes with the smallest change found that keeps the limit."""
     counted = criterion.counted(subject.analysis)
     if counted is None:
         return Finding("unknown", f"parameters cannot be counted: {unseen(subject)}")
-    said = f"{counted:,} {criterion.count} parameters"
+    found = f"{counted:,} {criterion.count} parameters"
     wanted = f"{criterion.comparison} {criterion.limit:,}"
     evidence = (
         r.Evidence(
@@ -46,9 +51,9 @@ def check(criterion: ParameterLimit, subject: Subject) -> Finding:
         ),
     )
     if criterion.holds(subject.analysis):
-        return Finding("pass", f"{said}, {wanted}", evidence=evidence)
+        return Finding("pass", f"{found}, {wanted}", evidence=evidence)
     over = counted - criterion.limit
-    message = f"{said}, not {wanted}" + (f": {over:,} too many" if over else "")
+    message = f"{found}, not {wanted}" + (f": {over:,} too many" if over else "")
     return Finding("fail", message, _advice(criterion, subject), (*evidence, *_hot_spots(criterion, subject)))
 
 
@@ -61,7 +66,7 @@ def _hot_spots(criterion: ParameterLimit, subject: Subject) -> list[r.Evidence]:
 
 
 def _advice(criterion: ParameterLimit, subject: Subject) -> str:
-    """Where the parameters are, and the smallest change found that fits."""
+    """Say where the parameters are, and the smallest change found that keeps the limit."""
     heaviest = criterion.heaviest(subject.analysis)
     if not heaviest:
         return ""
@@ -77,7 +82,7 @@ def _advice(criterion: ParameterLimit, subject: Subject) -> str:
 
 
 def _pooled(criterion: ParameterLimit, subject: Subject) -> str:
-    """Where a Dense layer on a flattened map holds the most, its map may be averaged instead."""
+    """Suggest pooling where a Dense layer on a flattened map holds the most parameters."""
     shape, _ = criterion.heaviest(subject.analysis)[0]
     layers = {x.name: x for x in subject.network.layers}
     before = layers[shape.layer.inbound[0]]
@@ -91,7 +96,7 @@ def _pooled(criterion: ParameterLimit, subject: Subject) -> str:
 
 
 def _one_narrower(criterion: ParameterLimit, subject: Subject, most: int) -> str:
-    """One of the heaviest layers, narrowed to no less than one part in ``most``."""
+    """Suggest a smaller width for one of the heaviest layers, at least its width divided by ``most``."""
     for shape, _ in criterion.heaviest(subject.analysis):
         width = advice.width_of(shape.layer)
         fits = _largest(criterion, width[1], _narrowed(subject, shape.layer)) if width else None
@@ -113,9 +118,9 @@ def _narrowed(subject: Subject, layer: r.Layer) -> Callable[[int], Analysis | No
 def _largest(
     criterion: ParameterLimit, width: int, at: Callable[[int], Analysis | None]
 ) -> tuple[int, int] | None:
-    """The largest width below this one that fits, and the count it gives.
+    """Return the largest width below ``width`` that keeps the limit, and the count that it gives.
 
-    Parameters grow with the width, so it is found by bisection.
+    Parameters grow with the width, so bisection finds it.
     """
     low, high, count = 0, width, 0
     while high - low > 1:

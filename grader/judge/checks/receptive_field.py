@@ -1,4 +1,4 @@
-"""How much of the image one output sees."""
+"""Checks how much of the image one output sees."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from grader.judge.checks.interface import BaseCriterion, Finding, Subject, unsee
 
 
 class ReceptiveField(BaseCriterion):
-    """``at_least`` pixels along both axes, at the output."""
+    """The output must see ``at_least`` pixels along both axes."""
 
     kind: Literal["receptive_field"] = "receptive_field"
     at_least: Annotated[int, Field(ge=1)]
 
 
 def check(criterion: ReceptiveField, subject: Subject) -> Finding:
+    """Compare the smaller axis of the output's receptive field with the limit; unknown without a field."""
     field = subject.analysis.of(subject.network.outputs[0]).field
     if field is None:
         return Finding("unknown", f"the receptive field cannot be computed: {unseen(subject)}")
@@ -40,7 +41,7 @@ def check(criterion: ReceptiveField, subject: Subject) -> Finding:
 
 
 def _hint(subject: Subject) -> str:
-    """One more convolution where it widens the field the most: behind all pooling."""
+    """Suggest one more convolution where it widens the field the most: behind all pooling."""
     found = advice.another_convolution(subject)
     if found is None:
         return "Add a convolution, or pool earlier."

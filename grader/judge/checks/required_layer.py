@@ -1,4 +1,4 @@
-"""At least so many layers of a type, with given properties, that do something."""
+"""Checks for a number of layers of a type, with given properties, that have an effect."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from grader.judge.checks.interface import (
 
 
 class RequiredLayer(BaseCriterion):
-    """``layer`` is one type or several that count alike; ``properties`` as the records name them.
+    """``layer`` is one type or several that count alike; ``properties`` are named as in the records.
 
     A layer without effect on the class scores (`grader.judge.checks.effect`) does not count.
     """
@@ -39,23 +39,25 @@ class RequiredLayer(BaseCriterion):
 
     @property
     def types(self) -> tuple[str, ...]:
+        """``layer`` as a tuple."""
         return (self.layer,) if isinstance(self.layer, str) else self.layer
 
 
 def check(criterion: RequiredLayer, subject: Subject) -> Finding:
+    """Count the layers with an effect; unknown where an unsupported layer might be a missing one."""
     selector = Selector(criterion.types, criterion.properties)
     idle = effect.idle(subject.network, subject.analysis, subject.runs)
     there = tuple(selector.select(subject.network))
     found = tuple(layer for layer in there if layer.name not in idle)
     without = tuple(layer for layer in there if layer.name in idle)
-    evidence = tuple(r.Evidence(text=_told(x, idle), layer=x.name) for x in (*found, *without)[:20])
+    evidence = tuple(r.Evidence(text=_with_reason(x, idle), layer=x.name) for x in (*found, *without)[:20])
     if len(found) >= criterion.at_least:
         return Finding("pass", f"{len(found)} × {selector}: {named(found)}", evidence=evidence)
     if subject.network.unsupported:
         return Finding("unknown", f"{len(found)} × {selector} found, but {unseen(subject)}")
     few = f"only {len(found)} × {selector}" if found else f"no {selector}"
     few += " that has an effect" if without else ""
-    nothing = "".join(f"; {_told(layer, idle)}" for layer in without[:3])
+    nothing = "".join(f"; {_with_reason(layer, idle)}" for layer in without[:3])
     return Finding(
         "fail",
         f"{few}; {criterion.at_least} required{nothing}",
@@ -64,7 +66,7 @@ def check(criterion: RequiredLayer, subject: Subject) -> Finding:
     )
 
 
-def _told(layer: r.Layer, idle: Mapping[str, str]) -> str:
+def _with_reason(layer: r.Layer, idle: Mapping[str, str]) -> str:
     return f"{layer.name} does nothing: {idle[layer.name]}" if layer.name in idle else layer.name
 
 

@@ -1,4 +1,4 @@
-"""Limits on the submitted recipe: epochs, passes over the images, batch size, learning rate."""
+"""Checks limits on the submitted recipe: epochs, passes over the images, batch size, learning rate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from grader.judge.checks.interface import BaseCriterion, Finding, Subject
 
 
 class TrainingLimits(BaseCriterion):
-    """``passes_at_most`` limits passes over the training images; as ``epochs_at_most``, if not given.
+    """``passes_at_most`` limits passes over the training images; by default it equals ``epochs_at_most``.
 
     The two differ where an epoch is longer than one pass: by ``steps_per_epoch`` or repeated images.
     """
@@ -25,6 +25,7 @@ class TrainingLimits(BaseCriterion):
 
 
 def check(criterion: TrainingLimits, subject: Subject) -> Finding:
+    """Compare the submitted recipe with each limit; a rubric's own recipe passes."""
     if not subject.own_recipe:
         return Finding("pass", "no training handed in; the rubric's own recipe keeps the limits")
     epochs = sum(x.epochs for x in subject.recipe)
@@ -60,7 +61,7 @@ def check(criterion: TrainingLimits, subject: Subject) -> Finding:
 
 
 def _passes(epochs: int, passes: float) -> str:
-    """Epochs, and passes over the images where these are not the same."""
+    """Return the epochs in words, with the passes over the images where the two numbers differ."""
     alike = abs(passes - epochs) <= r.PASSES_SLACK
     return f"{epochs} epochs" if alike else f"{epochs} epochs, {passes:.3g} passes over the images"
 

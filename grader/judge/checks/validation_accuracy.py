@@ -1,4 +1,4 @@
-"""The validation accuracy that retraining reaches, under the rubric's policy for randomness.
+"""Checks the validation accuracy that retraining reaches, under the rubric's policy for randomness.
 
 Counts of correct images are compared, never rounded percentages.
 """
@@ -20,11 +20,11 @@ Settled = Literal["pass", "fail", "borderline"]
 
 
 class ValidationAccuracy(BaseCriterion):
-    """``threshold`` as a fraction of the test images.
+    """``threshold`` is a fraction of the test images.
 
-    Some attempts reaching it, but not enough of them, is borderline and earns ``borderline_points``
-    of the points. An attempt that stays more than ``clear_miss`` below settles the matter: runs
-    of one network differ by about 0.0005.
+    Where some attempts reach the threshold, but not enough of them, the result is borderline and earns
+    ``borderline_points`` of the points. An attempt that stays more than ``clear_miss`` below is a clear miss:
+    runs of one network differ by about 0.0005.
     """
 
     kind: Literal["validation_accuracy"] = "validation_accuracy"
@@ -33,12 +33,12 @@ class ValidationAccuracy(BaseCriterion):
     clear_miss: Annotated[float, Field(ge=0, le=1)] = 0.003
 
     def needed(self, images: int) -> int:
-        """The smallest count that is not below the threshold: 9,940 of 10,000 for 0.994."""
+        """Return the smallest count that is not below the threshold: 9,940 of 10,000 for 0.994."""
         return math.ceil(Fraction(str(self.threshold)) * images)
 
 
 def reached(run: r.TrainingRun, policy: r.TrainingPolicy) -> Fraction:
-    """What one attempt counts for: correct images by the rubric's metric."""
+    """Return the correct images that one attempt counts for, by the rubric's metric."""
     metric, last_k = policy.metric, policy.last_k
     counts = [epoch.correct for epoch in run.epochs]
     if not counts or (run.ended == "diverged" and metric != "best_epoch"):
@@ -54,9 +54,9 @@ def reached(run: r.TrainingRun, policy: r.TrainingPolicy) -> Fraction:
 def settled(
     criterion: ValidationAccuracy, runs: Sequence[r.TrainingRun], policy: r.TrainingPolicy
 ) -> Settled | None:
-    """The outcome of the first attempts that settle it, in their order; None if none do yet.
+    """Return the outcome as soon as the attempts, in their order, settle it; None while they do not.
 
-    So a further attempt changes nothing, whether or not the rubric stops there.
+    A further attempt changes nothing, whether or not the rubric stops there.
     """
     firsts = (_outcome(criterion, runs[: n + 1], policy) for n in range(len(runs)))
     return next((outcome for outcome in firsts if outcome is not None), None)
@@ -77,7 +77,7 @@ def _outcome(
         return None
     if passes:
         return "borderline"
-    return None if left else "fail"  # one more attempt may yet make it borderline
+    return None if left else "fail"  # one more attempt may still make the outcome borderline
 
 
 def _passes(criterion: ValidationAccuracy, runs: Sequence[r.TrainingRun], policy: r.TrainingPolicy) -> int:
@@ -99,6 +99,7 @@ def _clear_miss(criterion: ValidationAccuracy, run: r.TrainingRun, policy: r.Tra
 
 
 def check(criterion: ValidationAccuracy, subject: Subject) -> Finding:
+    """Settle the attempts that were not interrupted; unknown where there are none or too few."""
     finished = [run for run in subject.runs if run.ended != "interrupted"]
     if not finished:
         return Finding("unknown", subject.obstacle or "not retrained")
@@ -139,7 +140,7 @@ def _hint(criterion: ValidationAccuracy, subject: Subject, runs: Sequence[r.Trai
 
 
 def _of_runs(criterion: ValidationAccuracy, subject: Subject, runs: Sequence[r.TrainingRun]) -> str:
-    """What the runs themselves show, the best of them first of all."""
+    """Return a hint from what the runs show, a diverged run first, then the best one."""
     diverged = next((run for run in runs if run.ended == "diverged"), None)
     if diverged is not None:
         return _diverged(diverged, subject)
@@ -151,7 +152,7 @@ def _of_runs(criterion: ValidationAccuracy, subject: Subject, runs: Sequence[r.T
         return "It passes with some seeds only: it needs a margin above the threshold."
     classes = (subject.analysis.of(subject.network.outputs[0]).output or (0,))[-1]
     if classes > 1 and best.correct * classes < 1.5 * best.images:
-        rate = best.learning_rate  # a replay may not tell it
+        rate = best.learning_rate  # None where a replay does not report it
         advice = f", at a learning rate of {rate:g}; try a tenth of it." if rate is not None else "."
         found = f"{best.correct:,} of {best.images:,} with {classes} classes"
         return f"It never got beyond guessing: {found}{advice}"
@@ -168,7 +169,7 @@ def _of_runs(criterion: ValidationAccuracy, subject: Subject, runs: Sequence[r.T
 
 
 def _diverged(run: r.TrainingRun, subject: Subject) -> str:
-    """The epoch in which the loss was no number, and the learning rate of it."""
+    """Name the epoch in which the loss was no number, and its learning rate."""
     epoch = next((e for e in run.epochs if e.train_loss is None), None)
     number, rate = (epoch.epoch, epoch.learning_rate) if epoch else (len(run.epochs) + 1, None)
     if rate is None and number == 1 and subject.recipe:

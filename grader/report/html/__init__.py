@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from grader import records as r
 from grader.report import words
-from grader.report.interface import CleanGrade, CleanResults, Context, plain
-from grader.report.view import View, for_student, whole
+from grader.report.interface import CleanResults, Context, View, clean, plain, whole
+from grader.report.view import Seen
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -35,12 +35,11 @@ STATE_MARKS = {
 }
 
 
-def render(grade: CleanGrade, context: Context) -> str:
-    """The student's page: hidden criteria are left out."""
-    view = for_student(grade)
-    student = r.Student(id="student", name=grade.submission)
+def render(view: View, context: Context) -> str:
+    """The student's page."""
+    student = r.Student(id="student", name=view.grade.submission)
     page = _page(view, r.Entry(student=student, grade=view.grade))
-    return _environment().get_template("student.html.j2").render(page=page, **_head(grade.rubric))
+    return _environment().get_template("student.html.j2").render(page=page, **_head(view.grade.rubric))
 
 
 def render_class(results: CleanResults, context: Context) -> str:
@@ -49,7 +48,9 @@ def render_class(results: CleanResults, context: Context) -> str:
 
     rows = numbers.rows(results)
     pages = [
-        _page(whole(row.entry.grade), row.entry) | {"row": row} for row in rows if row.entry.grade is not None
+        _page(whole(clean(row.entry.grade)), row.entry) | {"row": row}
+        for row in rows
+        if row.entry.grade is not None
     ]
     return (
         _environment()
@@ -96,26 +97,26 @@ def _similar(results: r.ClassResults) -> dict[str, Any]:
     return {"names": names}
 
 
-def _page(view: View, entry: r.Entry) -> dict[str, Any]:
+def _page(seen: Seen, entry: r.Entry) -> dict[str, Any]:
     """All that the page of one student shows."""
     from grader.report.html.curves import curves
     from grader.report.html.drawing import drawing
 
-    grade = view.grade
+    grade = seen.grade
     return {
         "grade": grade,
         "entry": entry,
-        "headline": view.headline,
-        "state": view.state,
+        "headline": seen.headline,
+        "state": seen.state,
         "curves": curves(grade.runs, grade.target),
         "drawing": drawing(grade.model.layers) if grade.model else "",
-        "command": _command(grade, entry),
+        "command": _command(seen, entry),
     }
 
 
-def _command(grade: r.Grade, entry: r.Entry) -> str:
-    path = entry.handed_in.path if entry.handed_in else grade.submission
-    structure = " --no-retrain" if grade.status == "structure_only" else ""
+def _command(seen: Seen, entry: r.Entry) -> str:
+    path = entry.handed_in.path if entry.handed_in else seen.grade.submission
+    structure = " --no-retrain" if seen.structural else ""
     return f"grader check {shlex.quote(plain(path))} --rubric RUBRIC.toml{structure}"
 
 

@@ -28,6 +28,7 @@ class Row:
 
     @property
     def name(self) -> str:
+        """The student's name, or the id where there is none."""
         return self.entry.student.name or self.entry.student.id
 
 
@@ -44,6 +45,7 @@ class CriterionRow:
 
 
 def rows(results: r.ClassResults) -> list[Row]:
+    """Return one row for each student, in the order of the results."""
     return [_row(entry, f"student-{n}") for n, entry in enumerate(results.entries, 1)]
 
 

@@ -49,6 +49,7 @@ class ErrorScale:
         self.start, self.end = start, end
 
     def __call__(self, accuracy: float) -> float:
+        """Return where an accuracy stands, between ``start`` and ``end``."""
         low, high = -math.log(1 - self.worst), -math.log(1 - self.best)
         at = -math.log(1 - min(max(accuracy, self.worst), self.best))
         return self.start + (self.end - self.start) * (at - low) / (high - low)

@@ -1,9 +1,9 @@
 """The two inner loops of all convolutions and dense layers, as vector instructions.
 
-Everything lies in vectors of `LANES` numbers: one number for each image of a tile. `gather` holds
-a block of output channels in registers while it walks over taps and input channels; `correlate`
-holds a block of (input channel, output channel) sums while it walks over pixels. LLVM splits the vectors
-into what the machine has: one AVX-512 register, two of AVX, four of NEON or SSE.
+All arrays hold vectors of `LANES` numbers: one number for each image of a tile. `gather` keeps a block of
+output channels in registers while it walks over taps and input channels; `correlate` keeps a block of (input
+channel, output channel) sums while it walks over pixels. LLVM splits the vectors into the machine's
+registers: one of AVX-512, two of AVX, four of NEON or SSE.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _has_wide_registers() -> bool:
     return bool(llvm.get_host_cpu_features().get("avx512f"))
 
 
-# What fits into 32 registers of 16 numbers, or into 16 of 8 (and into 32 of 4).
+# Block sizes that fit into 32 registers of 16 numbers, or into 16 of 8 (and into 32 of 4).
 GATHERED = 16 if _has_wide_registers() else 6
 CORRELATED = (4, 5) if _has_wide_registers() else (2, 2)
 
@@ -65,7 +65,7 @@ def _fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 def _cases(builder: Any, value: Any, sizes: Iterable[int], body: Callable[[int], None]) -> None:
-    """A switch over block sizes, each with code of its own."""
+    """Emit a switch over block sizes, each with code of its own."""
     end = builder.append_basic_block("end")
     switch = builder.switch(value, end)
     for size in sizes:
@@ -78,7 +78,7 @@ def _cases(builder: Any, value: Any, sizes: Iterable[int], body: Callable[[int],
 
 
 def _start(builder: Any, total: Any, out: Any, at: Any, bias: Any, b: Any) -> None:
-    """A sum begins with its bias if there is one (``b`` >= 0), with what is there (-2), or with zero."""
+    """Begin a sum with its bias if there is one (``b`` >= 0), with the present output (-2), or with zero."""
     with builder.if_then(builder.icmp_signed(">=", b, _number(0))):
         builder.store(_spread(builder, builder.load(builder.gep(bias, [b]))), total)
     with builder.if_then(builder.icmp_signed("==", b, _number(-2))):
@@ -89,11 +89,11 @@ def _start(builder: Any, total: Any, out: Any, at: Any, bias: Any, b: Any) -> No
 def gather(  # type: ignore[no-untyped-def]
     typing, size, x, x0, taps, first, last, channels, w, w0, step, out, o0, apart, bias, b0, lowest
 ):
-    """``out[o0 + m * apart] = sum of x[x0 + offset + 16 k] * w[w0 + weight + step * k + m]``, m < ``size``.
+    """Compute ``out[o0 + m * apart] = sum of x[x0 + offset + 16 k] * w[w0 + weight + step * k + m]``.
 
-    The sum goes over taps (pairs of offset and weight in ``taps[first:last]``) and ``channels`` k.
-    It begins with ``bias[b0 + m]``; with ``b0`` -1 at zero, with -2 at what ``out`` holds. The
-    result is at least ``lowest``; what is not a number stays so.
+    For every m < ``size``. The sum goes over taps (pairs of offset and weight in ``taps[first:last]``) and
+    ``channels`` k. The sum begins with ``bias[b0 + m]``; where ``b0`` is -1 with zero, where it is -2 with
+    the present ``out``. The result is at least ``lowest``; NaN stays NaN.
     """
     given = (size, x, x0, taps, first, last, channels, w, w0, step, out, o0, apart, bias, b0, lowest)
 
@@ -138,10 +138,10 @@ def gather(  # type: ignore[no-untyped-def]
 def correlate(  # type: ignore[no-untyped-def]
     typing, outs, ins, dy, d0, dline, dstep, x, x0, xline, xstep, lines, count, sums, s0, apart
 ):
-    """``sums[s0 + i * apart + 16 o] += x[x0 + at(l, n) + 16 i] * dy[d0 + at(l, n) + 16 o]``.
+    """Add ``x[x0 + at(l, n) + 16 i] * dy[d0 + at(l, n) + 16 o]`` to ``sums[s0 + i * apart + 16 o]``.
 
-    For every i < ``ins`` and o < ``outs``, summed over l < ``lines`` and n < ``count``; ``at`` is
-    ``l * line + n * step`` with the steps of each.
+    For every i < ``ins`` and o < ``outs``, summed over l < ``lines`` and n < ``count``; ``at(l, n)`` is ``l *
+    line + n * step`` with the ``line`` and ``step`` of each array.
     """
     given = (outs, ins, dy, d0, dline, dstep, x, x0, xline, xstep, lines, count, sums, s0, apart)
 

@@ -1,4 +1,4 @@
-"""Where Numba keeps what it compiles. Imported before Numba, which looks for its folder only then."""
+"""Sets the folder for Numba's compiled files. Imported before Numba, which reads the setting only then."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ _KEPT = 30 * 24 * 3600  # seconds that kernels of another version stay
 
 
 def prepare(home: Path | None = None) -> Path | None:
-    """Have Numba keep its files below ``home`` (the user's); None where that cannot be.
+    """Have Numba keep compiled kernels below ``home`` (the user's by default); return the folder.
 
-    Then everything is compiled once for each run. A folder that is set already stays. It is named after the
-    kernels' source: another version of them compiles anew, and old ones go.
+    None where no such folder can be had; then each run compiles everything once. A folder that is set already
+    stays. The folder's name holds a digest of the kernels' source: another version compiles anew, and old
+    folders are deleted.
     """
     if _VARIABLE in os.environ:
         return Path(os.environ[_VARIABLE])
@@ -30,7 +31,7 @@ def prepare(home: Path | None = None) -> Path | None:
 
 
 def _forget(current: Path) -> None:
-    """Remove the kernels of other versions that nobody has added to for long."""
+    """Delete the kernels of other versions that have not changed for `_KEPT` seconds."""
     for other in current.parent.glob("kernels-*"):
         if other != current and time.time() - other.stat().st_mtime > _KEPT:
             shutil.rmtree(other, ignore_errors=True)

@@ -1,7 +1,7 @@
-"""How kernels are compiled and called: each by itself, and through its address.
+"""Compiles kernels, each by itself, and calls them through their addresses.
 
 Numba would otherwise optimise a kernel again with every function that leads to it. Through addresses, only
-what a network needs is compiled, once, and kept on disk.
+the kernels that a network needs are compiled, once, and kept on disk.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _ON_BATCH = types.void(_BATCH, _INTS, _FLOATS)
 
 
 def addresses(on_tile: dict[int, Callable[..., None]], on_batch: dict[int, Callable[..., None]]) -> Array:
-    """Compile kernels, or load them from the disk; their addresses by code, 0 for the others."""
+    """Compile kernels, or load them from the disk; return their addresses by code, 0 for other codes."""
     table = np.zeros(max(*on_tile, *on_batch, 0) + 1, np.int64)
     for kernels, signature in ((on_tile, _ON_TILE), (on_batch, _ON_BATCH)):
         for code, kernel in kernels.items():
@@ -65,7 +65,7 @@ def call(typing, address, target, row, real):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def either(typing, condition, yes, no):  # type: ignore[no-untyped-def]
-    """One of two numbers that are both there: ``yes if condition else no`` may become a jump."""
+    """Return ``yes if condition else no`` without a jump: both numbers are computed already."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         return builder.select(*arguments)

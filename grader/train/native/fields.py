@@ -1,5 +1,7 @@
-"""What the numbers of an instruction mean. A program is a table of instructions: one row of integers
-and one of floats each, so that compiled code can run any network without being compiled for it.
+"""Numbers the fields of an instruction.
+
+A program is a table of instructions: one row of integers and one of floats each, so that compiled code can
+run any network without being compiled for it.
 """
 
 from __future__ import annotations
@@ -13,13 +15,13 @@ Array = npt.NDArray[Any]
 
 # Integers. Offsets of images and gradients count floats from the start of a tile.
 CODE = 0
-SRC, DST, OTHER = 1, 2, 3  # what is read, what is written, a third array
-ROWS, COLUMNS, CHANNELS = 4, 5, 6  # of what is written
+SRC, DST, OTHER = 1, 2, 3  # offsets of the array read, of the array written, of a third one
+ROWS, COLUMNS, CHANNELS = 4, 5, 6  # of the array written
 SRC_ROWS, SRC_COLUMNS, SRC_CHANNELS = 7, 8, 9
 WEIGHTS, BIAS = 10, 11  # offsets into the parameters; BIAS is -1 for none
 GEOMETRY = 12  # offset into the table of taps
-ADD = 13  # 1: add to what is there
-FLOOR = 14  # 1: a ReLU comes with it
+ADD = 13  # 1: add to the present values
+FLOOR = 14  # 1: with a ReLU
 SUMS, NORMS, STATE = 15, 16, 17  # offsets into statistics of a tile, of the batch, moving averages
 KEY = 18  # number of a layer that draws random numbers
 KERNEL_ROWS, KERNEL_COLUMNS = 19, 20
@@ -27,9 +29,9 @@ STRIDE_ROWS, STRIDE_COLUMNS = 21, 22
 PAD_ROWS, PAD_COLUMNS = 23, 24
 DILATION_ROWS, DILATION_COLUMNS = 25, 26
 TURNED = 27  # 1: the weights are the transposed ones
-KIND = 28  # which activation; whether dropout takes whole channels
+KIND = 28  # number of an activation; 1 for a dropout of whole channels
 SIZE = 29  # weights of a kernel; floats to clear
-SHIFT, SRC_SHIFT = 30, 31  # where a window begins in what is written, read; factors of a product
+SHIFT, SRC_SHIFT = 30, 31  # start of a window in the array written, read; factors of a product
 WIDTH = 32
 
 # Floats.
@@ -52,6 +54,7 @@ RELU, ELU, SIGMOID, TANH, SILU, SOFTPLUS, EXPONENTIAL, SOFTSIGN, HARD_SIGMOID = 
 
 
 def instruction(code: int, integers: dict[int, int], floats: dict[int, float]) -> tuple[Array, Array]:
+    """Make an instruction: a row of `WIDTH` int64 and one of `FLOATS` float32, zero for fields not given."""
     row, real = np.zeros(WIDTH, np.int64), np.zeros(FLOATS, np.float32)
     row[CODE] = code
     for field, value in integers.items():

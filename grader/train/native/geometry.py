@@ -1,7 +1,7 @@
-"""Which pixels a window sees, for any kernel, stride, dilation and padding, in both directions.
+"""Computes which pixels a window sees, for any kernel, stride, dilation and padding, in both directions.
 
-For each pixel that is written there is a base pixel in what is read and a list of taps: a distance from
-the base, and the number of the kernel's element. Pixels with equal lists share them.
+Each pixel that is written has a base pixel in the array that is read, and a list of taps: a distance from the
+base, and the number of the kernel's element. Pixels with equal lists share one list.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class Axis:
 
     @classmethod
     def of(cls, before: int, kernel: int, stride: int, dilation: int, padding: str) -> Axis:
+        """Make an axis for ``padding`` "valid" or "same", with Keras's sizes and padding."""
         reach = (kernel - 1) * dilation + 1
         if padding == "valid":
             return cls(before, (before - reach) // stride + 1, kernel, stride, dilation)
@@ -37,7 +38,7 @@ class Axis:
         )
 
     def forward(self) -> Taken:
-        """For each element after: its base before, and its taps."""
+        """For each element after: return its base before, and its taps."""
         found = []
         for n in range(self.after):
             base = n * self.stride - self.pad
@@ -46,7 +47,7 @@ class Axis:
         return found
 
     def backward(self) -> Taken:
-        """For each element before: its base after, and the taps that it was seen through."""
+        """For each element before: return its base after, and the taps through which it was seen."""
         found = []
         for n in range(self.before):
             base, taps = (n + self.pad) // self.stride, []
@@ -66,11 +67,12 @@ def table(
     pixel: int,
     tap: int,
 ) -> list[int]:
-    """A table for compiled code, its offsets counted from its own start.
+    """Return a table for compiled code, whose offsets count from its own start.
 
-    Bases of rows, then of columns; classes of rows times the number of column classes, then of columns;
-    then first and last tap of each pair of classes; then the taps: distance times ``pixel``, with
-    ``width`` pixels in a row, and element number times ``tap``, with ``kernel`` elements in a row.
+    Bases of rows, then of columns; classes of rows times the number of column classes, then of columns; then
+    first and last tap of each pair of classes; then the taps: distance times ``pixel``, with ``width`` pixels
+    in a row, and element number times ``tap``, with ``kernel`` elements in a row. Raises `NotCovered` for
+    more than `MOST_TAPS` taps.
     """
     row_classes = list(dict.fromkeys(taps for _, taps in rows))
     column_classes = list(dict.fromkeys(taps for _, taps in columns))
@@ -78,7 +80,7 @@ def table(
     head += [row_classes.index(taps) * len(column_classes) for _, taps in rows]
     head += [column_classes.index(taps) for _, taps in columns]
     if sum(map(len, row_classes)) * sum(map(len, column_classes)) > MOST_TAPS:
-        raise NotCovered("a window of so many elements")
+        raise NotCovered(f"windows of more than {MOST_TAPS:,} taps")
     start = len(head) + 2 * len(row_classes) * len(column_classes)
     spans: list[int] = []
     taps: list[int] = []

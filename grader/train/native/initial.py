@@ -1,6 +1,7 @@
-"""Initial weights: the distributions of Keras's initializers (not its random numbers).
+"""Draws initial weights: the distributions of Keras's initializers (not its random numbers).
 
-Fans, and the truncation of normal distributions at two deviations, are as Keras documents them.
+Fans, and the truncation of normal distributions at two deviations, are as Keras documents them
+(https://keras.io/api/layers/initializers/).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _TRUNCATED = 0.87962566103423978  # deviation of a standard normal cut off at tw
 
 
 def values(variable: Variable, random: np.random.Generator) -> Array:
-    """Fresh values for one weight, of its shape, in float32."""
+    """Draw values for one weight, of its shape, in float32."""
     made = _drawn(variable.initializer, variable.shape, random)
     return np.asarray(made, np.float32).reshape(variable.shape)
 
@@ -54,7 +55,7 @@ def _scaled(initializer: r.VarianceScaling, shape: tuple[int, ...], random: np.r
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Inputs and outputs of one unit: the last two axes, times the size of the kernel."""
+    """Return the inputs and outputs of one unit: the last two axes, times the size of the kernel."""
     if len(shape) == 1:
         return shape[0], shape[0]
     kernel = math.prod(shape[:-2])
@@ -62,7 +63,7 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def _truncated(shape: tuple[int, ...], random: np.random.Generator) -> Array:
-    """Standard normal numbers; those beyond two deviations are drawn again."""
+    """Draw standard normal numbers; numbers beyond two deviations are drawn again."""
     drawn = random.standard_normal(math.prod(shape))
     while (far := np.abs(drawn) > 2).any():
         drawn[far] = random.standard_normal(int(far.sum()))

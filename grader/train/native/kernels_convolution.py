@@ -1,7 +1,7 @@
-"""Convolutions and dense layers on a tile: forward, gradient of the input, gradients of the weights.
+"""Kernels of convolutions and dense layers on a tile: forward, and the gradients of input and weights.
 
-Forward and the gradient of the input are one kernel: each pixel gathers what its taps reach, from the
-input with the weights or from the output's gradient with the transposed weights.
+Forward and the gradient of the input are one kernel: each pixel gathers the values that its taps reach, from
+the input with the weights or from the output's gradient with the transposed weights.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ _OUTS, _INS = CORRELATED[1], CORRELATED[0]
 
 @compiled
 def gather_pixels(tile: Tile, row: Array, real: Array) -> None:
+    """Compute each pixel of the output (or of the input's gradient) in blocks of channels."""
     rows, columns, channels = row[f.ROWS], row[f.COLUMNS], row[f.CHANNELS]
     source_channels = row[f.SRC_CHANNELS]
     weights = tile.turned if row[f.TURNED] else tile.parameters
@@ -47,7 +48,7 @@ def gather_pixels(tile: Tile, row: Array, real: Array) -> None:
 
 @compiled
 def _range(before: int, after: int, stride: int, start: int) -> tuple[int, int]:
-    """The elements n after for which ``n * stride + start`` is an element before."""
+    """Return the range of elements n after for which ``n * stride + start`` is an element before."""
     first = max(0, (stride - 1 - start) // stride)
     last = (before - 1 - start) // stride + 1
     return first, max(first, min(after, last))
@@ -55,11 +56,14 @@ def _range(before: int, after: int, stride: int, start: int) -> tuple[int, int]:
 
 @compiled
 def weight_slopes(tile: Tile, row: Array, real: Array) -> None:
-    """Sums over pixels in blocks of channels; a vector per weight, added up at the end."""
+    """Sum the gradients of the weights over pixels, in blocks of channels.
+
+    Each weight has a vector of sums, one for each image, which are added up at the end.
+    """
     outs, ins = row[f.CHANNELS], row[f.SRC_CHANNELS]
     tile.scratch[: row[f.SIZE] * LANES] = 0.0
     out_blocks, in_blocks = (outs + _OUTS - 1) // _OUTS, (ins + _INS - 1) // _INS
-    # So many rows at a time that the sums are not moved more often than the pixels.
+    # As many rows at a time as it takes to move the sums no more often than the pixels.
     together = max(1, row[f.SIZE] // (row[f.COLUMNS] * (outs + ins)))
     for top in range(0, row[f.ROWS], together):
         o = 0
@@ -111,6 +115,7 @@ def add_lanes(vectors: Array, totals: Array, count: int) -> None:
 
 @compiled
 def bias_slopes(tile: Tile, row: Array, real: Array) -> None:
+    """Add the output's gradient over pixels and images to the gradient of the bias."""
     width = row[f.CHANNELS] * LANES
     sums = tile.scratch[:width]
     sums[:] = 0.0
@@ -124,10 +129,10 @@ def bias_slopes(tile: Tile, row: Array, real: Array) -> None:
 
 @compiled
 def dense_inputs(tile: Tile, row: Array, real: Array) -> None:
-    """Where a weight meets one pixel only, its gradient is a matrix product over the whole batch.
+    """Lay out a tile's factors of the matrix product that is a dense layer's gradient over the whole batch.
 
-    This lays out a tile's part of the factors: at ``SHIFT``, of 16 outputs at a time, a vector for each
-    image; at ``SRC_SHIFT`` the inputs of each image.
+    Dense is a layer whose weights each meet one pixel only. At ``SHIFT``, for 16 outputs at a time, stands a
+    vector for each image; at ``SRC_SHIFT`` stand the inputs of each image.
     """
     outs, ins = row[f.CHANNELS], row[f.SIZE] // row[f.CHANNELS]
     width = (outs + LANES - 1) // LANES * LANES
@@ -145,9 +150,9 @@ def dense_inputs(tile: Tile, row: Array, real: Array) -> None:
 
 @compiled
 def dense_slopes(tile: Tile, row: Array, real: Array) -> None:
-    """The product for up to `GATHERED` inputs from ``OTHER`` on; here a tile's values are all tiles'.
+    """Compute the product for up to `GATHERED` inputs from ``OTHER`` on.
 
-    Taps are tiles: how far each lies behind the first one.
+    ``tile`` has the values of all tiles. Taps are tiles: the distance of each from the first one.
     """
     outs, ins = row[f.CHANNELS], row[f.SIZE] // row[f.CHANNELS]
     i = row[f.OTHER]

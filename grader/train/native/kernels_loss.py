@@ -1,4 +1,4 @@
-"""Cross-entropy of a softmax over logits, as Keras computes it, and its gradient."""
+"""The kernel of the loss: cross-entropy of a softmax over logits, as Keras computes it, and its gradient."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from grader.train.native.tile import Tile
 
 @compiled
 def loss(tile: Tile, row: Array, real: Array) -> None:
-    """Logits SRC -> probabilities DST, the gradient OTHER of the mean loss (if not -1), and sums.
+    """Compute probabilities DST from logits SRC, the gradient OTHER of the mean loss (if not -1), and sums.
 
-    Sums of the tile: cross-entropy, and images whose largest output is their label's. With KIND 1 the
-    largest logit counts, else the largest probability. RATE is label smoothing.
+    Sums of the tile: cross-entropy, and images whose largest output is their label's. With KIND 1 the largest
+    logit counts, else the largest probability. RATE is label smoothing.
     """
     classes = row[f.CHANNELS]
     spread = np.float32(real[f.RATE]) / np.float32(classes)

@@ -1,7 +1,7 @@
-"""BatchNormalization over the whole mini-batch: sums by tile, what follows from them, and two passes.
+"""Kernels of BatchNormalization over the whole mini-batch: sums by tile, what follows from them, two passes.
 
-As in Keras: biased variance, moving averages updated in training. A tile's mean and squared deviations
-are counted around one of its own values, and tiles are joined in double precision (Chan, Golub and LeVeque,
+As in Keras: biased variance, moving averages updated in training. A tile's mean and squared deviations are
+counted around one of its own values, and tiles are joined in double precision (Chan, Golub and LeVeque,
 "Algorithms for computing the sample variance", 1983), so that a large mean costs no digits.
 """
 
@@ -19,7 +19,7 @@ from grader.train.native.tile import Batch, Tile
 
 @compiled
 def statistics(tile: Tile, row: Array, real: Array) -> None:
-    """Mean and summed squared deviation of each channel over this tile's images, and their number."""
+    """Compute each channel's mean and summed squared deviation over this tile's images, and their number."""
     channels, pixels = row[f.CHANNELS], row[f.ROWS] * row[f.COLUMNS]
     width = channels * LANES
     origin, sums, squares = tile.scratch[:width], tile.scratch[width : 2 * width], tile.scratch[2 * width :]
@@ -50,7 +50,7 @@ def statistics(tile: Tile, row: Array, real: Array) -> None:
 
 @compiled
 def finish_statistics(batch: Batch, row: Array, real: Array) -> None:
-    """Join the tiles, update the moving averages, and say what to multiply with and what to add."""
+    """Join the tiles' statistics, update the moving averages, and set factor and summand of each channel."""
     channels, at = row[f.CHANNELS], row[f.SUMS]
     tiles = batch.sums.shape[0]
     for c in range(channels):
@@ -74,7 +74,7 @@ def finish_statistics(batch: Batch, row: Array, real: Array) -> None:
 
 @compiled
 def moving_statistics(batch: Batch, row: Array, real: Array) -> None:
-    """What to multiply with and to add by the moving averages."""
+    """Set factor and summand of each channel by the moving averages."""
     for c in range(row[f.CHANNELS]):
         mean = batch.moving[row[f.STATE] + c]
         variance = batch.moving[row[f.STATE] + row[f.CHANNELS] + c]
@@ -83,7 +83,7 @@ def moving_statistics(batch: Batch, row: Array, real: Array) -> None:
 
 @compiled
 def _set_norm(batch: Batch, row: Array, real: Array, c: int, mean: float, variance: float) -> None:
-    """Rows of the norms: factor, summand, mean, 1 / deviation (and two for the way back)."""
+    """Set the norms of channel ``c``: factor, summand, mean, 1 / deviation (and two for the way back)."""
     channels, at = row[f.CHANNELS], row[f.NORMS] + c
     inverse = np.float32(1.0) / np.sqrt(variance + np.float32(real[f.EPSILON]))
     factor = inverse
@@ -106,7 +106,7 @@ def _spread(norms: Array, start: int, channels: int, out: Array) -> None:
 
 @compiled
 def normalise(tile: Tile, row: Array, real: Array) -> None:
-    """``x * factor + summand``, and Dropout in the same pass where one follows."""
+    """Compute ``x * factor + summand``, and Dropout in the same pass where one follows."""
     channels, width = row[f.CHANNELS], row[f.CHANNELS] * LANES
     factor, summand = tile.scratch[:width], tile.scratch[width : 2 * width]
     _spread(tile.norms, row[f.NORMS], channels, factor)
@@ -129,7 +129,7 @@ def normalise(tile: Tile, row: Array, real: Array) -> None:
 
 @compiled
 def norm_sums(tile: Tile, row: Array, real: Array) -> None:
-    """Sums of the output's gradient, plain and times the normalised input; Dropout's zeros are set first."""
+    """Sum the output's gradient, plain and times the normalised input; Dropout's zeros are set first."""
     channels, width = row[f.CHANNELS], row[f.CHANNELS] * LANES
     mean, plain, product = tile.scratch[:width], tile.scratch[width : 2 * width], tile.scratch[2 * width :]
     _spread(tile.norms, row[f.NORMS] + 2 * channels, channels, mean)
@@ -159,7 +159,7 @@ def norm_sums(tile: Tile, row: Array, real: Array) -> None:
 
 @compiled
 def finish_norm_sums(batch: Batch, row: Array, real: Array) -> None:
-    """Gradients of scale and centre, and what the way back subtracts."""
+    """Join the tiles' sums: gradients of scale and centre, and the terms that the way back subtracts."""
     channels, at, norms = row[f.CHANNELS], row[f.SUMS], row[f.NORMS]
     count = batch.norms[norms + 6 * channels]
     for c in range(channels):
@@ -178,7 +178,7 @@ def finish_norm_sums(batch: Batch, row: Array, real: Array) -> None:
 
 @compiled
 def norm_back(tile: Tile, row: Array, real: Array) -> None:
-    """The gradient of the input; behind a ReLU also past it, as its output is our input."""
+    """Compute the gradient of the input; where a ReLU precedes, that of the ReLU's input."""
     channels, width = row[f.CHANNELS], row[f.CHANNELS] * LANES
     factor, mean = tile.scratch[:width], tile.scratch[width : 2 * width]
     plain, product = tile.scratch[2 * width : 3 * width], tile.scratch[3 * width : 4 * width]

@@ -1,4 +1,4 @@
-"""What treats every number of a tile by itself: activations, Dropout, copies and sums, and the input."""
+"""Kernels that treat each number of a tile by itself: activations, Dropout, copies and sums, the input."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from grader.train.native.tile import Tile
 
 @compiled
 def load(tile: Tile, row: Array, real: Array) -> None:
-    """Pixels of the chosen images as the network is fed them: ``pixel * factor + offset``."""
+    """Load the chosen images as inputs of the network: ``pixel * factor + offset``."""
     for lane in range(LANES):
         if tile.mask[lane] > 0:
             image = tile.images[tile.chosen[lane]]
@@ -34,6 +34,7 @@ def load(tile: Tile, row: Array, real: Array) -> None:
 
 @compiled
 def clear(tile: Tile, row: Array, real: Array) -> None:
+    """Set SIZE numbers at DST to zero."""
     tile.values[row[f.DST] : row[f.DST] + row[f.SIZE]] = 0.0
 
 
@@ -56,7 +57,7 @@ def place(tile: Tile, row: Array, real: Array) -> None:
 
 @compiled
 def dropout(tile: Tile, row: Array, real: Array) -> None:
-    """Each number, or each channel of an image (KIND 1), is dropped or made larger; either direction."""
+    """Drop or enlarge each number, or each channel of an image (KIND 1); the same in both directions."""
     least, more = threshold(real[f.RATE]), np.float32(1.0) / (np.float32(1.0) - real[f.RATE])
     a, b = tile.seeds[2 * row[f.KEY]], tile.seeds[2 * row[f.KEY] + 1]
     width = row[f.CHANNELS] * LANES
@@ -78,7 +79,7 @@ def dropout(tile: Tile, row: Array, real: Array) -> None:
 
 @intrinsic
 def _as_float(typing, number):  # type: ignore[no-untyped-def]
-    """The float32 with these bits."""
+    """Return the float32 with these bits."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         bits = builder.trunc(arguments[0], ir.IntType(32))
@@ -89,7 +90,7 @@ def _as_float(typing, number):  # type: ignore[no-untyped-def]
 
 @inlined
 def exp(x: Any) -> Any:
-    """e**x to about 2e-7, by splitting off a power of two; vectorises, as a call would not."""
+    """Compute e**x to about 2e-7, by splitting off a power of two; vectorises, unlike a call."""
     bounded = min(max(x, np.float32(-87.0)), np.float32(88.0))
     whole = np.floor(bounded * np.float32(1.4426950408889634) + np.float32(0.5))
     rest = bounded - whole * np.float32(0.693359375) + whole * np.float32(2.12194440e-4)
@@ -117,7 +118,8 @@ def _tanh(x: Any) -> Any:
 
 
 @compiled
-def activate(tile: Tile, row: Array, real: Array) -> None:
+def activate(tile: Tile, row: Array, real: Array) -> None:  # noqa: C901 - one loop for each kind is what is fast
+    """Apply the activation KIND to SIZE numbers at SRC, with the three numbers of `layers_elements`."""
     x = tile.values[row[f.SRC] : row[f.SRC] + row[f.SIZE]]
     y = tile.values[row[f.DST] : row[f.DST] + row[f.SIZE]]
     kind, one, zero = row[f.KIND], np.float32(1.0), np.float32(0.0)
@@ -152,8 +154,8 @@ def activate(tile: Tile, row: Array, real: Array) -> None:
 
 
 @compiled
-def activate_back(tile: Tile, row: Array, real: Array) -> None:
-    """The gradient of the output (OTHER) times the slope at the input (SRC)."""
+def activate_back(tile: Tile, row: Array, real: Array) -> None:  # noqa: C901 - as `activate`
+    """Multiply the gradient of the output (OTHER) by the slope at the input (SRC)."""
     x = tile.values[row[f.SRC] : row[f.SRC] + row[f.SIZE]]
     g = tile.values[row[f.OTHER] : row[f.OTHER] + row[f.SIZE]]
     out = tile.values[row[f.DST] : row[f.DST] + row[f.SIZE]]
@@ -201,7 +203,7 @@ def activate_back(tile: Tile, row: Array, real: Array) -> None:
 
 @compiled
 def relu_back(tile: Tile, row: Array, real: Array) -> None:
-    """The gradient DST of a fused ReLU's output SRC becomes that of its input, in place."""
+    """Turn the gradient DST of a fused ReLU's output SRC into that of its input, in place."""
     y = tile.values[row[f.SRC] : row[f.SRC] + row[f.SIZE]]
     g = tile.values[row[f.DST] : row[f.DST] + row[f.SIZE]]
     for n in range(y.size):

@@ -1,6 +1,6 @@
-"""Pooling and depthwise convolutions: windows in which each channel stays by itself.
+"""Kernels of pooling and depthwise convolutions: windows in which each channel stays by itself.
 
-Forward by the table of taps, as for convolutions; pooling's way back scatters to where it came from.
+Forward by the table of taps, as for convolutions; pooling's way back scatters each gradient to its source.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from grader.train.native.tile import Tile
 
 @inlined
 def _taps(table: Array, row: Array, y: int, x: int) -> tuple[int, int, int]:
-    """Of one pixel: the base in what is read, and its first and last tap in the table."""
+    """Return the base of one pixel in the array that is read, and its first and last tap in the table."""
     rows, columns = row[f.ROWS], row[f.COLUMNS]
     pair = 2 * (rows + columns + table[rows + columns + y] + table[2 * rows + columns + x])
     return table[y] * row[f.SRC_COLUMNS] + table[rows + x], table[pair], table[pair + 1]
@@ -25,6 +25,7 @@ def _taps(table: Array, row: Array, y: int, x: int) -> tuple[int, int, int]:
 
 @compiled
 def max_pool(tile: Tile, row: Array, real: Array) -> None:
+    """Write the largest element of each window."""
     width, table = row[f.CHANNELS] * LANES, tile.taps[row[f.GEOMETRY] :]
     for y in range(row[f.ROWS]):
         for x in range(row[f.COLUMNS]):
@@ -43,9 +44,9 @@ def max_pool(tile: Tile, row: Array, real: Array) -> None:
 
 @compiled
 def max_pool_back(tile: Tile, row: Array, real: Array) -> None:
-    """The gradient OTHER of the output DST goes to the first largest element; SRC is the input.
+    """Send the gradient OTHER of the output DST to the first largest element; SRC is the input.
 
-    What was read lies ``SHIFT`` floats before the gradient that is written.
+    The input lies ``SHIFT`` floats before its gradient, which is written.
     """
     width, table = row[f.CHANNELS] * LANES, tile.taps[row[f.GEOMETRY] :]
     rest = tile.scratch[:width]
@@ -68,7 +69,7 @@ def max_pool_back(tile: Tile, row: Array, real: Array) -> None:
 
 @compiled
 def mean_pool(tile: Tile, row: Array, real: Array) -> None:
-    """The mean over the elements that are there: padding does not count."""
+    """Write the mean over the elements of each window; padding does not count."""
     width, table = row[f.CHANNELS] * LANES, tile.taps[row[f.GEOMETRY] :]
     for y in range(row[f.ROWS]):
         for x in range(row[f.COLUMNS]):
@@ -88,7 +89,7 @@ def mean_pool(tile: Tile, row: Array, real: Array) -> None:
 
 @compiled
 def mean_pool_back(tile: Tile, row: Array, real: Array) -> None:
-    """The gradient OTHER of the output is shared out to the gradient DST of the input."""
+    """Divide the gradient OTHER of the output among the gradients DST of the input."""
     width, table = row[f.CHANNELS] * LANES, tile.taps[row[f.GEOMETRY] :]
     for y in range(row[f.ROWS]):
         for x in range(row[f.COLUMNS]):
@@ -105,7 +106,7 @@ def mean_pool_back(tile: Tile, row: Array, real: Array) -> None:
 
 @compiled
 def _weights_of_taps(tile: Tile, row: Array, count: int) -> Array:
-    """Each weight in all lanes: what a tap multiplies a pixel's channels with."""
+    """Repeat each weight in all lanes: a tap multiplies a pixel's channels with these vectors."""
     spread = tile.scratch[count * LANES : 2 * count * LANES]
     for n in range(count):
         weight = tile.parameters[row[f.WEIGHTS] + n]
@@ -116,7 +117,7 @@ def _weights_of_taps(tile: Tile, row: Array, count: int) -> Array:
 
 @compiled
 def _repeated(source: Array, many: int, out: Array) -> None:
-    """Each channel's vector ``many`` times, as depthwise outputs are ordered."""
+    """Repeat each channel's vector ``many`` times, in the order of depthwise outputs."""
     for c in range(source.size // LANES):
         for k in range(many):
             for lane in range(LANES):
@@ -125,7 +126,7 @@ def _repeated(source: Array, many: int, out: Array) -> None:
 
 @compiled
 def _added_up(source: Array, many: int, out: Array) -> None:
-    """The opposite of `_repeated`: the sum over each channel's outputs is added to it."""
+    """Add the vectors of each channel's ``many`` outputs to the channel: the opposite of `_repeated`."""
     for c in range(out.size // LANES):
         for k in range(many):
             for lane in range(LANES):
@@ -134,7 +135,7 @@ def _added_up(source: Array, many: int, out: Array) -> None:
 
 @compiled
 def depthwise(tile: Tile, row: Array, real: Array) -> None:
-    """Each input channel c gives ``KIND`` output channels: c * KIND, c * KIND + 1, ..."""
+    """Compute ``KIND`` output channels of each input channel c: c * KIND, c * KIND + 1, ..."""
     many, table = row[f.KIND], tile.taps[row[f.GEOMETRY] :]
     narrow, width = row[f.SRC_CHANNELS] * LANES, row[f.CHANNELS] * LANES
     count = row[f.KERNEL_ROWS] * row[f.KERNEL_COLUMNS] * row[f.CHANNELS]
@@ -162,7 +163,10 @@ def depthwise(tile: Tile, row: Array, real: Array) -> None:
 
 @compiled
 def depthwise_back(tile: Tile, row: Array, real: Array) -> None:
-    """Gradients of the weights and, unless SIZE is 0, of the input: it lies SHIFT floats behind it."""
+    """Compute the gradients of the weights and, unless SIZE is 0, of the input.
+
+    The input's gradient lies SHIFT floats behind the input.
+    """
     many, table = row[f.KIND], tile.taps[row[f.GEOMETRY] :]
     narrow, width = row[f.SRC_CHANNELS] * LANES, row[f.CHANNELS] * LANES
     count = row[f.KERNEL_ROWS] * row[f.KERNEL_COLUMNS] * row[f.CHANNELS]

@@ -1,4 +1,4 @@
-"""Layers of a `ModelDescription` -> instructions of a `Plan`. What is not covered raises `NotCovered`."""
+"""Turns layers of a `ModelDescription` into instructions of a `Plan`, or raises `NotCovered`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from grader.train.native import layers_shapes as shapes
 from grader.train.native import layers_weighted as weighted
 from grader.train.native.plan import Plan, Tensor
 
-# For each record: how it is lowered, and which of its settings are handled.
+# For each record: the function that lowers it, and the settings that the function handles.
 _WEIGHTS = {"activation", "use_bias", "bias_initializer", "bias_regularizer"}
 _WINDOW = _WEIGHTS | {"kernel_size", "strides", "padding", "dilation_rate"}
 _KERNEL = {"kernel_initializer", "kernel_regularizer"}
@@ -52,7 +52,7 @@ _NORMALISED = {
 
 
 def build(network: r.ModelDescription, scaling: r.InputScaling) -> tuple[Plan, Tensor]:
-    """The plan of a network, and the tensor of its logits. Raises `NotCovered`."""
+    """Return the plan of a network, and the tensor of its logits. Raises `NotCovered`."""
     if len(network.inputs) > 1 or len(network.outputs) > 1:
         raise NotCovered("a network of several inputs or outputs")
     plan, tensors = Plan(), dict[str, Tensor]()
@@ -85,7 +85,7 @@ def build(network: r.ModelDescription, scaling: r.InputScaling) -> tuple[Plan, T
 
 
 def _check(layer: r.Layer, taken: list[Tensor]) -> None:
-    """Only layers of `_LAYERS`, and only settings that are handled there."""
+    """Raise `NotCovered` for a layer that is not in `_LAYERS`, or a setting that is not handled there."""
     handled = (
         _NORMALISED if isinstance(layer, r.BatchNormalization) else _LAYERS.get(type(layer), (0, None))[1]
     )

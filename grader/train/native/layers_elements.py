@@ -1,4 +1,4 @@
-"""Normalisation, Dropout and activations -> instructions of a `Plan`."""
+"""Turns normalisation, Dropout and activations into instructions of a `Plan`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from grader.train.native.plan import Plan, Tensor
 def normalisation(
     plan: Plan, layer: r.BatchNormalization, x: Tensor, dropout: r.Dropout | None, floor: bool
 ) -> Tensor:
-    """BatchNormalization, a Dropout that follows, and the way back past a ReLU before it, in one."""
+    """Add BatchNormalization, a Dropout that follows, and the way back past a ReLU before it, in one.
+
+    ``floor`` says that ``x`` ends in such a ReLU. Raises `NotCovered` for another axis than the last.
+    """
     if layer.axis not in (-1, 1 if x.flat else 3):
         raise NotCovered("BatchNormalization over another axis than the last")
     shape = (x.channels,)
@@ -57,6 +60,7 @@ def normalisation(
 
 
 def dropout(plan: Plan, layer: Any, taken: list[Tensor]) -> Tensor:
+    """Add Dropout or SpatialDropout2D in training, and a copy in evaluation; nothing for rate 0."""
     x = taken[0]
     if layer.rate == 0:
         return x
@@ -82,7 +86,7 @@ def dropout(plan: Plan, layer: Any, taken: list[Tensor]) -> Tensor:
 # --- activations --------------------------------------------------------------------------------
 
 _INFINITE = float("inf")
-# Kind and three numbers: slope below, ceiling, threshold for those of ReLU's family; alpha, scale for ELU's.
+# Kind and three numbers: slope below, ceiling, threshold in ReLU's family; alpha, scale in ELU's.
 _ACTIVATIONS: dict[str, tuple[int, float, float, float]] = {
     "relu": (f.RELU, 0.0, _INFINITE, 0.0),
     "relu6": (f.RELU, 0.0, 6.0, 0.0),
@@ -101,6 +105,7 @@ _ACTIVATIONS: dict[str, tuple[int, float, float, float]] = {
 
 
 def activated(plan: Plan, x: Tensor, name: str) -> Tensor:
+    """Add the activation ``name`` of Keras. Raises `NotCovered`."""
     if name == "linear":
         return x
     if name == "softmax":
@@ -127,6 +132,7 @@ def _by_element(plan: Plan, x: Tensor, kind: int, a: float, b: float, c: float) 
 
 
 def relu_layer(plan: Plan, layer: Any, taken: list[Tensor]) -> Tensor:
+    """Add the layer ReLU. Raises `NotCovered` for a ceiling below its threshold."""
     if layer.threshold and layer.max_value is not None and layer.max_value <= layer.threshold:
         raise NotCovered("ReLU with a ceiling below its threshold")
     ceiling = _INFINITE if layer.max_value is None else layer.max_value
@@ -134,12 +140,15 @@ def relu_layer(plan: Plan, layer: Any, taken: list[Tensor]) -> Tensor:
 
 
 def activation(plan: Plan, layer: Any, taken: list[Tensor]) -> Tensor:
+    """Add the layer Activation."""
     return activated(plan, taken[0], layer.activation)
 
 
 def leaky_relu(plan: Plan, layer: Any, taken: list[Tensor]) -> Tensor:
+    """Add the layer LeakyReLU."""
     return _by_element(plan, taken[0], f.RELU, layer.negative_slope, _INFINITE, 0.0)
 
 
 def elu(plan: Plan, layer: Any, taken: list[Tensor]) -> Tensor:
+    """Add the layer ELU."""
     return _by_element(plan, taken[0], f.ELU, layer.alpha, 1.0, 0.0)

@@ -1,4 +1,4 @@
-"""Pooling, merges and new shapes -> instructions of a `Plan`."""
+"""Turns pooling, merges and new shapes into instructions of a `Plan`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from grader.train.native.plan import Plan, Tensor
 
 
 def pooling(plan: Plan, layer: Any, taken: list[Tensor]) -> Tensor:
+    """Add MaxPooling2D or AveragePooling2D."""
     mean = isinstance(layer, r.AveragePooling2D)
     return _pooled(plan, taken[0], window_axes(layer, taken[0], layer.pool_size), mean)
 
 
 def global_pooling(plan: Plan, layer: Any, taken: list[Tensor]) -> Tensor:
+    """Add GlobalMaxPooling2D or GlobalAveragePooling2D."""
     x = taken[0]
     axes = geometry.Axis(x.rows, 1, x.rows), geometry.Axis(x.columns, 1, x.columns)
     y = _pooled(plan, x, axes, isinstance(layer, r.GlobalAveragePooling2D))
@@ -57,7 +59,11 @@ def window(
     x: Tensor, y: Tensor, part: Tensor, x_start: tuple[int, int, int] = (0, 0, 0),
     y_start: tuple[int, int, int] = (0, 0, 0), slopes: bool = False,
 ) -> dict[int, int]:  # fmt: skip
-    """A window of ``part``'s size of x, copied to y: where it begins in each (row, column, channel)."""
+    """Return the fields of a copy from x to y, of a window of ``part``'s size.
+
+    ``x_start`` and ``y_start`` are its first (row, column, channel) in each; with ``slopes`` gradients are
+    copied.
+    """
 
     def shift(tensor: Tensor, start: tuple[int, int, int]) -> int:
         row, column, channel = start
@@ -80,7 +86,10 @@ def copy(
     add: bool = False,
     offset: float = 0.0,
 ) -> None:
-    """x times a factor becomes a window of y, or is added to it; the way back is the same turned round."""
+    """Write x times a factor plus ``offset`` to a window of y, or add it there.
+
+    The way back copies y's gradient in the opposite direction.
+    """
     numbers = {f.FACTOR: factor}
     plan.emit(f.PLACE, window(x, y, x, y_start=start) | {f.ADD: int(add)}, numbers | {f.OFFSET: offset})
 
@@ -93,6 +102,7 @@ def copy(
 
 
 def merge(plan: Plan, layer: Any, taken: list[Tensor]) -> Tensor:
+    """Add Add, Average or Subtract. Raises `NotCovered` for other merges, and for different shapes."""
     factors = {
         "Add": [1.0] * len(taken),
         "Average": [1.0 / len(taken)] * len(taken),
@@ -110,6 +120,7 @@ def merge(plan: Plan, layer: Any, taken: list[Tensor]) -> Tensor:
 
 
 def concatenate(plan: Plan, layer: Any, taken: list[Tensor]) -> Tensor:
+    """Add Concatenate. Raises `NotCovered` for another axis than the last."""
     x = taken[0]
     if layer.axis not in (-1, 1 if x.flat else 3) or any(t.pixels != x.pixels for t in taken):
         raise NotCovered("Concatenate along another axis than the last")
@@ -122,6 +133,7 @@ def concatenate(plan: Plan, layer: Any, taken: list[Tensor]) -> Tensor:
 
 
 def padding(plan: Plan, layer: Any, taken: list[Tensor]) -> Tensor:
+    """Add ZeroPadding2D."""
     x, ((top, bottom), (left, right)) = taken[0], layer.padding
     y = plan.tensor(x.rows + top + bottom, x.columns + left + right, x.channels)
     plan.emit(f.CLEAR, {f.DST: y.at, f.SIZE: y.size * LANES})
@@ -130,6 +142,7 @@ def padding(plan: Plan, layer: Any, taken: list[Tensor]) -> Tensor:
 
 
 def rescaling(plan: Plan, layer: Any, taken: list[Tensor]) -> Tensor:
+    """Add Rescaling; without a gradient where its input has none."""
     x = taken[0]
     y = plan.tensor(x.rows, x.columns, x.channels, x.flat, slope=x.slope >= 0)
     copy(plan, x, y, factor=layer.scale, offset=layer.offset)
@@ -137,21 +150,24 @@ def rescaling(plan: Plan, layer: Any, taken: list[Tensor]) -> Tensor:
 
 
 def _view(x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """The same numbers, and the same gradient, in another shape."""
+    """Return the same numbers, and the same gradient, in another shape."""
     rows, columns, channels = image(shape)
     return replace(x, rows=rows, columns=columns, channels=channels, flat=len(shape) == 1)
 
 
 def flatten(plan: Plan, layer: Any, taken: list[Tensor]) -> Tensor:
+    """Return a view of the input as a vector; adds no instruction."""
     return _view(taken[0], (taken[0].size,))
 
 
 def reshape(plan: Plan, layer: Any, taken: list[Tensor]) -> Tensor:
+    """Return a view of the input in the target shape; adds no instruction."""
     known = math.prod(n for n in layer.target_shape if n > 0)
     return _view(taken[0], tuple(n if n > 0 else taken[0].size // known for n in layer.target_shape))
 
 
 def image(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return a shape as (rows, columns, channels); a vector is one pixel. Raises `NotCovered`."""
     if len(shape) == 1:
         return 1, 1, shape[0]
     if len(shape) == 3:
@@ -160,6 +176,7 @@ def image(shape: tuple[int, ...]) -> tuple[int, int, int]:
 
 
 def window_axes(layer: Any, x: Tensor, kernel: tuple[int, int]) -> tuple[geometry.Axis, geometry.Axis]:
+    """Return the rows and the columns of a layer's windows. Raises `NotCovered` for windows without room."""
     rows, columns = (
         geometry.Axis.of(
             before, kernel[n], layer.strides[n], getattr(layer, "dilation_rate", (1, 1))[n], layer.padding

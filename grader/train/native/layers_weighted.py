@@ -1,4 +1,4 @@
-"""Convolutions, dense and separable layers -> instructions of a `Plan`."""
+"""Turns convolutions, dense and separable layers into instructions of a `Plan`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from grader.train.native.plan import Plan, Tensor
 
 
 def convolution(plan: Plan, layer: Any, taken: list[Tensor]) -> Tensor:
+    """Add Conv2D."""
     x = taken[0]
     axes = window_axes(layer, x, layer.kernel_size)
     kernel = plan.variable(
@@ -25,6 +26,7 @@ def convolution(plan: Plan, layer: Any, taken: list[Tensor]) -> Tensor:
 
 
 def dense(plan: Plan, layer: Any, taken: list[Tensor]) -> Tensor:
+    """Add Dense, as a convolution of single pixels."""
     x = taken[0]
     kernel = plan.variable(
         "kernel", (x.channels, layer.units), layer.kernel_initializer, layer.kernel_regularizer
@@ -40,14 +42,16 @@ def weighted(
     axes: tuple[geometry.Axis, geometry.Axis],
     kernel: int,
     outs: int,
-    bias: bool = True,
 ) -> Tensor:
-    """A convolution with its bias and activation; ``bias`` False for the first half of a separable one."""
+    """Add a convolution with its bias and activation, both ways.
+
+    ``kernel`` is the offset of its weights, ``outs`` the number of output channels.
+    """
     rows, columns = axes
     y = plan.tensor(rows.after, columns.after, outs, x.flat)
     size = rows.kernel * columns.kernel * x.channels * outs
     at = -1
-    if layer.use_bias and bias:
+    if layer.use_bias:
         at = plan.variable("bias", (outs,), layer.bias_initializer, layer.bias_regularizer)
     floor = int(layer.activation == "relu")
     tap = x.channels * outs
@@ -110,6 +114,7 @@ def weighted(
 
 
 def depthwise(plan: Plan, layer: Any, taken: list[Tensor]) -> Tensor:
+    """Add DepthwiseConv2D."""
     return activated(plan, _by_channel(plan, layer, taken[0], layer.use_bias), layer.activation)
 
 
@@ -149,6 +154,7 @@ def _by_channel(plan: Plan, layer: Any, x: Tensor, bias: bool) -> Tensor:
 
 
 def separable(plan: Plan, layer: Any, taken: list[Tensor]) -> Tensor:
+    """Add SeparableConv2D: depthwise without a bias, then a convolution of single pixels."""
     between = _by_channel(plan, layer, taken[0], bias=False)
     kernel = plan.variable(
         "pointwise",

@@ -1,4 +1,4 @@
-"""Learns on the processor and without Keras: the native engine as a `grader.train.epochs.Learner`."""
+"""The native engine as a `grader.train.epochs.Learner`: learns on the processor and without Keras."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from grader.train.native.team import Team, cores
 
 
 class Learner:
-    """One network, one seed."""
+    """Trains one network with one seed."""
 
     whole_epochs = False
 
@@ -33,6 +33,7 @@ class Learner:
         self.optimizer: Optimizer | None = None
 
     def begin(self, recipe: r.TrainingRecipe, fresh: bool) -> None:
+        """Plan again for a recipe with other settings; the weights stay. Make an optimizer if ``fresh``."""
         if recipe is not self.recipe:
             self.network = self._planned_for(recipe)
             self.recipe = recipe
@@ -41,19 +42,19 @@ class Learner:
             self.optimizer = Optimizer(recipe.optimizer, recipe.learning_rates[0], variables, size)
 
     def _planned_for(self, recipe: r.TrainingRecipe) -> Network:
-        """The same weights, planned for this recipe's batch, loss and scaling."""
+        """Return a network with the same weights, planned for this recipe's batch, loss and scaling."""
         made = Network(self.job.network, recipe, self.job.seed, self.team)
         made.set_weights(self.network.get_weights())
         made.random = self.network.random
         return made
 
     def train(self, passes: Sequence[Pass | None], told: Told) -> Sequence[Outcome | None]:
-        """The steps of an epoch. Ends early when the loss is no number."""
+        """Make the steps of an epoch; end early when the loss is no number."""
         (own,) = passes
         assert own is not None
         assert self.optimizer is not None
         loss, correct, seen = 0.0, 0, 0
-        with np.errstate(all="ignore"):  # a run that diverges is told by its loss
+        with np.errstate(all="ignore"):  # the loss shows that a run diverges
             for number, (batch, rate) in enumerate(zip(own.batches, own.rates, strict=True), 1):
                 self.optimizer.rate = rate
                 images, labels = self.images["train"], self.labels["train"]
@@ -66,30 +67,37 @@ class Learner:
         return [Outcome(loss / seen, correct, seen)]
 
     def evaluate(self, split: Literal["train", "test"], rows: Array | None = None) -> Sequence[Outcome]:
+        """Evaluate all images of a split, or the given rows of it."""
         chosen = slice(None) if rows is None else rows
         with np.errstate(all="ignore"):
             return [self.network.evaluate(self.images[split][chosen], self.labels[split][chosen])]
 
     def get_weights(self, seed: int) -> Any:
+        """The weights of the only seed, in Keras's order."""
         return self.network.get_weights()
 
     def set_weights(self, seed: int, weights: Any) -> None:
+        """Set the weights of the only seed, in Keras's order."""
         self.network.set_weights(weights)
 
     def owners(self) -> Sequence[int]:
+        """The number of each weight's layer."""
         return [variable.layer for variable in self.network.plan.variables]
 
     def get_state(self) -> Any:
+        """The weights, and the state of the random numbers."""
         return self.network.get_weights(), self.network.random.bit_generator.state
 
     def set_state(self, state: Any) -> None:
+        """Go back to a state that `get_state` returned."""
         weights, self.network.random.bit_generator.state = state
         self.network.set_weights(weights)
 
     def close(self) -> None:
+        """End the threads."""
         self.team.close()
 
 
 def _rows(images: Array) -> Array:
-    """uint8 images, each a row of numbers."""
+    """Return uint8 images (n, rows * columns * channels)."""
     return np.array(images, np.uint8).reshape(len(images), -1)

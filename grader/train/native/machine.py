@@ -1,4 +1,4 @@
-"""Runs a program on a mini-batch: instructions tile by tile on all cores, and those for the whole batch.
+"""Runs a program on a mini-batch: instructions for tiles on all cores, and those for the whole batch.
 
 Which core takes a tile changes nothing: each part of the batch adds up its gradients by itself, and parts are
 joined in their order. So a result does not depend on the number of threads.
@@ -22,13 +22,13 @@ from grader.train.native.fields import Array
 from grader.train.native.team import add, give_way
 from grader.train.native.tile import Batch, Tile
 
-# Pieces of a run: parts of the batch, none, or blocks of a product.
+# Kinds of pieces of a run: parts of the batch, the whole batch, or blocks of a product.
 _TILES, _ONCE, _BLOCKS = 0, 1, 2
 PARTS = 16  # of a batch, at most: each has gradients of its own and is done by one thread
 
 
 def parts(images: int) -> int:
-    """Into how many pieces a batch is cut."""
+    """Return the number of parts into which a batch of ``images`` is cut."""
     return min(PARTS, -(-images // LANES))
 
 
@@ -37,7 +37,7 @@ class Program(NamedTuple):
 
     rows: Array  # int64 (instructions, WIDTH)
     reals: Array  # float32 (instructions, FLOATS)
-    runs: Array  # int64 (runs, 3): first instruction, first one after, and what its pieces are
+    runs: Array  # int64 (runs, 3): first instruction, first one after, and the kind of its pieces
     kernels: Array  # int64: addresses by code
 
 
@@ -54,7 +54,7 @@ class Memory(NamedTuple):
     scratch: Array  # float32 (parts, floats)
     taps: Array
     turns: Array  # int64 (kernels, 4): offset, elements, input channels, output channels
-    joints: Array  # int64 (ranges, 2): parameters whose gradients each part has its own sum of
+    joints: Array  # int64 (ranges, 2): parameters for whose gradients each part has a sum of its own
 
 
 _ON_TILE = {
@@ -90,7 +90,7 @@ _ON_BATCH = {
 
 
 def assemble(instructions: list[tuple[Array, Array]]) -> Program:
-    """Instructions -> runs: of those for tiles as many as follow each other, of the others each by itself."""
+    """Make a program: consecutive instructions for tiles form one run, every other instruction its own."""
     runs: list[tuple[int, int, int]] = []
     for n, (row, _) in enumerate(instructions):
         kind = _BLOCKS if row[f.CODE] == f.DENSE_SLOPES else _ONCE if row[f.CODE] in _ON_BATCH else _TILES
@@ -109,7 +109,7 @@ def assemble(instructions: list[tuple[Array, Array]]) -> Program:
 
 
 class Step(NamedTuple):
-    """One mini-batch for a program: which images, and what has been claimed and done of each run."""
+    """One mini-batch for a program: its images, and the pieces claimed and done of each run."""
 
     images: Array
     labels: Array
@@ -120,7 +120,7 @@ class Step(NamedTuple):
 
 @compiled
 def work(memory: Memory, program: Program, step: Step) -> None:
-    """Do what is to be done of a step, with other threads that do the same; ends when all is done."""
+    """Do the work of a step together with other threads that call the same; returns when all is done."""
     tiles = (step.chosen.size + LANES - 1) // LANES
     for run in range(program.runs.shape[0]):
         first, last, kind = program.runs[run]
@@ -150,7 +150,7 @@ def _pieces(row: Array, kind: int, tiles: int) -> int:
 
 @compiled
 def _tiles(memory: Memory, program: Program, step: Step, part: int, first: int, last: int) -> None:
-    """A run of instructions on every tile of one part of the batch."""
+    """Run instructions ``first`` to ``last`` on every tile of one part of the batch."""
     tiles = (step.chosen.size + LANES - 1) // LANES
     mask = np.zeros(LANES, np.float32)
     for t in range(part, tiles, min(PARTS, tiles)):
@@ -169,7 +169,7 @@ def _tiles(memory: Memory, program: Program, step: Step, part: int, first: int, 
 
 @compiled
 def _once(memory: Memory, program: Program, tiles: int, number: int) -> None:
-    """An instruction for the whole batch."""
+    """Run an instruction for the whole batch."""
     batch = Batch(memory.parameters, memory.slopes, memory.sums[:tiles], memory.norms, memory.moving)
     row = program.rows[number]
     call(program.kernels[row[f.CODE]], batch, row, program.reals[number])
@@ -177,7 +177,7 @@ def _once(memory: Memory, program: Program, tiles: int, number: int) -> None:
 
 @compiled
 def _block(memory: Memory, program: Program, step: Step, block: int, number: int) -> None:
-    """A matrix product over all tiles, for one block of `GATHERED` rows of the weights."""
+    """Compute a matrix product over all tiles, for one block of `GATHERED` rows of the weights."""
     tiles = (step.chosen.size + LANES - 1) // LANES
     row = program.rows[number].copy()
     row[f.OTHER] = block * GATHERED
@@ -205,6 +205,7 @@ def turn(memory: Memory) -> None:
 
 @compiled
 def clear(slopes: Array, parts: int, joints: Array) -> None:
+    """Set the gradients that each of ``parts`` adds up by itself to zero."""
     for part in range(parts):
         for first, last in joints:
             slopes[part, first:last] = 0.0
@@ -212,7 +213,7 @@ def clear(slopes: Array, parts: int, joints: Array) -> None:
 
 @compiled
 def joined(slopes: Array, parts: int, joints: Array) -> Array:
-    """The gradient of the mean loss: the parts in their order."""
+    """Return the gradient of the mean loss: the sum of the parts in their order."""
     total = slopes[0].copy()
     for first, last in joints:
         for part in range(1, parts):

@@ -1,4 +1,4 @@
-"""A network that can be trained: its weights, one step on a mini-batch, and counting correct images."""
+"""A network that can be trained: its weights, steps on mini-batches, and counts of correct images."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from grader.train.native.optimizers import Optimizer
 from grader.train.native.plan import Plan, bytes_needed, memory
 from grader.train.native.team import Team
 
-MOST_BYTES = 1_000_000_000  # of one network's arrays; more is left to Keras
-# Weights of dense layers. Each tile reads them all, and a matrix product for the whole batch is faster where
-# they do not fit into the cache.
+MOST_BYTES = 1_000_000_000  # of one network's arrays; Keras trains larger networks
+# Weights of dense layers. Each tile reads all of them, and Keras's matrix product for the whole batch is
+# faster where the weights do not fit into the cache.
 MOST_DENSE = 1_500_000
-_EVALUATED = 8  # tiles at a time, if a batch has not more
+_EVALUATED = 8  # tiles at a time in evaluation; as many as a batch has, if it has more
 
 
 def planned(network: r.ModelDescription, recipe: r.TrainingRecipe) -> Plan:
-    """Programs for this network and recipe, as yet without memory. Raises `NotCovered`."""
+    """Return the programs for this network and recipe, without memory as yet. Raises `NotCovered`."""
     plan, logits = layers.build(network, recipe.scaling)
     by_logits = recipe.loss.from_logits and not logits.softmax
     if not logits.flat:
@@ -63,7 +63,7 @@ def _tiles(recipe: r.TrainingRecipe) -> int:
 
 
 class Network:
-    """The weights of a network, and the arrays in which it works."""
+    """The weights of a network, and the arrays that its programs use."""
 
     def __init__(self, network: r.ModelDescription, recipe: r.TrainingRecipe, seed: int, team: Team) -> None:
         self.plan = planned(network, recipe)
@@ -87,17 +87,18 @@ class Network:
         return self.memory.parameters if trained else self.memory.moving
 
     def set_weights(self, values: Sequence[Array]) -> None:
-        """All weights in the order, and of the shapes, that Keras lists them in."""
+        """Set all weights, in Keras's order and shapes."""
         for v, value in zip(self.plan.variables, values, strict=True):
             self._home(v.trained)[v.at : v.at + v.size] = np.asarray(value, np.float32).reshape(-1)
 
     def get_weights(self) -> list[Array]:
+        """Return copies of all weights, in Keras's order and shapes."""
         return [
             self._home(v.trained)[v.at : v.at + v.size].reshape(v.shape).copy() for v in self.plan.variables
         ]
 
     def slopes(self, images: Array, labels: Array, chosen: Array) -> tuple[Outcome, Array]:
-        """The outcome of one mini-batch, and the gradient of its loss with respect to all weights."""
+        """Return the outcome of one mini-batch, and the gradient of its loss with respect to all weights."""
         tiles = -(-chosen.size // LANES)
         turn(self.memory)
         parts = min(PARTS, tiles)
@@ -113,6 +114,7 @@ class Network:
         return Outcome(entropy / chosen.size + self.penalty(), int(hits), chosen.size), slopes
 
     def step(self, images: Array, labels: Array, chosen: Array, optimizer: Optimizer) -> Outcome:
+        """Change the weights by one mini-batch; return its outcome before the change."""
         outcome, slopes = self.slopes(images, labels, chosen)
         optimizer.step(self.weights, slopes)
         return outcome
@@ -120,13 +122,14 @@ class Network:
     def _execute(
         self, program: Program, images: Array, labels: Array, chosen: Array, seeds: Array
     ) -> tuple[float, float]:
-        """Summed cross-entropy of these images, and how many of them were right."""
+        """Return the summed cross-entropy of the ``chosen`` images, and how many of them were right."""
         step = Step(images, labels, chosen, seeds, np.zeros(2 * len(program.runs), np.int64))
         self.team.run(work, self.memory, program, step)
         sums = self.memory.sums[: -(-chosen.size // LANES), :2].sum(axis=0)
         return float(sums[0]), float(sums[1])
 
     def penalty(self) -> float:
+        """Return the sum of all weights' L1 and L2 penalties."""
         total = 0.0
         if self.l1 is not None:
             total += float(np.sum(self.l1 * np.abs(self.weights)))
@@ -135,7 +138,7 @@ class Network:
         return total
 
     def evaluate(self, images: Array, labels: Array) -> Outcome:
-        """Moving averages instead of the batch's, no Dropout."""
+        """Evaluate images (n, pixels) in order, by the moving averages and without Dropout."""
         entropy, correct, at_once = 0.0, 0, self.tiles * LANES
         seeds = np.zeros((self.tiles, max(2, 2 * self.plan.keys)), np.uint32)
         for start in range(0, len(labels), at_once):

@@ -1,6 +1,6 @@
-"""One step of each optimizer as Keras 3 defines it, on all weights at once.
+"""Makes steps of each optimizer as Keras 3 defines it, on all weights at once.
 
-State are arrays of the weights' length. Where Keras computes in float32, so does this.
+State is held in arrays of the weights' length. Where Keras computes in float32, so does this module.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from grader.train.native.fields import Array
 from grader.train.native.plan import Variable
 
 _F = np.float32
-_CHUNK = 1 << 14  # weights at a time, so that what is computed on the way stays in the cache
+_CHUNK = 1 << 14  # weights at a time, so that intermediate results stay in the cache
 _COMMON = {"type", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm"}
 _HANDLED: dict[type[Any], set[str]] = {
     r.SGD: {"momentum", "nesterov"},
@@ -29,7 +29,7 @@ _HANDLED: dict[type[Any], set[str]] = {
 
 
 def check(optimizer: r.Optimizer) -> None:
-    """Raise `NotCovered` for an optimizer, or a setting of one, that is not handled here."""
+    """Raise `NotCovered` for an optimizer, or a setting of one, that this module does not handle."""
     if type(optimizer) not in _HANDLED:
         raise NotCovered(f"the optimizer {optimizer.type}")
     refuse_unknown(optimizer, _HANDLED[type(optimizer)] | _COMMON, optimizer.type)
@@ -51,7 +51,7 @@ class Optimizer:
         self.move = getattr(self, f"_{record.type.lower()}")
 
     def step(self, weights: Array, slopes: Array) -> None:
-        """Change ``weights`` in place by their gradients."""
+        """Change ``weights`` in place by their gradients ``slopes``."""
         self.steps += 1
         self.product *= self._momentum(self.steps) if isinstance(self.record, r.Nadam) else 1.0
         if self.record.weight_decay is not None:

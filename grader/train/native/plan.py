@@ -1,7 +1,8 @@
-"""A network as it is being planned: tensors, variables, two programs, and the memory that they need.
+"""The plan of a network: tensors, variables, two programs, and the memory that they need.
 
-Every layer adds instructions for the way forth, in order, and a function that adds those of its way back;
-these are called in the opposite order, so that the gradient of an output is complete before it is used.
+Every layer adds instructions for the way forth, in order, and a function that adds instructions for its way
+back; these functions are called in the opposite order, so that the gradient of an output is complete before
+it is used.
 """
 
 from __future__ import annotations
@@ -23,31 +24,33 @@ Emitted = tuple[Array, Array]
 
 @dataclass
 class Tensor:
-    """Numbers of a layer's output: rows, columns, channels (a vector is one pixel), and where they lie."""
+    """The numbers of a layer's output: rows, columns, channels (a vector is one pixel), and their offset."""
 
     rows: int
     columns: int
     channels: int
     at: int
-    slope: int = -1  # where its gradient lies; -1 where nobody asks for one
+    slope: int = -1  # offset of its gradient; -1 where no gradient is needed
     flat: bool = False  # a vector in Keras
-    # Whether its gradient has got a first summand: shared by all views of the same numbers.
+    # Whether its gradient has a first summand already: shared by all views of the same numbers.
     started: list[bool] = field(default_factory=lambda: [False])
-    softmax: bool = False  # logits whose softmax is meant; only the loss takes such a one
-    floored: bool = False  # a ReLU is part of it, and the next layer's way back leads past it
+    softmax: bool = False  # these are logits of a softmax, which only the loss can take
+    floored: bool = False  # ends in a ReLU, and the next layer's way back leads past that ReLU
 
     @property
     def size(self) -> int:
+        """Numbers of one image."""
         return self.rows * self.columns * self.channels
 
     @property
     def pixels(self) -> tuple[int, int]:
+        """Rows and columns."""
         return self.rows, self.columns
 
 
 @dataclass(frozen=True)
 class Variable:
-    """A weight as Keras has it: its shape, where it begins, how it starts, and its penalty."""
+    """A weight as Keras has it: its shape, its offset, its initial values, and its penalty."""
 
     layer: int
     role: str
@@ -60,12 +63,13 @@ class Variable:
 
     @property
     def size(self) -> int:
+        """Numbers in the weight."""
         return int(np.prod(self.shape))
 
 
 @dataclass
 class Plan:
-    """What is being built: variables, offsets handed out, taps, and the two programs."""
+    """A plan under construction: variables, offsets given out, taps, and the two programs."""
 
     variables: list[Variable] = field(default_factory=list)
     forth: dict[bool, list[Emitted]] = field(default_factory=lambda: {True: [], False: []})
@@ -87,6 +91,7 @@ class Plan:
     def tensor(
         self, rows: int, columns: int, channels: int, flat: bool = False, slope: bool = True
     ) -> Tensor:
+        """Add a tensor with room for its numbers and, with ``slope``, for their gradient."""
         made = Tensor(rows, columns, channels, self.values, flat=flat)
         self.values += made.size * LANES
         if slope:
@@ -95,7 +100,7 @@ class Plan:
         return made
 
     def room(self, vectors: int) -> int:
-        """Room for so many vectors in a tile."""
+        """Reserve ``vectors`` vectors in a tile, and return their offset."""
         at = self.values
         self.values += vectors * LANES
         return at
@@ -108,12 +113,14 @@ class Plan:
         penalty: r.L1L2 | None = None,
         fans: tuple[int, int] | None = None,
     ) -> int:
+        """Add a weight of the present layer, and return its offset among the parameters."""
         at = self.parameters
         self.variables.append(Variable(self.layer, role, shape, at, initializer, True, penalty, fans))
         self.parameters += int(np.prod(shape))
         return at
 
     def average(self, role: str, channels: int, start: float) -> int:
+        """Add a moving average of the present layer, and return its offset among the averages."""
         at = self.moving
         self.variables.append(
             Variable(self.layer, role, (channels,), at, r.Constant(value=start), trained=False)
@@ -122,6 +129,7 @@ class Plan:
         return at
 
     def table(self, numbers: Sequence[int]) -> int:
+        """Add a table of `geometry`, and return its offset among the taps."""
         at = len(self.taps)
         self.taps += numbers
         return at
@@ -129,6 +137,7 @@ class Plan:
     def emit(
         self, code: int, integers: dict[int, int], floats: dict[int, float] | None = None, when: str = "both"
     ) -> None:
+        """Add an instruction to the program for "training", for "evaluating", or to "both"."""
         made = instruction(code, integers, floats or {})
         if when != "evaluating":
             self.forth[True].append(made)
@@ -136,18 +145,18 @@ class Plan:
             self.forth[False].append(made)
 
     def adds(self, tensor: Tensor) -> int:
-        """Whether what is written to this gradient now is not its first summand."""
+        """Return 1 if the gradient already has a summand, to which the next one must be added; else 0."""
         started, tensor.started[0] = tensor.started[0], True
         return int(started)
 
     def clear_once(self, tensor: Tensor) -> None:
-        """Zero a gradient that is going to be scattered to."""
+        """Zero a gradient before the first values are scattered to it."""
         if not self.adds(tensor):
             self.emit(f.CLEAR, {f.DST: tensor.slope, f.SIZE: tensor.size * LANES}, when="training")
 
 
 def aligned(*shape: int) -> Array:
-    """Zeros, float32, beginning at a multiple of 64 bytes."""
+    """Return float32 zeros of this shape, beginning at a multiple of 64 bytes."""
     count = int(np.prod(shape))
     room = np.zeros(count + LANES, np.float32)
     start = -(room.ctypes.data // 4) % LANES
@@ -155,17 +164,19 @@ def aligned(*shape: int) -> Array:
 
 
 def bytes_needed(plan: Plan, tiles: int) -> int:
+    """Return the bytes of all arrays for batches of ``tiles`` tiles."""
     parts = min(PARTS, tiles)
     return 4 * (tiles * plan.values + parts * (plan.parameters + plan.scratch) + 8 * plan.parameters)
 
 
 def _joints(plan: Plan) -> list[tuple[int, int]]:
-    """Ranges of parameters that are no product's."""
+    """Return the ranges of parameters that belong to no product."""
     products = {row[f.WEIGHTS] for row in plan.products}
     return [(v.at, v.at + v.size) for v in plan.variables if v.trained and v.at not in products]
 
 
 def memory(plan: Plan, tiles: int) -> Memory:
+    """Allocate all arrays for batches of ``tiles`` tiles."""
     parts = min(PARTS, tiles)
     return Memory(
         values=aligned(tiles, plan.values),

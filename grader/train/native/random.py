@@ -1,4 +1,4 @@
-"""Random bits for Dropout: a hash of a counter, so that the way back draws what the way forth drew."""
+"""Makes random bits for Dropout: a hash of a counter, so that both directions draw the same bits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from grader.train.native.compiled import inlined
 
 @inlined
 def bits(counter: Any, a: Any, b: Any) -> Any:
-    """32 random bits for this counter under the two numbers ``a`` and ``b``.
+    """Return 32 random bits for this counter under the two numbers ``a`` and ``b``.
 
     Multiplications and shifts as in Wellons, "Prospecting for hash functions" (2018).
     """
@@ -24,5 +24,5 @@ def bits(counter: Any, a: Any, b: Any) -> Any:
 
 @inlined
 def threshold(rate: Any) -> Any:
-    """Bits below this drop an element: the rate to 2**-32."""
+    """Return the bound below which bits drop an element: the rate to 2**-32."""
     return np.uint32(min(np.float64(rate) * 4294967296.0, 4294967295.0))

@@ -1,6 +1,7 @@
-"""Whether this engine trains a job as Keras would; otherwise, why not.
+"""Decides whether this engine trains a job as Keras would; otherwise gives the reason.
 
-A setting that is not known here, and is not at its default, is refused: also one that records get later.
+A setting that is not known here, and is not at its default, is refused: so are settings that records get
+later.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ _LOSSES = ("categorical_crossentropy", "sparse_categorical_crossentropy")
 _RECIPE = {
     "optimizer", "loss", "batch_size", "epochs", "shuffle", "learning_rates", "rates_per", "callbacks",
     "scaling", "continues", "rows", "held_out", "steps_per_epoch", "keeps",
-    # Told about the submission, or meant for others.
+    # Facts about the submission, or settings of other parts of grader.
     "trained_on", "validated_on", "cell", "unsupported",
 }  # fmt: skip
 _JOB = {"network", "training", "dataset", "seed", "beside", "max_epochs", "stop_at", "engine",
-        "symmetry"}  # of the images and labels, which come under it already  # fmt: skip
+        "symmetry"}  # images and labels arrive with the symmetry applied  # fmt: skip
 
 
 def obstacle(job: r.TrainJob) -> str:
-    """Why this job is left to Keras; empty if it is covered."""
+    """Return the reason why Keras must train this job; empty if the engine covers it."""
     try:
         refuse_unknown(job, _JOB, "a job")
         refuse_unknown(job.network, {"inputs", "layers", "outputs"}, "a network")

@@ -1,7 +1,7 @@
-"""All cores on one step: every thread walks through the same program and claims what is still to be done.
+"""All cores on one step: every thread walks through the same program and claims pieces of work.
 
 No thread waits for one that has not begun: on a machine that is busy otherwise, the others do its share.
-There is only a wait for a claimed piece of work, at the end of each run of instructions.
+Threads wait only for a claimed piece of work, at the end of each run of instructions.
 """
 
 from __future__ import annotations
@@ -16,12 +16,10 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-_INT = ir.IntType(64)
-
 
 @intrinsic
 def add(typing, counters, index, number):  # type: ignore[no-untyped-def]
-    """Add to a counter that threads share, and give what it was before; in one order for all threads."""
+    """Add to a counter that threads share, and return its value before; all threads see the same order."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         array = context.make_array(signature.args[0])(context, builder, arguments[0])
@@ -46,7 +44,7 @@ def give_way(typing):  # type: ignore[no-untyped-def]
 
 
 class Team:
-    """Threads that run a function of the caller's, without Python's lock, at the same time as it."""
+    """Threads that run a function at the same time as the caller, without Python's lock."""
 
     def __init__(self, size: int | None = None) -> None:
         self.size = size or cores()
@@ -55,18 +53,22 @@ class Team:
             threading.Thread(target=_serve, args=(given,), daemon=True).start()
 
     def run(self, function: Callable[..., None], *arguments: Any) -> None:
-        """Come back when the caller's own call does: that says that all work is done."""
+        """Call ``function`` here and in all threads; return when the caller's own call does.
+
+        The function itself waits until all work is done.
+        """
         for given in self._given:
             given.put((function, arguments))
         function(*arguments)
 
     def close(self) -> None:
+        """Let the threads end."""
         for given in self._given:
             given.put(None)
 
 
 def cores() -> int:
-    """How many this process may use."""
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

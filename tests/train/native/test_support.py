@@ -46,7 +46,7 @@ def test_the_usual_is_covered(job: Callable[..., r.TrainJob]) -> None:
         ((r.Flatten(name="f"), r.ActivationLayer(name="a", activation="softmax")), "without weights"),
         ((CONV, r.Dense(name="d", units=10, activation="softmax")), "no vector"),
         ((r.ZeroPadding2D(name="z", padding=((50, 50), (50, 50))),
-          CONV.model_copy(update={"kernel_size": (71, 71), "padding": "same"}), *HEAD), "a window of so"),
+          CONV.model_copy(update={"kernel_size": (71, 71), "padding": "same"}), *HEAD), "windows of more"),
         ((HEAD[0], r.Dense(name="e", units=2_000), r.Dense(name="d", units=10, activation="softmax")),
          "more than 1,500,000 weights"),
     ],

@@ -1,8 +1,8 @@
-"""Makes code written for any Keras run on Keras 3, as far as describing a network needs it.
+"""Makes code written for any Keras run on Keras 3, as far as describing a network needs that.
 
-Old import paths, layer arguments, optimizer arguments and defaults, backend functions and model
-methods. Only names and arguments are translated here, by the tables of `tables` and `legacy`; what
-`fit` does instead of training is `recorder`'s business. Lives only in the describing child.
+Old import paths, layer arguments, optimizer arguments and defaults, backend functions and model methods. Only
+names and arguments are translated here, by the tables of `tables` and `legacy`; `grader.describe.keras`
+decides what `fit` does instead of training. Imported in the describing child only.
 """
 
 from __future__ import annotations

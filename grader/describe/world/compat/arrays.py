@@ -1,4 +1,4 @@
-"""What NumPy used to allow: names that it no longer has, and arrays of one element taken as a number."""
+"""Restores what NumPy used to allow: names that it has dropped, and arrays of one element as numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMES = {
 
 
 class OneElement(np.ndarray):
-    """An array that is a number where one is asked for, as every array of one element was until NumPy 2."""
+    """An array of one element that converts to a number, as every such array did until NumPy 2."""
 
     def __float__(self) -> float:
         return float(np.asarray(self).reshape(-1)[0]) if self.size == 1 else super().__float__()
@@ -28,6 +28,7 @@ class OneElement(np.ndarray):
 
 
 def install() -> None:
+    """Give NumPy its old names back, and let an ImageDataGenerator have statistics that are numbers."""
     for name, value in (TYPES | NAMES).items():
         if name not in vars(np):
             setattr(np, name, value)
@@ -35,7 +36,7 @@ def install() -> None:
 
 
 def _statistics() -> None:
-    """`'%.3f' % datagen.mean`: the statistics of an ImageDataGenerator are arrays of one element."""
+    """Let `'%.3f' % datagen.mean` work: the statistics of an ImageDataGenerator are arrays of one element."""
     generator = keras.src.legacy.preprocessing.image.ImageDataGenerator
     fit = generator.fit
 

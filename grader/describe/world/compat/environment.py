@@ -1,4 +1,4 @@
-"""The machine that a submission was written on: its folders, its questions, its data sets."""
+"""Replaces the machine that a submission was written on: its folders, its questions, its data sets."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 import keras
 
-_TF = keras._tf_keras.keras  # what `tensorflow.keras` is
+_TF = keras._tf_keras.keras  # the module behind `tensorflow.keras`
 
 Note = Callable[[str], None]
 
 
 def install(note: Note) -> None:
-    """Paths of other machines and questions to a person do not stop a description."""
+    """Let paths of other machines and questions to a person not stop a description."""
     import builtins
     import getpass
 
@@ -29,12 +29,12 @@ def install(note: Note) -> None:
     os.chdir = change
     getpass.getpass = lambda *a, **k: ""
     answers = iter([""] * 20)
-    builtins.input = lambda *a, **k: next(answers)  # a loop that waits for an answer must end
+    builtins.input = lambda *a, **k: next(answers)  # so that a loop which asks for an answer ends
     os.system = lambda command: 0
 
 
 def serve_data(names: tuple[str, ...], data: Any, note: Note) -> None:
-    """`keras.datasets.<name>.load_data()` gives the graded data set; no other is at hand."""
+    """Let `keras.datasets.<name>.load_data()` return the graded data set; all others raise `OSError`."""
     for space in (keras.datasets, _TF.datasets):
         for name in dir(space):
             module = getattr(space, name)
@@ -43,7 +43,7 @@ def serve_data(names: tuple[str, ...], data: Any, note: Note) -> None:
 
     def get_file(fname: Any = None, origin: Any = None, *args: Any, **kwargs: Any) -> str:
         for name in (os.path.basename(str(x)) for x in (fname, origin)):
-            if os.path.exists(name):  # the data set itself, which lies here under its own name
+            if os.path.exists(name):  # the data set itself, which `lay_out` has linked here
                 return os.path.abspath(name)
         note("keras.utils.get_file skipped: there is no network here")
         raise OSError("grader downloads nothing")

@@ -1,4 +1,4 @@
-"""Layers under the names and arguments of Keras 1 and 2, and `Conv2D(16, 3, 3)`."""
+"""Lets layers have the names and arguments of Keras 1 and 2, and reads `Conv2D(16, 3, 3)`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from grader.describe.world import legacy
 from grader.describe.world.era import Era
 from grader.records import Reading
 
-_TF = keras._tf_keras.keras  # what `tensorflow.keras` is
+_TF = keras._tf_keras.keras  # the module behind `tensorflow.keras`
 
 
 class Positional:
-    """Counts calls like `Conv2D(16, 3, 3)`, and how they were read."""
+    """Counts calls like `Conv2D(16, 3, 3)`, and remembers how they were read."""
 
     def __init__(self, forced: Reading | None) -> None:
         self.forced = forced
@@ -25,7 +25,10 @@ class Positional:
         self.used: Reading | None = None
 
     def read(self, args: tuple[Any, ...], style: Reading) -> tuple[Any, ...]:
-        """Positional arguments of a convolution -> the same with one kernel size."""
+        """Return positional arguments of a convolution with one kernel size, where the reading asks for it.
+
+        ``style`` is the reading of the Keras at hand; a forced reading overrides it.
+        """
         if len(args) < 3 or not all(isinstance(a, int | np.integer) for a in args[1:3]):
             return args
         if args[1] == args[2] == 1:
@@ -38,7 +41,7 @@ class Positional:
 
 
 def layers() -> None:
-    """Every layer class takes the argument names of Keras 1 and 2 as well."""
+    """Let every layer class take the argument names of Keras 1 and 2 as well."""
     for name in dir(keras.layers):
         cls = getattr(keras.layers, name)
         if isinstance(cls, type) and issubclass(cls, keras.layers.Layer) and cls.__name__ == name:
@@ -52,7 +55,7 @@ def _take_old_arguments(cls: type) -> None:
         lost = legacy.lost(cls.__name__, kwargs)
         kwargs = legacy.modern_arguments(cls.__name__, kwargs)
         if isinstance(kwargs.get("name"), str):
-            kwargs["name"] = kwargs["name"].replace("/", "_")  # Keras 3 refuses it
+            kwargs["name"] = kwargs["name"].replace("/", "_")  # Keras 3 refuses slashes
         shape = kwargs.pop("batch_input_shape", None)
         if shape is not None and cls is not keras.layers.InputLayer:
             kwargs["input_shape"] = tuple(shape)[1:]
@@ -70,7 +73,7 @@ def _take_old_arguments(cls: type) -> None:
 
 
 def count_names_from_one() -> None:
-    """Layer names as the student's own summary has them: the first is `conv2d_1`."""
+    """Name layers as the student's own summary did: the first is `conv2d_1`."""
     from keras.src.utils import naming
 
     counts: dict[str, int] = {}
@@ -90,7 +93,7 @@ def count_names_from_one() -> None:
 
 
 def positional(era: Era, counted: Positional) -> None:
-    """`Conv2D(16, 3, 3)`: rows and columns in old standalone Keras, a stride anywhere else."""
+    """Read `Conv2D(16, 3, 3)` as rows and columns in old standalone Keras, as a stride anywhere else."""
     old: Reading = "rows_columns" if era == "keras2" else "strides"
     spaces: list[tuple[ModuleType, Reading]] = [(keras.layers, old), (_TF.layers, "strides")]
     for space, style in spaces:
@@ -101,7 +104,7 @@ def positional(era: Era, counted: Positional) -> None:
 
 
 def _positional_alias(real: Any, counted: Positional, style: Reading) -> type:
-    """A class that makes `real` layers, so that they convert and save like any other."""
+    """Return a class that makes `real` layers, so that they convert and save like any other."""
 
     class Alias(type):
         def __call__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -118,7 +121,7 @@ def _positional_alias(real: Any, counted: Positional, style: Reading) -> type:
 
 
 def gone(name: str) -> type:
-    """A layer that passes its input on; it is described as unsupported."""
+    """Return a class of layers that pass their input on; they are described as unsupported."""
 
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
         shape = {"input_shape": kwargs["input_shape"]} if "input_shape" in kwargs else {}

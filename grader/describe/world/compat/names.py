@@ -1,4 +1,4 @@
-"""Import paths and single names that moved or went: modules, the backend, models, TensorFlow 1."""
+"""Restores import paths and names that moved or went: modules, the backend, models, TensorFlow 1."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import tensorflow as tf
 from grader.describe.world import legacy, standins, tables
 from grader.describe.world.compat.layers import gone
 
-_TF = keras._tf_keras.keras  # what `tensorflow.keras` is
+_TF = keras._tf_keras.keras  # the module behind `tensorflow.keras`
 
 
 def backend() -> None:
-    """`K`: what Keras 3 keeps as legacy, and the settings that came and went."""
+    """Give `K` the functions that Keras 3 keeps as legacy, and settings of Keras 1 and 2."""
     import keras.src.legacy.backend as old
 
     extra = {name: getattr(old, name) for name in dir(old) if not name.startswith("_")}
@@ -48,7 +48,7 @@ def backend() -> None:
 
 
 def modules() -> None:
-    """Every old module path imports the module that has its names now."""
+    """Let every old module path import the module that has its names now."""
     # `keras` comes last, for it shares some packages with `tensorflow.keras`.
     for root, base in (("tensorflow.python.keras", _TF), ("tensorflow.keras", _TF), ("keras", keras)):
         if root != "keras":
@@ -62,7 +62,7 @@ def modules() -> None:
 
 
 def _move(root: str, base: Any, old: str, module: Any) -> None:
-    """Let an old path be the module that has its names now, also where Keras 3 keeps a husk of it."""
+    """Let an old path be the module that has its names now, even where Keras 3 keeps a remnant of it."""
     sys.modules[f"{root}.{old}"] = module
     parent, _, leaf = old.rpartition(".")
     if parent and _resolve(base, parent) is None:
@@ -84,7 +84,7 @@ def _resolve(base: Any, path: str) -> Any:
 
 
 def names() -> None:
-    """Single names that Keras 3 has moved or dropped."""
+    """Restore single names that Keras 3 has moved or dropped."""
     import keras.src.legacy.preprocessing.image as old_image
 
     to_categorical = _taking_old_arguments(keras.utils.to_categorical)
@@ -119,7 +119,7 @@ def _set(space: Any, path: str, value: Any) -> None:
 
 
 def models() -> None:
-    """Keras 1's `Model(input=, output=)`."""
+    """Let Keras 1's `Model(input=, output=)` work."""
     from keras.src.models.functional import Functional
 
     renames = tables.MODEL_ARGUMENTS
@@ -133,14 +133,14 @@ def models() -> None:
 
 
 def tensorflow_1() -> None:
-    """The few names of TensorFlow 1 that such notebooks set up with, made harmless."""
+    """Make the few names of TensorFlow 1 with which such notebooks set up harmless."""
     tf.set_random_seed = tf.random.set_seed
     for name in tables.TENSORFLOW_1:
         if not hasattr(tf, name):
             setattr(tf, name, standins.Inert(f"tf.{name}"))
-    for old, told in tables.TENSORFLOW_1_OPTIMIZERS.items():
+    for old, settings in tables.TENSORFLOW_1_OPTIMIZERS.items():
         for space in (tf.train, tf.compat.v1.train):
-            setattr(space, old, _optimizer(*told))
+            setattr(space, old, _optimizer(*settings))
 
 
 def _optimizer(name: str, renames: dict[str, str], defaults: dict[str, float]) -> Any:

@@ -1,4 +1,4 @@
-"""Optimizers, activations and callbacks under their old names, arguments and defaults."""
+"""Lets optimizers, activations and callbacks have their old names, arguments and defaults."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import tensorflow as tf
 from grader.describe.world import legacy, tables
 from grader.describe.world.era import Era
 
-_TF = keras._tf_keras.keras  # what `tensorflow.keras` is
+_TF = keras._tf_keras.keras  # the module behind `tensorflow.keras`
 
 
 def optimizers(era: Era) -> None:
+    """Let optimizers take old arguments and names, and have the defaults of their ``era``."""
     for name in legacy.OPTIMIZER_DEFAULTS:
         cls = getattr(keras.optimizers, name)
         _take_old_optimizer_arguments(cls, era)
@@ -33,7 +34,10 @@ def optimizers(era: Era) -> None:
 
 
 def _take_old_optimizer_arguments(cls: type, era: Era) -> None:
-    """`lr`, `decay`, `schedule_decay` and `epsilon=None`; in old Keras its order and defaults too."""
+    """Let a class take `lr`, `decay`, `schedule_decay` and `epsilon=None`.
+
+    In old Keras the class also has its old order of arguments and its old defaults.
+    """
     original = cls.__init__  # type: ignore[misc]
 
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -56,13 +60,13 @@ def _take_old_optimizer_arguments(cls: type, era: Era) -> None:
 
 
 def _number(rate: Any) -> Any:
-    """A rate as Keras 3 takes it: before, whole numbers, arrays of one and variables did as well."""
+    """Return a rate as Keras 3 takes it: whole numbers, arrays of one element and variables as a float."""
     number = isinstance(rate, int | np.generic | np.ndarray | tf.Tensor | tf.Variable | keras.Variable)
     return float(np.asarray(rate)) if number and np.size(rate) == 1 else rate
 
 
 def decaying() -> None:
-    """Let `decay` act, where a submission really trains: by every step, as in Keras 2."""
+    """Let `decay` act where a submission really trains: with every step, as in Keras 2."""
     base = keras.optimizers.Optimizer
     original = base._get_current_learning_rate
 
@@ -74,7 +78,7 @@ def decaying() -> None:
 
 
 def activations() -> None:
-    """`activation=tf.nn.relu` is Keras's relu, and is described as such."""
+    """Let `activation=tf.nn.relu` be Keras's relu, and be described as such."""
     known = {getattr(tf.nn, n): n for n in tables.ACTIVATIONS if hasattr(tf.nn, n)}
     known |= {tf.identity: "linear", tf.sigmoid: "sigmoid", tf.tanh: "tanh"}
     original = keras.activations.get
@@ -92,7 +96,7 @@ def activations() -> None:
 
 
 def callbacks() -> None:
-    """A checkpoint may have any name and any old argument: nothing is ever written."""
+    """Let a checkpoint have any name and any old argument, as nothing is ever written."""
     cls = keras.callbacks.ModelCheckpoint
     original = cls.__init__
 
@@ -112,7 +116,7 @@ def callbacks() -> None:
 
 
 def regularizers() -> None:
-    """`l2(l=0.01)`."""
+    """Let `l2(l=0.01)` work."""
     _rename_arguments(keras.regularizers.L1, {"l": "l1"})
     _rename_arguments(keras.regularizers.L2, {"l": "l2"})
 
@@ -122,6 +126,6 @@ def _rename_arguments(cls: type, renames: dict[str, str]) -> None:
 
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
         modern = {renames.get(k, k): v for k, v in kwargs.items()}
-        original(self, *args, **{k: v for k, v in modern.items() if k})  # "" is for what does nothing
+        original(self, *args, **{k: v for k, v in modern.items() if k})  # "" marks arguments without effect
 
     cls.__init__ = init  # type: ignore[misc]
