@@ -1,8 +1,11 @@
-# make demo   set up, then grade a real submission by retraining it
-# make test   set up, then run the fast tests
+# make demo                 set up what grading needs, then grade a real submission by retraining it
+# make test                 set up the development tools as well, then run the fast tests
+# make test T=tests/judge   one part of them
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+TOOLS := .venv/.tools
+T ?=
 
 .PHONY: demo test slow fuzz bench lint lock schema compatibility examples screenshots docs image clean
 
@@ -10,23 +13,23 @@ demo: $(INSTALLED)
 	@echo "Grading submission 3 by retraining it: 2 to 5 minutes on a CPU."
 	$(BIN)/grader check submissions/3-bn-dropout-schedule --rubric rubrics/assignment4.toml
 
-test: $(INSTALLED)
-	$(BIN)/pytest
+test: $(TOOLS)
+	$(BIN)/pytest $(T)
 
 # Real retraining to 99.4 %: about an hour on two cores.
-slow: $(INSTALLED)
-	$(BIN)/pytest -m slow
+slow: $(TOOLS)
+	$(BIN)/pytest -m slow $(T)
 
 # Coverage-guided fuzzing of everything that parses, SECONDS for each target.
 SECONDS ?= 360
-fuzz: $(INSTALLED)
+fuzz: $(TOOLS)
 	$(BIN)/python tests/fuzz/run.py all --seconds $(SECONDS)
 
-bench: $(INSTALLED)
+bench: $(TOOLS)
 	$(BIN)/python benchmarks/describe_class.py
 	$(BIN)/python benchmarks/train_epoch.py
 
-lint: $(INSTALLED)
+lint: $(TOOLS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -41,13 +44,18 @@ $(INSTALLED): requirements.lock pyproject.toml
 		--config-settings editable_mode=compat --editable .
 	touch $(INSTALLED)
 
-# Pin the newest versions that pyproject.toml allows, for every Python it allows.
+$(TOOLS): $(INSTALLED) requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	touch $(TOOLS)
+
+# Pin the newest versions that pyproject.toml allows, for every Python it allows: the same for all three files.
+COMPILE = $(BIN)/uv pip compile pyproject.toml --extra libraries --universal --generate-hashes --python-version 3.11 \
+	--no-header --quiet
 lock:
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --extra dev --extra libraries --universal --generate-hashes --python-version 3.11 \
-		--no-header --quiet --upgrade --output-file requirements.lock
-	$(BIN)/uv pip compile pyproject.toml --extra gpu --extra libraries --constraint requirements.lock --universal \
-		--generate-hashes --python-version 3.11 --no-header --quiet --output-file docker/requirements-gpu.lock
+	$(COMPILE) --extra dev --upgrade --output-file requirements-dev.lock
+	$(COMPILE) --constraint requirements-dev.lock --output-file requirements.lock
+	$(COMPILE) --extra gpu --constraint requirements-dev.lock --output-file docker/requirements-gpu.lock
 	$(BIN)/python scripts/autograder_lock.py
 
 # The documented JSON Schemas; a test fails when they are out of date.
@@ -57,14 +65,14 @@ schema: $(INSTALLED)
 	$(BIN)/grader rubric schema > docs/rubric-schema.json
 
 # examples/reports, one file of every format; and the pictures of the documentation.
-examples: $(INSTALLED)
+examples: $(TOOLS)
 	$(BIN)/python scripts/make_examples.py
 
-screenshots: $(INSTALLED)
+screenshots: $(TOOLS)
 	$(BIN)/python scripts/make_screenshots.py
 
 # The documentation, in site/; warnings are errors.
-docs: $(INSTALLED)
+docs: $(TOOLS)
 	$(BIN)/python scripts/make_docs.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 

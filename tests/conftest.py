@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 import os
 import subprocess
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +19,24 @@ from hypothesis import settings
 
 from grader import records as r
 from grader.ask.asker import Asker
+from grader.ask.training import Watcher
 from grader.box import isolation
 from grader.data import datasets
+from grader.data.datasets import Dataset
+from grader.grade.session import Grading
+from grader.judge import rubric
 from grader.judge.checks.interface import Subject
 from grader.layers.shapes import analyse
+
+# These start processes, some for a minute; all other folders are done in seconds.
+LONG = ("hostile", "grade", "train", "ask", "commands", "describe", "runners", "box", "fuzz")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that in the end no worker is alone with it."""
+    rank = {Path(__file__).parent / name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: min((rank[p] for p in item.path.parents if p in rank), default=len(LONG)))
+
 
 settings.register_profile("grader", deadline=None)  # shared machines are slow at times
 settings.load_profile("grader")
@@ -122,13 +140,67 @@ def unsupported() -> r.UnsupportedLayer:
 
 
 @pytest.fixture(scope="session")
-def asker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asker]:
-    """Describes submissions on MNIST, in the best box of this machine."""
-    box = isolation.choose("preferred")
-    asker = Asker(datasets.load(datasets.MNIST), box, tmp_path_factory.mktemp("shared"))
-    asker.serve()
-    yield asker
-    asker.close()
+def box() -> isolation.Isolation:
+    """The best box of this machine, found out once."""
+    return isolation.choose("preferred")
+
+
+@pytest.fixture(scope="session")
+def some_mnist(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """The first 600 and 200 images of MNIST, which take a fraction of the time of all of them."""
+    whole = datasets.load(datasets.MNIST)
+    path = tmp_path_factory.mktemp("some") / "mnist.npz"
+    arrays = {"x_train": whole.x_train[:600, ..., 0], "y_train": whole.y_train[:600]}
+    np.savez(path, **arrays, x_test=whole.x_test[:200, ..., 0], y_test=whole.y_test[:200])
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return datasets.load(datasets.MNIST.model_copy(update={"path": str(path), "sha256": digest}))
+
+
+@pytest.fixture(scope="session")
+def asker_on(
+    box: isolation.Isolation, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[Dataset], Asker]]:
+    """Describes submissions on a data set, with one fork server for each of them."""
+    askers: dict[str, Asker] = {}
+
+    def on(dataset: Dataset) -> Asker:
+        if dataset.spec.sha256 not in askers:
+            asker = askers[dataset.spec.sha256] = Asker(dataset, box, tmp_path_factory.mktemp("shared"))
+            asker.serve()
+        return askers[dataset.spec.sha256]
+
+    yield on
+    for asker in askers.values():
+        asker.close()
+
+
+@pytest.fixture(scope="session")
+def asker(asker_on: Callable[[Dataset], Asker], some_mnist: Dataset) -> Asker:
+    """Describes submissions on some of MNIST."""
+    return asker_on(some_mnist)
+
+
+@pytest.fixture(scope="session")
+def asker_on_mnist(asker_on: Callable[[Dataset], Asker]) -> Asker:
+    """Describes submissions on all of MNIST, for which they were written."""
+    return asker_on(datasets.load(datasets.MNIST))
+
+
+@cache
+def _once(spec: r.DatasetSpec) -> Dataset:
+    return datasets.load(spec)
+
+
+@pytest.fixture(scope="session")
+def grading(asker_on: Callable[[Dataset], Asker]) -> Callable[..., Grading]:
+    """What `prepare` yields for a rubric, but with a fork server that all tests share."""
+
+    def of(rules: str | Path, retrain: bool = True, watcher: Watcher | None = None) -> Grading:
+        loaded = rubric.load(str(rules))
+        dataset = _once(loaded.dataset)
+        return Grading(loaded, dataset, asker_on(dataset), retrain, watcher or Watcher())
+
+    return of
 
 
 SIDES = """
@@ -151,6 +223,7 @@ model.fit(x, y, batch_size=16, epochs=2, validation_data=(xt, yt))
 _SIDES_RUBRIC = """
 title = "sides"
 describe_seconds = {seconds}
+default_recipe = {{ batch_size = 16 }}
 dataset = {{ name = "digits", path = "digits.npz", sha256 = "{digest}" }}
 [training]
 epochs = 2
@@ -178,9 +251,9 @@ question = "Is it well written?"
 
 
 @pytest.fixture(scope="session")
-def sides(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Writes rubrics for a small data set that anyone can learn: bright on the left, or on the right."""
-    folder = tmp_path_factory.mktemp("sides")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> r.DatasetSpec:
+    """A small data set that anyone can learn: bright on the left, or on the right."""
+    path = tmp_path_factory.mktemp("sides") / "digits.npz"
     random = np.random.default_rng(7)
     arrays: dict[str, Any] = {}
     for split, n in (("train", 320), ("test", 100)):
@@ -189,8 +262,14 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         images[labels == 0, :, :4] += 150
         images[labels == 1, :, 4:] += 150
         arrays |= {f"x_{split}": images, f"y_{split}": labels}
-    np.savez(folder / "digits.npz", **arrays)
-    digest = hashlib.sha256((folder / "digits.npz").read_bytes()).hexdigest()
+    np.savez(path, **arrays)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return r.DatasetSpec(name="digits", path=str(path), sha256=digest)
+
+
+@pytest.fixture(scope="session")
+def sides(digits: r.DatasetSpec) -> Callable[..., Path]:
+    """Writes rubrics for that data set."""
 
     def rubric(
         name: str = "rubric",
@@ -200,9 +279,9 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         policy: str = "",
         seconds: int = 180,
     ) -> Path:
-        path = folder / f"{name}.toml"
+        path = Path(digits.path).with_name(f"{name}.toml")
         settings = {"limit": limit, "threshold": threshold, "needs": needs, "policy": policy}
-        path.write_text(_SIDES_RUBRIC.format(digest=digest, seconds=seconds, **settings))
+        path.write_text(_SIDES_RUBRIC.format(digest=digits.sha256, seconds=seconds, **settings))
         return path
 
     return rubric
@@ -212,3 +291,37 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 def network_of() -> Callable[[int], str]:
     """A script for that data set, with so many filters: each number is another network."""
     return lambda filters: SIDES.replace("FILTERS", str(filters))
+
+
+@pytest.fixture(scope="session")
+def saved_with() -> Callable[[int], bytes]:
+    """The same network as a `.keras` file, which is read as data: describing it takes no TensorFlow."""
+
+    def saved(filters: int) -> bytes:
+        made = io.BytesIO()
+        with zipfile.ZipFile(made, "w") as archive:
+            archive.writestr("metadata.json", "{}")
+            archive.writestr("config.json", json.dumps(_sequential(filters)))
+        return made.getvalue()
+
+    return saved
+
+
+def _sequential(filters: int) -> dict[str, Any]:
+    layers = {
+        "InputLayer": {"batch_shape": [None, 8, 8, 1]},
+        "Conv2D": {"filters": filters, "kernel_size": [3, 3], "activation": "relu"},
+        "Flatten": {},
+        "Dense": {"units": 2, "activation": "softmax"},
+    }
+    saved = [
+        {"module": "keras.layers", "class_name": kind, "config": {"name": kind.lower(), **config}}
+        for kind, config in layers.items()
+    ]
+    adam = {"module": "keras.optimizers", "class_name": "Adam", "config": {"learning_rate": 0.001}}
+    return {
+        "module": "keras",
+        "class_name": "Sequential",
+        "config": {"name": "model", "layers": saved},
+        "compile_config": {"optimizer": adam, "loss": "sparse_categorical_crossentropy"},
+    }

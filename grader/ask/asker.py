@@ -56,12 +56,15 @@ class Asker:
         self._lock = threading.Lock()  # several may ask at a time
         self._serving = threading.Lock()
         self._server: ForkServer | None = None
+        self._tried = False
         self.many = False  # a fork server is worth its start, once something is to be described
 
     def serve(self) -> str:
-        """Start a fork server, for a class; the reason why every child starts cold, where none is to
-        be had.
+        """Start a fork server, for a class or a replay.
+
+        Returns the reason why every child starts cold, where no server is to be had; empty otherwise.
         """
+        self._tried = True
         if not isinstance(self.isolation, Bubblewrap):
             return "it needs bubblewrap"
         try:
@@ -79,11 +82,13 @@ class Asker:
         if server is not None:
             server.close()
 
-    def _start(self, task: Task) -> Child:
-        """From the fork server while it lives, which gives the same answers as a cold start."""
+    def _start(self, task: Task, many: bool = False) -> Child:
+        """Start the task in the fork server while there is one, with the same answers as from a cold start.
+
+        Where ``many`` tasks are to be expected, a server is started first.
+        """
         with self._serving:
-            if self.many:
-                self.many = False
+            if (many or self.many) and not self._tried:
                 self.serve()
             server = self._server
         if server is not None:
@@ -133,7 +138,7 @@ class Asker:
             places = self.isolation.places(task)
             asked = self._job(loaded, places, job.seconds, job.reading, data.name)
             full = ReplayJob(**dict(asked), seed=job.seed, model=job.model)
-            child = self.isolation.start(task)
+            child = self._start(task, many=True)  # an attempt is rarely the only one
             started(child)
             limits = self._limits(job.seconds, job.answer_bytes)
             return run(child, full.model_dump_json().encode(), limits, on_line)

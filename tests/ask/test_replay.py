@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from grader.ask.training import Watcher
 from grader.data import datasets
 from grader.errors import Unsupported
 from grader.grade import one
-from grader.grade.session import prepare
+from grader.grade.session import Grading
 from grader.judge import rubric, score
 
 GradeIt = Callable[..., r.Grade]
@@ -103,45 +103,31 @@ model.fit(x, y, batch_size=16, epochs=6)
 """
 )
 
+IN_A_REPLAY = '"grader.describe.keras.replayer" in sys.modules'
+
 ON_THE_TEST_SPLIT = OWN_LAYER.replace("model.fit(x, y,", "model.fit(np.r_[x, xt], np.r_[y, yt],")
 
 
 @pytest.fixture(scope="module")
-def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Bright on the left or on the right: anyone can learn it."""
-    folder = tmp_path_factory.mktemp("course")
-    random = np.random.default_rng(7)
+def grade(
+    digits: r.DatasetSpec, tmp_path_factory: pytest.TempPathFactory, grading: Callable[..., Grading]
+) -> GradeIt:
+    """Grade a script under a rubric of at most four epochs and one attempt, each only once."""
 
-    def split(n: int) -> tuple[Any, Any]:
-        labels = random.integers(0, 2, n)
-        images = random.integers(0, 60, (n, 8, 8)).astype(np.uint8)
-        images[labels == 0, :, :4] += 150
-        images[labels == 1, :, 4:] += 150
-        return images, labels
-
-    (x_train, y_train), (x_test, y_test) = split(320), split(100)
-    np.savez(folder / "digits.npz", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
-    return folder
-
-
-@pytest.fixture
-def grade(course: Path, tmp_path: Path) -> GradeIt:
-    """Grade a script under a rubric of at most four epochs and one attempt."""
-
+    @cache
     def run(source: str, policy: str = "", limit: int = 2_000) -> r.Grade:
-        digest = hashlib.sha256((course / "digits.npz").read_bytes()).hexdigest()
-        toml = course / f"{tmp_path.name}.toml"
+        folder = tmp_path_factory.mktemp("replay")
+        toml = folder / "rubric.toml"
         toml.write_text(
             f'title = "sides"\n'
-            f'dataset = {{ name = "digits", path = "digits.npz", sha256 = "{digest}" }}\n'
+            f'dataset = {{ name = "digits", path = "{digits.path}", sha256 = "{digits.sha256}" }}\n'
             f"[training]\nepochs = 4\nattempts = 1\nstop_when_settled = false\n{policy}\n"
             f'[[criterion]]\nid = "size"\nkind = "parameter_limit"\npoints = 1\nlimit = {limit}\n'
             f'[[criterion]]\nid = "accuracy"\nkind = "validation_accuracy"\npoints = 9\nthreshold = 0.9\n'
         )
-        script = tmp_path / "submission.py"
+        script = folder / "submission.py"
         script.write_text(source)
-        with prepare(rubric.load(str(toml)), True, Watcher()) as grading:
-            return one.grade_one(script, grading)
+        return one.grade_one(script, grading(toml))
 
     return run
 
@@ -254,11 +240,11 @@ def test_a_rubric_may_forbid_replay(grade: GradeIt) -> None:
 def test_a_replay_that_takes_too_long_goes_to_a_person(grade: GradeIt) -> None:
     """The time of an attempt is limited from outside."""
     slow = OWN_LOOP.format(decorator="").replace(
-        "        step(", "        import time; time.sleep(3)\n        step("
+        "        step(", f"        import sys, time; time.sleep(3 * ({IN_A_REPLAY}))\n        step("
     )
-    result = grade(slow, policy="replay_seconds = 20")
+    result = grade(slow, policy="replay_seconds = 15")
     assert (result.runs, result.status) == ((), "needs_person")
-    assert "longer than 20 s" in result.verdicts[1].message
+    assert "longer than 15 s" in result.verdicts[1].message
 
 
 def test_weights_that_came_along_are_not_trained_on(grade: GradeIt) -> None:
@@ -411,9 +397,9 @@ model.fit(x, y, batch_size=16, epochs=6, validation_data=(xt, yt))
 )
 
 
-def test_a_table_of_the_test_images_is_seen(course: Path, grade: GradeIt) -> None:
+def test_a_table_of_the_test_images_is_seen(digits: r.DatasetSpec, grade: GradeIt) -> None:
     """It knows every image of the second class by its sum, and none that was shifted."""
-    with np.load(course / "digits.npz") as data:
+    with np.load(digits.path) as data:
         sums = data["x_test"][data["y_test"] == 1].sum(axis=(1, 2)).tolist()
     result = grade(BY_HEART.replace("KNOWN", str(sums)))
     (run,) = result.runs

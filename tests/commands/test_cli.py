@@ -87,13 +87,6 @@ def test_a_syntax_error_in_cell_3(cli: Cli, tmp_path: Path) -> None:
     assert "> model = keras.Sequential([)" in done.stdout
 
 
-def test_no_model(cli: Cli, tmp_path: Path) -> None:
-    """A notebook that never builds a model says so."""
-    done = cli("check", _notebook(tmp_path / "none.ipynb", "print('hello')"), "--no-retrain")
-    assert done.returncode == 1
-    assert "no cell builds a Keras model" in done.stdout
-
-
 def test_a_layer_that_is_gone_is_not_replayed(cli: Cli, tmp_path: Path) -> None:
     """A stand-in would train in its place, and count for nothing: a person decides."""
     source = (

@@ -40,14 +40,14 @@ threshold = 0.99
 
 @pytest.fixture
 def course(tmp_path: Path) -> Path:
-    """Two saved models and a notebook that does not run. Strangers' test files lie about."""
+    """Two saved models and a notebook without code. Strangers' test files lie about."""
     (tmp_path / "rubric.toml").write_text(RUBRIC)
     work = tmp_path / "work"
     for name, source in (("alpha", "8-saved-keras/model.keras"), ("beta", "9-saved-h5/model.h5")):
         (work / name).mkdir(parents=True)
         shutil.copy(ROOT / "submissions" / source, work / name)
     (work / "test_gamma").mkdir()
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("print(undefined)")])
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("to do")])
     nbformat.write(notebook, work / "test_gamma" / "work.ipynb")
     for place in ("conftest.py", "test_gamma/conftest.py", "test_gamma/test_x.py"):
         (work / place).write_text(f"open({str(tmp_path / 'trapped')!r}, 'w')")

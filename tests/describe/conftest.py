@@ -38,8 +38,10 @@ model = ready()
 
 
 @pytest.fixture
-def notebook(tmp_path: Path, asker: Asker) -> Callable[..., r.Description]:
-    """Describe the set-up above and some cells."""
+def notebook(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., r.Description]:
+    """Describe the set-up above and some cells: on some images, where a test does not ask for all of them."""
+    whole = request.node.get_closest_marker("all_of_mnist") is not None
+    asker: Asker = request.getfixturevalue("asker_on_mnist" if whole else "asker")
 
     def run(*cells: str) -> r.Description:
         made = nbformat.v4.new_notebook()

@@ -11,6 +11,7 @@ from grader import records as r
 Fits = Callable[..., tuple[r.TrainingRecipe, ...]]
 
 
+@pytest.mark.all_of_mnist
 def test_augmentation_is_read_with_its_scaling(fits: Fits) -> None:
     """Random changes as settings; featurewise statistics as a part of the scaling, borders included."""
     (fit,) = fits(
@@ -31,6 +32,7 @@ def test_augmentation_is_read_with_its_scaling(fits: Fits) -> None:
     assert (fit.unsupported, fit.steps_per_epoch, fit.batch_size) == ((), None, 100)
 
 
+@pytest.mark.all_of_mnist
 def test_a_generator_that_only_scales_is_no_augmentation(fits: Fits) -> None:
     """Featurewise normalisation alone: the plain recipe with another scaling."""
     (fit,) = fits(
@@ -48,12 +50,12 @@ def test_weights_of_classes_and_images(fits: Fits) -> None:
     """A dict by class; one number per image; one that is the same within each class."""
     first, second, third = fits(
         "model.fit(x, Y, class_weight={0: 2.0, 3: 0.5})",
-        "w = np.linspace(0.5, 1.5, 60000)\nmodel.fit(x[::-1], Y[::-1], sample_weight=w)",
+        "w = np.linspace(0.5, 1.5, 600)\nmodel.fit(x[::-1], Y[::-1], sample_weight=w)",
         "model.fit(x, Y, sample_weight=np.where(y == 1, 3.0, 1.0))",
     )
     assert first.class_weights == (2.0, 1.0, 1.0, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
-    assert second.sample_weights[:2] == pytest.approx((1.5, 1.5 - 1 / 59_999))
-    assert len(second.sample_weights) == 60_000
+    assert second.sample_weights[:2] == pytest.approx((1.5, 1.5 - 1 / 599))
+    assert len(second.sample_weights) == 600
     assert third.class_weights == (1.0, 3.0, *[1.0] * 8)
     assert all(fit.unsupported == () for fit in (first, second, third))
 
@@ -62,16 +64,16 @@ def test_parts_of_the_training_split(fits: Fits) -> None:
     """`validation_split` takes the last images; slices and shuffled parts are named by their rows."""
     first, second, third = fits(
         "model.fit(x, Y, validation_split=0.2, epochs=1)",
-        "model.fit(x[:50000], Y[:50000], validation_data=(x[50000:], Y[50000:]))",
-        "order = np.random.RandomState(1).permutation(60000)[:1000]\n"
+        "model.fit(x[:500], Y[:500], validation_data=(x[500:], Y[500:]))",
+        "order = np.random.RandomState(1).permutation(600)[:100]\n"
         "model.fit(x[order], Y[order], validation_data=(xt, Yt))",
     )
-    assert (first.rows, first.held_out) == (((0, 48_000),), ((48_000, 60_000),))
-    assert first.trained_on == r.DataUse(split="train", images=48_000)
-    assert (second.rows, second.held_out) == (((0, 50_000),), ((50_000, 60_000),))
-    assert sum(last - start for start, last in third.rows) == 1_000
+    assert (first.rows, first.held_out) == (((0, 480),), ((480, 600),))
+    assert first.trained_on == r.DataUse(split="train", images=480)
+    assert (second.rows, second.held_out) == (((0, 500),), ((500, 600),))
+    assert sum(last - start for start, last in third.rows) == 100
     assert third.held_out == ()
-    assert third.validated_on == r.DataUse(split="test", images=10_000, whole_split=True)
+    assert third.validated_on == r.DataUse(split="test", images=200, whole_split=True)
 
 
 def test_labels_smoothed_by_hand(fits: Fits) -> None:

@@ -34,7 +34,7 @@ Y_test = np_utils.to_categorical(y_test, 10)
 
 
 @pytest.fixture
-def describe(tmp_path: Path, asker: Asker) -> Describe:
+def describe(tmp_path: Path, asker_on_mnist: Asker) -> Describe:
     """Writes code cells as a notebook and describes it."""
 
     def run(*cells: str, seconds: float = 120, outputs: str = "", python: str = "3.6.9") -> r.Description:
@@ -44,7 +44,7 @@ def describe(tmp_path: Path, asker: Asker) -> Describe:
             notebook.cells[-1].outputs = [nbformat.v4.new_output("stream", text=outputs)]
         path = tmp_path / "notebook.ipynb"
         nbformat.write(notebook, path)
-        return describe_program(load.load(path, tmp_path), asker, seconds)
+        return describe_program(load.load(path, tmp_path), asker_on_mnist, seconds)
 
     return run
 
@@ -273,7 +273,7 @@ def test_what_cannot_be_retrained_is_said(describe: Describe) -> None:
     assert by_name["custom"].training[0].unsupported[0].code == "loss"
 
 
-def test_test_labels_are_not_there(describe: Describe, asker: Asker, tmp_path: Path) -> None:
+def test_test_labels_are_not_there(describe: Describe, asker_on_mnist: Asker, tmp_path: Path) -> None:
     """What `load_data` gives for the test split are permuted labels, whoever looks."""
     found = describe(
         DATA + MODEL,
@@ -283,8 +283,8 @@ def test_test_labels_are_not_there(describe: Describe, asker: Asker, tmp_path: P
         "                    Flatten(), Activation('softmax')])",
     )
     seen = found.models[0].network.layers[1].name
-    real = asker.dataset.y_test.astype(np.uint8)
-    given, again = (_blinded_labels(asker.dataset, tmp_path) for _ in range(2))
+    real = asker_on_mnist.dataset.y_test.astype(np.uint8)
+    given, again = (_blinded_labels(asker_on_mnist.dataset, tmp_path) for _ in range(2))
     assert seen.startswith("labels_")
     assert seen != f"labels_{hashlib.sha256(real.tobytes()).hexdigest()}"
     assert (given == real).mean() < 0.2
@@ -322,14 +322,14 @@ def test_what_does_not_run_is_the_students_error(
         describe(*cells)
 
 
-def test_time_runs_out_after_the_fit(describe: Describe, asker: Asker) -> None:
+def test_time_runs_out_after_the_fit(describe: Describe, asker_on_mnist: Asker) -> None:
     """An endless loop behind the recorded fit costs a note, not the submission."""
-    warm = asker._server is not None  # the time counts from before the import of TensorFlow
+    warm = asker_on_mnist._server is not None  # the time counts from before the import of TensorFlow
     found = describe(
         DATA + MODEL,
         "model = net()\nmodel.compile('sgd', 'categorical_crossentropy')\nmodel.fit(X_train, Y_train)",
         "import time\nwhile True: time.sleep(1)",
-        seconds=15 if warm else 40,
+        seconds=10 if warm else 40,
     )
     assert found.models[0].training[0].epochs == 1
     assert "was stopped after its last fit" in found.incomplete
@@ -349,10 +349,10 @@ SUBMISSIONS = Path(__file__).parents[2] / "submissions"
 
 @pytest.mark.parametrize(("name", "total", "trainable", "frozen"), SEVEN, ids=[s[0] for s in SEVEN])
 def test_the_seven_submissions(
-    name: str, total: int, trainable: int, frozen: int, tmp_path: Path, asker: Asker
+    name: str, total: int, trainable: int, frozen: int, tmp_path: Path, asker_on_mnist: Asker
 ) -> None:
     """The parameter counts of the real submissions, exactly."""
-    found = describe_program(load.load(SUBMISSIONS / name, tmp_path), asker, 120)
+    found = describe_program(load.load(SUBMISSIONS / name, tmp_path), asker_on_mnist, 120)
     analysis = shapes.analyse(examine.candidates(found, "last_fitted")[0].network)
     assert (analysis.total, analysis.trainable, analysis.non_trainable) == (total, trainable, frozen)
     assert not found.failures

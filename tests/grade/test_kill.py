@@ -29,12 +29,13 @@ Add = Callable[[int], None]
 
 
 @pytest.fixture
-def add(tmp_path: Path, network_of: Callable[[int], str]) -> Add:
-    """Writes the submission of one more student, with a network of their own; the first two share one."""
+def add(tmp_path: Path, saved_with: Callable[[int], bytes]) -> Add:
+    """Writes the saved model of one more student, with a network of their own; the first two share one."""
     (tmp_path / "class").mkdir()
 
     def write(number: int) -> None:
-        (tmp_path / "class" / f"student{number:02}.py").write_text(network_of(2 + max(1, number)))
+        path = tmp_path / "class" / f"student{number:02}.keras"
+        path.write_bytes(saved_with(2 + max(1, number)))
 
     return write
 
@@ -105,10 +106,10 @@ def _check(tmp_path: Path, rubric: Path, add: Add, kills: int, longest: float) -
 
 def test_killed_five_times(add: Add, sides: Callable[..., Path], tmp_path: Path) -> None:
     """The same grades, nothing trained twice, no row twice."""
-    _check(tmp_path, sides("killed", limit=LIMIT), add, kills=5, longest=9.0)
+    _check(tmp_path, sides("killed", limit=LIMIT), add, kills=5, longest=4.0)
 
 
 @pytest.mark.slow
 def test_killed_fifty_times(add: Add, sides: Callable[..., Path], tmp_path: Path) -> None:
     """The same with fifty kills, at moments spread over all that a batch does."""
-    _check(tmp_path, sides("killed_often", limit=LIMIT), add, kills=50, longest=6.0)
+    _check(tmp_path, sides("killed_often", limit=LIMIT), add, kills=50, longest=4.0)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,10 +55,21 @@ class Outcome:
 
     @property
     def said(self) -> str:
+        return next(iter(self.sayings), "")
+
+    @property
+    def sayings(self) -> list[str]:
+        """What each cell said, up to 1,000 characters; of all cells only where a model came of the submission."""
         failures = self.description.failures if self.description else ()
         messages = [failure.error for failure in failures] + [str(self.error or "")]
-        found = [m.split("SAID ", 1)[1] for m in messages if "SAID " in m]
-        return found[0] if found else ""
+        return [m.split("SAID ", 1)[1] for m in messages if "SAID " in m]
+
+    @property
+    def rows(self) -> list[object]:
+        """What the attack said, where that is a list: one row for each thing that was tried."""
+        rows = ast.literal_eval(self.said)
+        assert isinstance(rows, list)
+        return rows
 
 
 Attack = Callable[..., Outcome]
@@ -78,6 +90,24 @@ def ask(asker: Asker, path: Path, scratch: Path, seconds: float = 60) -> Outcome
         return Outcome(describe(load.load(path, scratch), asker, seconds), None)
     except GraderError as error:
         return Outcome(None, error)
+
+
+@contextmanager
+def unharmed(warm: Asker, honest: r.Description | None, folder: Path) -> Iterator[Attack]:
+    """Run cells as submissions; afterwards the host is unchanged and the next submission described the same."""
+    before = host()
+
+    def run(*cells: str, asker: Asker = warm, seconds: float = 60) -> Outcome:
+        running = boxes()
+        outcome = ask(asker, notebook(folder, SAY, *cells), folder, seconds)
+        assert_only(running)
+        return outcome
+
+    yield run
+    assert host() == before
+    again = ask(warm, notebook(folder, HONEST), folder)
+    assert honest is not None
+    assert again.description == honest
 
 
 def host() -> dict[str, object]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 
 import pytest
 from attacks import Attack, Grade, notebook
 
 from grader import records as r
+from grader.ask.asker import Asker
 from grader.errors import StudentError, Unsupported
 from grader.grade import examine
 from grader.layers import shapes
@@ -197,7 +199,7 @@ def test_training_on_test_images_among_others_is_recognised(attack: Attack) -> N
     """Mixed in with the training split, shuffled."""
     outcome = attack(
         LARGE,
-        "order = np.random.permutation(70_000)\n"
+        "order = np.random.permutation(len(x) + len(xt))\n"
         "x, y = np.concatenate([x, xt])[order], np.concatenate([y, yt])[order]",
         FIT,
     )
@@ -217,19 +219,13 @@ def test_labels_looked_up_by_image_end_with_a_person(attack: Attack) -> None:
     assert [u.class_name for u in outcome.description.models[0].network.unsupported] == ["Lambda"]
 
 
-def test_test_labels_cannot_be_told_from_the_data(attack: Attack) -> None:
+def test_test_labels_cannot_be_told_from_the_data(attack: Attack, warm: Asker) -> None:
     """The labels that `load_data` gives for the test images are right for a tenth of them, as chance is."""
-    from keras.datasets import mnist as _  # noqa: F401 - the real ones come from the package's data
-
-    from grader.data import datasets
-
     outcome = attack(
         "from keras.datasets import mnist\n(_, _), (_, given) = mnist.load_data()\n"
         "import base64, zlib\nsay(zlib.crc32(given.tobytes()))"
     )
-    import zlib
-
-    real = datasets.load(datasets.MNIST).y_test.astype("uint8")
+    real = warm.dataset.y_test.astype("uint8")
     assert outcome.said != str(zlib.crc32(real.tobytes()))
 
 

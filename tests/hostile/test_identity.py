@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from attacks import SAY, ask, notebook
+from attacks import SAY, TRY, ask, notebook
 
 from grader import records as r
-from grader.ask.asker import Asker
+from grader.ask.asker import Asker, ReplayWish
 from grader.ask.attempt import Attempt
 from grader.ask.replay import Replay, Replaying
 from grader.ask.training import Watcher
@@ -49,6 +52,33 @@ def test_a_box_holds_what_the_digest_holds(warm: Asker, tmp_path: Path) -> None:
     assert load(folder, tmp_path / "scratch").program.digest != plain
     said = ask(warm, folder, tmp_path).said
     assert said == repr((["helper.py", "mnist.npz", "submission.ipynb"], ["submission"]))
+
+
+REPLAYED = f"""
+{TRY}
+import numpy as np
+files = np.load('/data/mnist.npz').files
+say([sorted(os.listdir('/data')), 'x_changed' in files, attempt(lambda: os.listdir('/spool')),
+     sorted(os.listdir('/input')), syscall(166, b'/data', 2), attempt(lambda: open('/data/x', 'w'))])
+"""
+
+
+@pytest.mark.parametrize(("mode", "spool"), [("warm", []), ("cold", "FileNotFoundError")])
+def test_a_replay_sees_its_own_data_only(
+    mode: str, spool: Any, warm: Asker, cold: Asker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not those that other children of the server see, with the test images in their order, nor behind its own."""
+    monkeypatch.setattr(cold, "_tried", True)  # or it would start a server for the replay
+    data = tmp_path / "data" / "mnist.npz"
+    data.parent.mkdir()
+    datasets.write_shuffled(warm.dataset, data)
+    loaded = load(notebook(tmp_path, SAY, REPLAYED), tmp_path / "scratch")
+    lines: list[bytes] = []
+    wish = ReplayWish(seconds=120, answer_bytes=100_000, seed=1, model=1)
+    {"warm": warm, "cold": cold}[mode].replay(loaded, data, wish, lines.append, lambda child: None)
+    said = json.loads(lines[-1])["event"]["refused"].partition("SAID ")[2]
+    denied = ["Operation not permitted", "OSError"]
+    assert ast.literal_eval(said) == [["mnist.npz"], True, spool, ["files"], *denied]
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from attacks import notebook
 from grader import records as r
 from grader.ask.asker import Asker
 from grader.ask.description import describe
-from grader.data import datasets
 from grader.grade import examine
 from grader.intake.load import load
 from grader.judge import obstacles, rubric, score
@@ -25,14 +24,14 @@ import keras, numpy as np
 from keras import layers
 from keras.datasets import mnist
 (x, y), _ = mnist.load_data()
-x, y = x[:6_000, ..., None] / 255.0, y[:6_000]  # 47 batches
+x = x[..., None] / 255.0  # 600 images: 47 batches
 random = np.random.default_rng(1)
 models = {}
 
 def fitted(name, inputs, outputs, epochs=1, optimizer="adam", **how):
     models[name] = model = keras.Model(inputs, outputs)
     model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
-    model.fit(x, y, batch_size=128, epochs=epochs, **how)
+    model.fit(x, y, batch_size=13, epochs=epochs, **how)
     return model
 
 def head(maps):
@@ -118,7 +117,7 @@ i = image()
 m = fitted("frozen in the end", i, head(layers.Conv2D(4, 3)(i)))
 m.trainable = False
 m.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-m.fit(x, y, batch_size=128, epochs=1)
+m.fit(x, y, batch_size=13, epochs=1)
 i = image()
 fitted("honest", i, head(layers.Dropout(0.1)(layers.BatchNormalization()(layers.Conv2D(4, 1)(i)))))
 """
@@ -134,14 +133,22 @@ def found(
     path = notebook(folder, START, *BROUGHT.values(), *idle, LONGER)
     description = describe(load(path, folder), warm, 170)
     assert [failure.error for failure in description.failures] == []
-    rules, dataset = rubric.load("assignment4").rubric, datasets.load(datasets.MNIST)
+    rules = rubric.load("assignment4").rubric
     known = []
     for model in description.models:
         recipe, _ = examine.recipe_of(model, rules)
         analysis = shapes.analyse(examine.trained(model.network, recipe))
-        why = obstacles.obstacle(model.network, analysis, recipe, dataset, rules.training)
-        reasons = (why,) if why is not None else ()
-        subject = Subject(model.network, analysis, recipe, True, (), rules.training, obstacles=reasons)
+        why = obstacles.obstacle(model.network, analysis, recipe, warm.dataset, rules.training)
+        subject = Subject(
+            model.network,
+            analysis,
+            recipe,
+            True,
+            (),
+            rules.training,
+            obstacles=(why,) if why is not None else (),
+            images=warm.dataset.sizes.train,
+        )
         known.append((subject, {v.criterion: v for v in score.judge(rules, subject, False)}))
     names = [*BROUGHT, *IDLE, "sixty passes", "frozen in the end", "honest"]
     return dict(zip(names, known, strict=True))

@@ -9,52 +9,175 @@ import socket
 from pathlib import Path
 
 import pytest
-from attacks import MARK, TRY, Attack, Outcome, ask, assert_only, boxes, host, notebook
+from attacks import HONEST, MARK, TRY, Attack, Outcome, ask, assert_only, boxes, host, notebook, unharmed
 
 from grader import records as r
 from grader.ask.asker import Asker
 from grader.box import isolation
 from grader.box.isolation.interface import PACKAGE
+from grader.box.isolation.server import ServerGone
+from grader.data.datasets import Dataset
 from grader.errors import BrokenError, StudentError
 
 DENIED = ("PermissionError", "FileNotFoundError", "OSError", "ProcessLookupError", "NotADirectoryError")
 
 
+# --- what one child finds, forked from the server and in a cold box --------------------------------
+
+PLACES = ["/", "/etc", "/tmp", "/usr", "/usr/bin", "/dev", "/dev/shm", "/input", "/input/files", "/data", "/proc",
+          "/proc/sys/kernel", "/sys", str(PACKAGE), str(PACKAGE / "data" / "files"), os.path.dirname(os.__file__)]  # fmt: skip
+FORBIDDEN = {
+    "ptrace": 101, "process_vm_readv": 310, "process_vm_writev": 311, "kcmp": 312, "pidfd_getfd": 438,
+    "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "keyctl": 250, "add_key": 248,
+    "request_key": 249, "unshare": 272, "setns": 308, "clone3": 435, "mount": 165, "umount2": 166,
+    "pivot_root": 155, "chroot": 161, "fsopen": 430, "open_tree": 428, "move_mount": 429, "mount_setattr": 442,
+    "bpf": 321, "perf_event_open": 298, "userfaultfd": 323, "seccomp": 317, "open_by_handle_at": 304,
+    "name_to_handle_at": 303, "init_module": 175, "kexec_load": 246, "reboot": 169, "swapon": 167,
+    "sethostname": 170, "settimeofday": 164, "adjtimex": 159, "clock_settime": 227, "personality": 135,
+    "quotactl": 179, "syslog": 103, "acct": 163, "ioperm": 173, "iopl": 172, "modify_ldt": 154,
+    "mknod": 133, "setuid": 105, "setresuid": 117, "setgroups": 116, "capset": 126, "connect": 42, "bind": 49,
+    "fanotify_init": 300, "landlock_create_ruleset": 444, "lookup_dcookie": 212, "vhangup": 153,
+}  # fmt: skip
+
+PROBES = {
+    "others": (
+        "say([attempt(lambda: open(SIBLING).read()), attempt(lambda: os.listdir('/spool')),\n"
+        "     sorted(os.listdir('/input')), sorted(os.listdir('/data'))])"
+    ),
+    "sight": (
+        "status = open('/proc/self/status').read()\n"
+        "fields = dict(line.split(':\\t') for line in status.splitlines() if ':\\t' in line)\n"
+        "import json\n"
+        "say(json.dumps({'processes': sorted(p for p in os.listdir('/proc') if p.isdigit()),\n"
+        "    'descriptors': sorted({os.readlink(f'/proc/self/fd/{f}').split(':')[0] for f in os.listdir('/proc/self/fd')\n"
+        "                           if os.path.exists(f'/proc/self/fd/{f}')}),\n"
+        "    'caps': {fields[c] for c in ('CapInh', 'CapPrm', 'CapEff', 'CapAmb')} == {'0' * 16},\n"
+        "    'seccomp': fields['Seccomp'], 'root': os.getuid() == 0 or 0 in os.getgroups(), 'pid': os.getpid()}))"
+    ),
+    "command": "say(open('/proc/1/cmdline').read())",
+    "memory": (
+        "others = [p for p in os.listdir('/proc') if p.isdigit() and int(p) != os.getpid()]\n"
+        "say({attempt(lambda: open(f'/proc/{p}/mem', 'rb')) for p in others})"
+    ),
+    "written": f"say([p for p in {PLACES} if attempt(lambda: open(p + '/{MARK}', 'w')) not in {DENIED}])",
+    "calls": f"say({{name: syscall(number, 0, 0, 0, 0, 0) for name, number in {FORBIDDEN}.items()}})",
+    "killed": (
+        "say([attempt(lambda: os.kill(1, 9)), attempt(lambda: os.kill(-1, 9)),\n"
+        "     attempt(lambda: os.kill(3, 9)), attempt(lambda: os.kill(99, 9))])"
+    ),
+    "daemon": (
+        "import signal, time\n"
+        "if os.fork() == 0:\n"
+        "    os.setsid()\n"
+        "    if os.fork() == 0:\n"
+        "        for s in (1, 2, 13, 15): signal.signal(s, signal.SIG_IGN)\n"
+        "        os.closerange(0, 256)\n"
+        "        while True: time.sleep(1)\n"
+        "    os._exit(0)\n"
+        "time.sleep(0.2)\nsay('left one')"
+    ),
+}
+MODES = ("warm", "cold")
+Found = dict[str, dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def found(
+    warm: Asker, cold: Asker, honest: r.Description | None, tmp_path_factory: pytest.TempPathFactory
+) -> Found:
+    """What each probe said in each kind of child. None of them leaves anything behind."""
+    folder = tmp_path_factory.mktemp("probes")
+    (folder / "sibling").mkdir()
+    (folder / "sibling" / "solution.py").write_text("the other's secret")
+    said = {}
+    with unharmed(warm, honest, folder) as attack:
+        for mode, asker in zip(MODES, (warm, cold), strict=True):
+            beginning = f"{TRY}SIBLING = {str(folder / 'sibling' / 'solution.py')!r}"
+            outcome = attack(beginning, *PROBES.values(), HONEST, asker=asker)
+            said[mode] = dict(zip(PROBES, outcome.sayings, strict=True))
+    return said
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_another_submission_cannot_be_read(mode: str, found: Found) -> None:
+    """A sibling on the host, and whatever lies in the spool of a fork server."""
+    assert "secret" not in str(found[mode])
+    assert found[mode]["others"].endswith("['files'], ['mnist.npz']]")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_nothing_else_is_in_sight(mode: str, found: Found) -> None:
+    """One process (and that of bubblewrap, root's own), pipes only, no other user, no privileges."""
+    seen = json.loads(found[mode]["sight"].strip("'"))
+    assert seen["processes"] in (["1"], ["1", "2"])
+    assert set(seen["descriptors"]) <= {"/dev/null", "pipe", f"/proc/{seen['pid']}/fd"}
+    assert (seen["caps"], seen["seccomp"], seen["root"]) == (True, "2", False)
+
+
+def test_the_command_line_shows_no_paths_of_the_host(found: Found) -> None:
+    """What was bound from where stays between grader and bubblewrap."""
+    command = found["cold"]["command"]
+    assert "python" in command
+    assert "pytest" not in command
+    assert "/input" not in command
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_memory_of_other_processes_is_closed(mode: str, found: Found) -> None:
+    """That of bubblewrap's first process, where there is one, belongs to root."""
+    assert found[mode]["memory"] in ("set()", "{'PermissionError'}")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_nothing_can_be_written_but_the_home(mode: str, found: Found) -> None:
+    """Every folder of the box is read-only, shared memory and the inputs included."""
+    assert found[mode]["written"] == "[]"
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the numbers are those of x86-64")
+@pytest.mark.parametrize("mode", MODES)
+def test_system_calls_that_nobody_needs_are_refused(mode: str, found: Found) -> None:
+    """Each by its number, past every library."""
+    said = found[mode]["calls"]
+    assert "allowed" not in said
+    refused = said.count("Operation not permitted") + said.count("Function not implemented")
+    assert refused >= 8  # the message is cut; none of it says that one was allowed
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_killing_everyone_kills_nobody_else(mode: str, found: Found) -> None:
+    """There is nobody in sight but the attacker, and the first process of a box cannot be killed from inside."""
+    assert found[mode]["killed"] in (
+        "[None, 'ProcessLookupError', 'ProcessLookupError', 'ProcessLookupError']",  # it is the first itself
+        "['PermissionError', 'ProcessLookupError', 'ProcessLookupError', 'ProcessLookupError']",  # root's is
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_daemon_does_not_outlive_its_run(mode: str, found: Found) -> None:
+    """Forked twice, in a session of its own, ignoring signals, with nothing open: gone all the same."""
+    assert found[mode]["daemon"] == "'left one'"
+
+
 # --- reading ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/etc/passwd", "/etc/shadow", "/etc/hostname", "/root/.ssh/id_rsa", "/home",  "/var/log",
-        "/spool", "/sys/kernel", "/proc/1/root/etc/passwd", "/proc/kcore", "/proc/keys", "/dev/sda", "/dev/mem",
-        "/run/docker.sock",
-    ],
+HOST_FILES = (
+    "/etc/passwd", "/etc/shadow", "/etc/hostname", "/root/.ssh/id_rsa", "/home",  "/var/log",
+    "/spool", "/sys/kernel", "/proc/1/root/etc/passwd", "/proc/kcore", "/proc/keys", "/dev/sda", "/dev/mem",
+    "/run/docker.sock",
 )  # fmt: skip
-def test_host_files_are_not_there(attack: Attack, path: str) -> None:
+
+
+def test_host_files_are_not_there(attack: Attack) -> None:
     """Neither accounts nor logs nor other people's folders nor the machine's devices."""
-    outcome = attack(
-        TRY + f"path = {path!r}\n"
-        "say(attempt(lambda: os.listdir(path) if os.path.isdir(path) else open(path, 'rb').read(100)))"
-    )
-    assert outcome.said in ("[]", "b''", *map(repr, DENIED)), outcome
-
-
-@pytest.mark.parametrize("mode", ["warm", "cold"])
-def test_another_submission_cannot_be_read(
-    mode: str, attack: Attack, warm: Asker, cold: Asker, tmp_path: Path
-) -> None:
-    """A sibling on the host, and whatever lies in the spool of a fork server."""
-    sibling = tmp_path / "sibling" / "solution.py"
-    sibling.parent.mkdir()
-    sibling.write_text("the other's secret")
-    outcome = attack(
-        TRY + f"say([attempt(lambda: open({str(sibling)!r}).read()), attempt(lambda: os.listdir('/spool')),\n"
-        "     sorted(os.listdir('/input')), sorted(os.listdir('/data'))])",
-        asker={"warm": warm, "cold": cold}[mode],
-    )
-    assert "secret" not in str(outcome)
-    assert outcome.said.endswith("['files'], ['mnist.npz']]"), outcome
+    found = attack(
+        TRY
+        + f"say([attempt(lambda: os.listdir(path) if os.path.isdir(path) else open(path, 'rb').read(100))\n"
+        f"     for path in {HOST_FILES}])"
+    ).rows
+    seen = {path: got for path, got in zip(HOST_FILES, found, strict=True) if got not in ([], b"", *DENIED)}
+    assert seen == {}
 
 
 def test_the_packages_own_data_are_hidden(attack: Attack) -> None:
@@ -78,48 +201,7 @@ def test_the_environment_is_not_inherited(attack: Attack, monkeypatch: pytest.Mo
     assert outcome.said == "False"
 
 
-@pytest.mark.parametrize("mode", ["warm", "cold"])
-def test_nothing_else_is_in_sight(mode: str, attack: Attack, warm: Asker, cold: Asker) -> None:
-    """One process (and that of bubblewrap, root's own), pipes only, no other user, no privileges."""
-    outcome = attack(
-        TRY + "status = open('/proc/self/status').read()\n"
-        "fields = dict(line.split(':\\t') for line in status.splitlines() if ':\\t' in line)\n"
-        "import json\n"
-        "say(json.dumps({'processes': sorted(p for p in os.listdir('/proc') if p.isdigit()),\n"
-        "    'descriptors': sorted({os.readlink(f'/proc/self/fd/{f}').split(':')[0] for f in os.listdir('/proc/self/fd')\n"
-        "                           if os.path.exists(f'/proc/self/fd/{f}')}),\n"
-        "    'caps': {fields[c] for c in ('CapInh', 'CapPrm', 'CapEff', 'CapAmb')} == {'0' * 16},\n"
-        "    'seccomp': fields['Seccomp'], 'root': os.getuid() == 0 or 0 in os.getgroups(), 'pid': os.getpid()}))",
-        asker={"warm": warm, "cold": cold}[mode],
-    )
-    found = json.loads(outcome.said.strip("'"))
-    assert found["processes"] in (["1"], ["1", "2"])
-    assert set(found["descriptors"]) <= {"/dev/null", "pipe", f"/proc/{found['pid']}/fd"}
-    assert (found["caps"], found["seccomp"], found["root"]) == (True, "2", False)
-
-
-def test_the_command_line_shows_no_paths_of_the_host(attack: Attack, cold: Asker, tmp_path: Path) -> None:
-    """What was bound from where stays between grader and bubblewrap."""
-    outcome = attack("say(open('/proc/1/cmdline').read())", asker=cold)
-    assert "python" in outcome.said
-    assert str(tmp_path) not in outcome.said
-    assert "/input" not in outcome.said
-
-
 # --- writing ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("mode", ["warm", "cold"])
-def test_nothing_can_be_written_but_the_home(mode: str, attack: Attack, warm: Asker, cold: Asker) -> None:
-    """Every folder of the box is read-only, shared memory and the inputs included."""
-    places = ["/", "/etc", "/tmp", "/usr", "/usr/bin", "/dev", "/dev/shm", "/input", "/input/files", "/data", "/proc",
-              "/proc/sys/kernel", "/sys", str(PACKAGE), str(PACKAGE / "data" / "files"), os.path.dirname(os.__file__)]  # fmt: skip
-    outcome = attack(
-        TRY + f"places = {places}\n"
-        f"say([p for p in places if attempt(lambda: open(p + '/{MARK}', 'w')) not in {DENIED}])",
-        asker={"warm": warm, "cold": cold}[mode],
-    )
-    assert outcome.said == "[]"
 
 
 def test_filling_the_box_fills_nothing_else(attack: Attack) -> None:
@@ -141,17 +223,17 @@ def test_filling_the_box_fills_nothing_else(attack: Attack) -> None:
 # --- network ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "family",
-    ["AF_INET", "AF_INET6", "AF_UNIX", "AF_VSOCK", "AF_NETLINK", "AF_PACKET", "AF_BLUETOOTH", "AF_ALG"],
-)
-def test_no_socket_of_any_family(attack: Attack, family: str) -> None:
+FAMILIES = ("INET", "INET6", "UNIX", "VSOCK", "NETLINK", "PACKET", "BLUETOOTH", "ALG")
+
+
+def test_no_socket_of_any_family(attack: Attack) -> None:
     """Not even a socket can be made, whatever it would have reached."""
-    outcome = attack(
-        TRY + f"kinds = (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_RAW)\n"
-        f"say({{attempt(lambda: socket.socket(getattr(socket, {family!r}, 40), kind)) for kind in kinds}})"
-    )
-    assert outcome.said == "{'PermissionError'}"
+    found = attack(
+        TRY + "kinds = (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_RAW)\n"
+        "say([[attempt(lambda: socket.socket(getattr(socket, 'AF_' + family, 40), kind)) for kind in kinds]\n"
+        f"     for family in {FAMILIES}])"
+    ).rows
+    assert dict(zip(FAMILIES, found, strict=True)) == dict.fromkeys(FAMILIES, ["PermissionError"] * 3)
 
 
 def test_no_name_is_looked_up_and_no_server_reached(attack: Attack) -> None:
@@ -188,7 +270,7 @@ def test_a_fork_bomb_ends_at_the_limit(attack: Attack) -> None:
 def test_an_exponential_fork_bomb_dies_with_the_box(attack: Attack) -> None:
     """Every process forks for ever."""
     outcome = attack(
-        "import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass", seconds=8
+        "import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass", seconds=5
     )
     assert isinstance(outcome.error, StudentError)
 
@@ -211,15 +293,16 @@ def test_a_memory_bomb_in_four_processes(attack: Attack) -> None:
     assert "too much memory" in outcome.error.message
 
 
-@pytest.mark.parametrize(
-    "number",
-    [319, 447, 29, 68, 240, 64],
-    ids=["memfd_create", "memfd_secret", "shmget", "msgget", "mq_open", "semget"],
-)
-def test_no_memory_that_belongs_to_no_process(attack: Attack, number: int) -> None:
+MEMORY = {
+    "memfd_create": 319, "memfd_secret": 447, "shmget": 29, "msgget": 68, "mq_open": 240, "semget": 64,
+}  # fmt: skip
+
+
+def test_no_memory_that_belongs_to_no_process(attack: Attack) -> None:
     """Memory files, System V and POSIX queues could hold what no count of processes shows."""
-    outcome = attack(TRY + f"say(syscall({number}, b'x', 0, 0))")
-    assert outcome.said in ("'Operation not permitted'", "'Function not implemented'")
+    found = attack(TRY + f"say([syscall(number, b'x', 0, 0) for number in {[*MEMORY.values()]}])").rows
+    allowed = {"Operation not permitted", "Function not implemented"}
+    assert {name: got for name, got in zip(MEMORY, found, strict=True) if got not in allowed} == {}
 
 
 @pytest.mark.parametrize(
@@ -278,38 +361,6 @@ def test_a_flood_of_answers_is_cut(attack: Attack) -> None:
 # --- outliving, killing ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["warm", "cold"])
-def test_a_daemon_does_not_outlive_its_run(mode: str, attack: Attack, warm: Asker, cold: Asker) -> None:
-    """Forked twice, in a session of its own, ignoring signals, with nothing open: gone all the same."""
-    outcome = attack(
-        "import os, signal, time\n"
-        "if os.fork() == 0:\n"
-        "    os.setsid()\n"
-        "    if os.fork() == 0:\n"
-        "        for s in (1, 2, 13, 15): signal.signal(s, signal.SIG_IGN)\n"
-        "        os.closerange(0, 256)\n"
-        "        while True: time.sleep(1)\n"
-        "    os._exit(0)\n"
-        "time.sleep(0.2)\nsay('left one')",
-        asker={"warm": warm, "cold": cold}[mode],
-    )
-    assert outcome.said == "'left one'"
-
-
-@pytest.mark.parametrize("mode", ["warm", "cold"])
-def test_killing_everyone_kills_nobody_else(mode: str, attack: Attack, warm: Asker, cold: Asker) -> None:
-    """There is nobody in sight but the attacker, and the first process of a box cannot be killed from inside."""
-    outcome = attack(
-        TRY + "say([attempt(lambda: os.kill(1, 9)), attempt(lambda: os.kill(-1, 9)),\n"
-        "     attempt(lambda: os.kill(3, 9)), attempt(lambda: os.kill(99, 9))])",
-        asker={"warm": warm, "cold": cold}[mode],
-    )
-    assert outcome.said in (
-        "[None, 'ProcessLookupError', 'ProcessLookupError', 'ProcessLookupError']",  # it is the first itself
-        "['PermissionError', 'ProcessLookupError', 'ProcessLookupError', 'ProcessLookupError']",  # root's is
-    )
-
-
 @pytest.mark.parametrize(
     ("source", "told"),
     [
@@ -345,34 +396,6 @@ def test_what_was_fitted_before_the_end_counts(attack: Attack) -> None:
 
 
 # --- the kernel ---------------------------------------------------------------------------------
-
-FORBIDDEN = {
-    "ptrace": 101, "process_vm_readv": 310, "process_vm_writev": 311, "kcmp": 312, "pidfd_getfd": 438,
-    "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "keyctl": 250, "add_key": 248,
-    "request_key": 249, "unshare": 272, "setns": 308, "clone3": 435, "mount": 165, "umount2": 166,
-    "pivot_root": 155, "chroot": 161, "fsopen": 430, "open_tree": 428, "move_mount": 429, "mount_setattr": 442,
-    "bpf": 321, "perf_event_open": 298, "userfaultfd": 323, "seccomp": 317, "open_by_handle_at": 304,
-    "name_to_handle_at": 303, "init_module": 175, "kexec_load": 246, "reboot": 169, "swapon": 167,
-    "sethostname": 170, "settimeofday": 164, "adjtimex": 159, "clock_settime": 227, "personality": 135,
-    "quotactl": 179, "syslog": 103, "acct": 163, "ioperm": 173, "iopl": 172, "modify_ldt": 154,
-    "mknod": 133, "setuid": 105, "setresuid": 117, "setgroups": 116, "capset": 126, "connect": 42, "bind": 49,
-    "fanotify_init": 300, "landlock_create_ruleset": 444, "lookup_dcookie": 212, "vhangup": 153,
-}  # fmt: skip
-
-
-@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the numbers are those of x86-64")
-@pytest.mark.parametrize("mode", ["warm", "cold"])
-def test_system_calls_that_nobody_needs_are_refused(
-    mode: str, attack: Attack, warm: Asker, cold: Asker
-) -> None:
-    """Each by its number, past every library."""
-    outcome = attack(
-        TRY + f"say({{name: syscall(number, 0, 0, 0, 0, 0) for name, number in {FORBIDDEN}.items()}})",
-        asker={"warm": warm, "cold": cold}[mode],
-    )
-    assert "allowed" not in outcome.said
-    refused = outcome.said.count("Operation not permitted") + outcome.said.count("Function not implemented")
-    assert refused >= 8  # the message is cut; none of it says that one was allowed
 
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the numbers are those of x86-64")
@@ -455,16 +478,6 @@ def test_both_machines_have_the_same_filter() -> None:
     assert len(seccomp.assemble(seccomp.program("aarch64"))) % 8 == 0
 
 
-def test_memory_of_other_processes_is_closed(attack: Attack, cold: Asker) -> None:
-    """That of bubblewrap's first process, where there is one, belongs to root."""
-    outcome = attack(
-        TRY + "others = [p for p in os.listdir('/proc') if p.isdigit() and int(p) != os.getpid()]\n"
-        "say({attempt(lambda: open(f'/proc/{p}/mem', 'rb')) for p in others})",
-        asker=cold,
-    )
-    assert outcome.said in ("set()", "{'PermissionError'}")
-
-
 def test_limits_cannot_be_raised(attack: Attack) -> None:
     """Hard limits are hard, and the kernel will take this process first when memory ends."""
     outcome = attack(
@@ -540,18 +553,25 @@ def test_a_box_that_does_not_even_start_is_our_fault(
 
 
 def test_a_dead_fork_server_is_replaced_by_cold_starts(
-    box: isolation.Isolation, honest: r.Description, tmp_path: Path
+    box: isolation.Isolation, some_mnist: Dataset, tmp_path: Path
 ) -> None:
     """Killing the server from outside costs a class time, and no grade."""
     (tmp_path / "shared").mkdir()
-    from grader.data import datasets
-
-    asker = Asker(datasets.load(datasets.MNIST), box, tmp_path / "shared")
+    asker = Asker(some_mnist, box, tmp_path / "shared")
     if reason := asker.serve():
         pytest.skip(reason)
     assert asker._server is not None
     asker._server._server.kill()
     before, running = host(), boxes()
+    folders = {name: tmp_path / "task" / name for name in ("input", "data", "home")}
+    for name, folder in folders.items():
+        folder.mkdir(parents=True)
+        (folder / "kept").write_text(name)
+    with pytest.raises(ServerGone):
+        asker._server.start(isolation.Task("grader.describe.child.replay", *folders.values()))
+    assert {name: (folder / "kept").read_text() for name, folder in folders.items()} == {
+        n: n for n in folders
+    }
     outcome = ask(asker, notebook(tmp_path, "x = 1"), tmp_path)
     assert isinstance(outcome.error, StudentError)
     assert asker._server is None

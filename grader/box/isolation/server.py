@@ -14,9 +14,10 @@ import shutil
 import signal
 import socket
 import tempfile
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from grader.box.isolation.bubblewrap import Bubblewrap
 from grader.box.isolation.interface import DATA, HOME, INPUTS, SECONDS_TO_START, Places, Task, stranger
@@ -30,7 +31,7 @@ class ServerGone(OSError):
 
 
 class ForkServer:
-    """A running fork server. Closing it ends all its children."""
+    """A running fork server, for describing and replaying. Closing it ends all its children."""
 
     closed = contained = True
     absent = ""
@@ -42,6 +43,7 @@ class ForkServer:
         """
         self.kind = box.kind
         self.name = f"{box.name}; one fork server"
+        self._data = data
         self._spool = tempfile.TemporaryDirectory(prefix="grader-")
         Path(self._spool.name).chmod(0o711)
         self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -65,17 +67,25 @@ class ForkServer:
         return Places(INPUTS, DATA if task.data else "", HOME)
 
     def start(self, task: Task) -> Child:
-        """Fork a child for the task, whose inputs move into the server's spool.
+        """Fork a child for the task, whose inputs move into the server's spool, and so do data of its own.
 
-        Raises `ServerGone` where the server does not answer; the inputs are then back in their place.
+        Raises `ServerGone` where the server does not answer; inputs and data are then back in their place.
         """
+        shown = {INPUTS: task.inputs} | ({DATA: task.data} if task.data not in (None, self._data) else {})
         folder = Path(self._spool.name) / secrets.token_hex(16)
-        shutil.move(task.inputs, folder)  # the inputs are a private copy already
-        request = {"module": task.module, "inputs": folder.name, "user": str(stranger())}
+        folder.mkdir()
+        moved = {place: folder / place.strip("/") for place in shown}
+        _move(shown, moved)  # they are private copies already
+        request = {
+            "module": task.module,
+            "shown": {place: f"{folder.name}/{there.name}" for place, there in moved.items()},
+            "user": stranger(),
+        }
         try:
             return _Forked(self._requests, request, folder)
         except ServerGone:
-            shutil.move(folder, task.inputs)  # for a cold start
+            _move(moved, shown)  # for a cold start
+            folder.rmdir()
             raise
 
     @property
@@ -95,7 +105,7 @@ class ForkServer:
 class _Forked:
     """A child of the server, seen from outside through a descriptor of its process."""
 
-    def __init__(self, requests: socket.socket, request: dict[str, str], folder: Path) -> None:
+    def __init__(self, requests: socket.socket, request: dict[str, Any], folder: Path) -> None:
         self._folder = folder
         self._status: int | None = None
         with ExitStack() as theirs:
@@ -149,6 +159,11 @@ class _Forked:
         self._fate.close()
         shutil.rmtree(self._folder, ignore_errors=True)
         return -signal.SIGKILL if status is None else status
+
+
+def _move(here: Mapping[str, Path], there: Mapping[str, Path]) -> None:
+    for place, folder in here.items():
+        shutil.move(folder, there[place])
 
 
 def _pid(process: int) -> int | None:

@@ -36,16 +36,17 @@ def leave() -> None:
         Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
 
 
-def furnish(inputs: str, shown_at: str, all_inputs: str, home: str, size: int, files: int) -> None:
-    """Mount what this process may see: its own inputs, an empty home, and its own /proc.
+def furnish(shown: dict[str, str], spool: str, home: str, size: int, files: int) -> None:
+    """Mount what this process may see: its own folders of the spool, an empty home, and its own /proc.
 
-    The folder ``inputs`` appears at ``shown_at``, read-only; ``all_inputs`` is hidden. The home takes
-    ``size`` bytes and ``files`` files.
+    ``shown`` gives the folder that appears at each place, read-only; the rest of the ``spool`` is hidden, and
+    so is what was at these places. The home takes ``size`` bytes and ``files`` files.
     """
     _mount(None, "/", None, _PRIVATE | _RECURSIVE)
-    _mount(inputs, shown_at, None, _BIND)
-    _mount(None, shown_at, None, _BIND | _REMOUNT | _READ_ONLY | _NO_SUID | _NO_DEVICES)
-    _mount("none", all_inputs, "tmpfs", _READ_ONLY | _NO_SUID | _NO_DEVICES | _NO_EXEC, "size=4096")
+    for place, folder in shown.items():
+        _mount(folder, place, None, _BIND)
+        _mount(None, place, None, _BIND | _REMOUNT | _READ_ONLY | _NO_SUID | _NO_DEVICES)
+    _mount("none", spool, "tmpfs", _READ_ONLY | _NO_SUID | _NO_DEVICES | _NO_EXEC, "size=4096")
     _mount("home", home, "tmpfs", _NO_SUID | _NO_DEVICES, f"size={size},nr_inodes={files},mode=1777")
     _mount("proc", "/proc", "proc", _NO_SUID | _NO_DEVICES | _NO_EXEC)
     os.chdir(home)

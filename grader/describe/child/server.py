@@ -1,13 +1,13 @@
 """The fork server: ``python -m grader.describe.child.server SOCKET``, for a class of submissions.
 
 The server imports TensorFlow and Keras once. For each submission it then forks a process in fresh namespaces
-(`grader.describe.child.namespaces`), which confines itself and describes, as a cold start would. Nothing but
-imports happens before a fork: a process that has run an operation of TensorFlow has threads, and its children
-wait for those threads forever.
+(`grader.describe.child.namespaces`), which confines itself and describes or replays, as a cold start would.
+Nothing but imports happens before a fork: a process that has run an operation of TensorFlow has threads, and
+its children wait for those threads forever.
 
-On the socket (inherited, SOCK_SEQPACKET) come requests: the module to run, the name of the folder of inputs,
-and a user, with four descriptors: standard input, output and error of the child, and a socket for its fate.
-On the last one the server sends a descriptor of the process (pidfd), and at the end its exit status.
+On the socket (inherited, SOCK_SEQPACKET) come requests (`Request`), each with four descriptors: standard
+input, output and error of the child, and a socket for its fate. On the last one the server sends a descriptor
+of the process (pidfd), and at the end its exit status.
 """
 
 from __future__ import annotations
@@ -18,20 +18,31 @@ import os
 import signal
 import socket
 import sys
+from dataclasses import dataclass
 from typing import NoReturn
 
-from grader.describe.child import confine, namespaces, seccomp, serve
+from grader.describe.child import confine, namespaces, replay, seccomp, serve
 from grader.describe.child.threads import without_threads
 
-HOME, INPUTS, SPOOL = "/box", "/input", "/spool"
+HOME, SPOOL = "/box", "/spool"
 SIZE, FILES = 512 << 20, 20_000
 READY = b"ready"
 _SERVES = {
     "grader.describe.child.serve": serve.serve,
     "grader.describe.child.of_code": serve.serve,
+    "grader.describe.child.replay": replay.serve,
     "grader.describe.child.confine": confine.report,
 }
 _SET_DUMPABLE, _DIE_WITH_PARENT = 4, 1
+
+
+@dataclass(frozen=True)
+class Request:
+    """A child to start: what it runs, the name in the spool of what it sees at each place, and its user."""
+
+    module: str
+    shown: dict[str, str]
+    user: int
 
 
 def main() -> None:
@@ -54,7 +65,7 @@ def main() -> None:
             return
         if os.fork() == 0:
             requests.close()
-            _start(json.loads(message), descriptors)
+            _start(Request(**json.loads(message)), descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
 
@@ -79,7 +90,7 @@ def _not_clean() -> str:
 # --- the process between: it leaves the namespaces, and waits for the child ---------------------
 
 
-def _start(request: dict[str, str], descriptors: list[int]) -> NoReturn:
+def _start(request: Request, descriptors: list[int]) -> NoReturn:
     status = 1
     try:
         seccomp.prctl(_DIE_WITH_PARENT, signal.SIGKILL)
@@ -100,16 +111,17 @@ def _start(request: dict[str, str], descriptors: list[int]) -> NoReturn:
     os._exit(status)
 
 
-def _become(request: dict[str, str], standard: list[int]) -> NoReturn:
+def _become(request: Request, standard: list[int]) -> NoReturn:
     """Be the child: the first process of its namespaces, with three descriptors and no privileges."""
     try:
         for number, descriptor in enumerate(standard):
             os.dup2(descriptor, number)
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
         os.setsid()
-        namespaces.furnish(f"{SPOOL}/{request['inputs']}", INPUTS, SPOOL, HOME, SIZE, FILES)
-        confine.enter(int(request["user"]))
-        _SERVES[request["module"]]()
+        shown = {place: f"{SPOOL}/{name}" for place, name in request.shown.items()}
+        namespaces.furnish(shown, SPOOL, HOME, SIZE, FILES)
+        confine.enter(request.user)
+        _SERVES[request.module]()
     except BaseException as error:
         os.write(2, f"{type(error).__name__}: {error}\n".encode())
     os._exit(1)
