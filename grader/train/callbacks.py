@@ -36,15 +36,24 @@ class Watching:
         self.cooldown = 0
 
     def _improves(self, value: float, best: float | None) -> bool:
+        """Whether a value is better than the best by more than the margin: in single precision, as in Keras.
+
+        One image more is an accuracy of 0.0001 more, which is the usual margin. In double precision rounding
+        would decide, one way for 9,912 images and the other way for 9,913.
+        """
         if best is None:
             return True
         mode = self.record.mode
         smaller = mode == "min" or (mode == "auto" and self.record.monitor.endswith("loss"))
         margin = abs(self.record.min_delta)
-        return value + margin < best if smaller else value - margin > best
+        with np.errstate(over="ignore"):  # of a loss that diverges
+            moved, to_beat = np.float32(value + margin if smaller else value - margin), np.float32(best)
+        return bool(moved < to_beat if smaller else moved > to_beat)
 
 
 class EarlyStopping(Watching):
+    """Ends training once the value has not improved for ``patience`` epochs."""
+
     def epoch_ended(self, epoch: int, logs: dict[str, float]) -> bool:
         """Whether to stop after this epoch, counted from 0."""
         value = logs[self.record.monitor]
@@ -60,6 +69,8 @@ class EarlyStopping(Watching):
 
 
 class ReduceOnPlateau(Watching):
+    """Lowers the learning rate once the value has not improved for ``patience`` epochs."""
+
     def epoch_ended(self, logs: dict[str, float], rate: float) -> float:
         """The learning rate from now on."""
         value, record = logs[self.record.monitor], self.record

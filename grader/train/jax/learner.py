@@ -1,4 +1,4 @@
-"""Learns as compiled programs on JAX's device: a `grader.train.epochs.Learner` for one or several seeds."""
+"""Learns as compiled programs on JAX's device: a `grader.train.learner.Learner` for one or several seeds."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import keras
 import numpy as np
 
 from grader import records as r
-from grader.train.epochs import Array, Outcome, Pass, Told
 from grader.train.jax.program import Counted, Data, Programs, Run, State, logits_of, optimizer_for
 from grader.train.keras import build, feeding
+from grader.train.learner import Array, Outcome, Pass, Told
 from grader.train.rows import chosen
 
 EVALUATED = 1_000  # images at a time
