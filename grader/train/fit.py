@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from grader import records as r
-from grader.train.callbacks import EarlyStopping, Keeper, ReduceOnPlateau, StopAt
+from grader.train.callbacks import Keeper, ReduceOnPlateau, reaction
 from grader.train.learner import Outcome, Pass
 from grader.train.rows import batches, chosen, shuffling, steps
 
@@ -44,11 +44,7 @@ class Fit:
         recipe = job.training[number]
         self.seed, self.recipe, self.epochs, self.stop_at = seed, recipe, epochs, job.stop_at
         self.begun, self.done, self.step, self.stopped = len(seed.epochs), 0, 0, False
-        self.stopping: list[EarlyStopping | StopAt] = [
-            EarlyStopping(c) for c in recipe.callbacks if isinstance(c, r.EarlyStopping)
-        ]
-        self.stopping += [StopAt(c) for c in recipe.callbacks if isinstance(c, r.StopAt)]
-        self.reducing = [ReduceOnPlateau(c) for c in recipe.callbacks if isinstance(c, r.ReduceLROnPlateau)]
+        self.reactions = [reaction(record) for record in recipe.callbacks]
         self.keeper = Keeper(recipe.keeps) if recipe.keeps else None
         self.rows = chosen(recipe.rows, images)
         watched = recipe.held_out and (recipe.callbacks or recipe.keeps)
@@ -125,9 +121,11 @@ class Fit:
         }  # fmt: skip
         if self.keeper is not None:
             self.keeper.epoch_ended(self.done, logs, weights)
-        for reducing in self.reducing:
-            self.seed.rate = reducing.epoch_ended(logs, self.seed.rate)
-        self.stopped = max([each.epoch_ended(self.done, logs) for each in self.stopping], default=False)
+        for each in self.reactions:
+            if isinstance(each, ReduceOnPlateau):
+                self.seed.rate = each.epoch_ended(logs, self.seed.rate)
+            elif each.epoch_ended(self.done, logs):
+                self.stopped = True
         self.done += 1
 
     def end(self, last: bool, set_weights: Callable[[Any], None]) -> None:

@@ -44,6 +44,14 @@ def _courses() -> list[list[dict[str, float]]]:
     ]
 
 
+def test_every_setting_of_a_callback_is_known_here() -> None:
+    """One that records get later would be ignored by every engine."""
+    watching = {"type", "monitor", "mode", "patience", "min_delta"}
+    assert set(r.EarlyStopping.model_fields) == watching | {"baseline", "start_from_epoch"}
+    assert set(r.ReduceLROnPlateau.model_fields) == watching | {"factor", "cooldown", "min_lr"}
+    assert set(r.StopAt.model_fields) == {"type", "monitor", "value", "side"}
+
+
 @pytest.mark.parametrize("more", [{}, {"baseline": 0.99}, {"start_from_epoch": 3}], ids=str)
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_early_stopping_ends_where_that_of_keras_does(
