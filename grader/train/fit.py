@@ -27,6 +27,7 @@ class Seed:
         self.last_rate: float | None = None  # set last by a recipe, not by ReduceLROnPlateau
 
     def as_run(self) -> r.SeedRun:
+        """The run as it is reported beside that of the first seed."""
         return r.SeedRun(
             seed=self.seed,
             untrained=self.untrained,

@@ -111,6 +111,7 @@ class Keras2Nadam(keras.optimizers.Nadam):  # type: ignore[misc]
 
 
 def optimizer(recipe: r.TrainingRecipe) -> Any:
+    """The recipe's optimizer with the first of its learning rates; it has seen no gradient yet."""
     settings = recipe.optimizer.model_dump(exclude={"type"})
     settings["learning_rate"] = recipe.learning_rates[0]
     if recipe.optimizer.type != "Nadam":
@@ -136,6 +137,7 @@ _LOSSES = {
 
 
 def loss(record: r.Loss) -> Any:
+    """The Keras loss of a record: the mean over a batch, with its weights where it is given some."""
     settings: dict[str, Any] = {}
     if "crossentropy" in record.name:
         settings["from_logits"] = record.from_logits
@@ -152,4 +154,5 @@ def accuracy(record: r.Loss) -> Any:
 
 
 def is_sparse(record: r.Loss) -> bool:
+    """Whether targets are class numbers (n,), not one-hot rows (n, classes)."""
     return record.name.startswith("sparse")

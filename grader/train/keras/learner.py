@@ -34,6 +34,7 @@ class Learner:
         keras.utils.set_random_seed(job.seed)
         self.job, self.arrays = job, arrays
         self.model = build.model(job.network)
+        # By identity: two fits may have equal recipes.
         self.numbers = {id(recipe): number for number, recipe in enumerate(job.training)}
         self.compiled = False
         self._prepare(job.training[0])
@@ -123,15 +124,19 @@ class Learner:
         return list(self.model.get_weights())
 
     def set_weights(self, seed: int, weights: Sequence[Array]) -> None:
+        """In the order of `get_weights`."""
         self.model.set_weights(list(weights))
 
     def owners(self) -> Sequence[int]:
+        """In the order of `get_weights`, places among the layers of the network."""
         return build.owners(self.model)
 
     def get_state(self) -> list[Array]:
+        """All variables of the model, those of random generators among them."""
         return [variable.numpy() for variable in self.model.variables]
 
     def set_state(self, state: list[Array]) -> None:
+        """Assign what `get_state` returned."""
         for variable, value in zip(self.model.variables, state, strict=True):
             variable.assign(value)
 

@@ -52,6 +52,7 @@ RELU, ELU, SIGMOID, TANH, SILU, SOFTPLUS, EXPONENTIAL, SOFTSIGN, HARD_SIGMOID = 
 
 
 def instruction(code: int, integers: dict[int, int], floats: dict[int, float]) -> tuple[Array, Array]:
+    """An instruction for the kernels: its integers (WIDTH,) and its floats (FLOATS,), by field."""
     row, real = np.zeros(WIDTH, np.int64), np.zeros(FLOATS, np.float32)
     row[CODE] = code
     for field, value in integers.items():

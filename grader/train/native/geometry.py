@@ -28,6 +28,7 @@ class Axis:
 
     @classmethod
     def of(cls, before: int, kernel: int, stride: int, dilation: int, padding: str) -> Axis:
+        """The window of a Keras layer; ``padding`` is "valid" or "same", more of it after than before."""
         reach = (kernel - 1) * dilation + 1
         if padding == "valid":
             return cls(before, (before - reach) // stride + 1, kernel, stride, dilation)

@@ -20,6 +20,7 @@ _OUTS, _INS = CORRELATED[1], CORRELATED[0]
 
 @compiled
 def gather_pixels(tile: Tile, row: Array, real: Array) -> None:
+    """Each output pixel DST is the sum over its taps of input SRC times weights, and a bias."""
     rows, columns, channels = row[f.ROWS], row[f.COLUMNS], row[f.CHANNELS]
     source_channels = row[f.SRC_CHANNELS]
     weights = tile.turned if row[f.TURNED] else tile.parameters
@@ -111,6 +112,7 @@ def add_lanes(vectors: Array, totals: Array, count: int) -> None:
 
 @compiled
 def bias_slopes(tile: Tile, row: Array, real: Array) -> None:
+    """Add the sums of the gradient DST over pixels and images to that of the bias, per channel."""
     width = row[f.CHANNELS] * LANES
     sums = tile.scratch[:width]
     sums[:] = 0.0

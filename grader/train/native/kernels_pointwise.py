@@ -34,6 +34,7 @@ def load(tile: Tile, row: Array, real: Array) -> None:
 
 @compiled
 def clear(tile: Tile, row: Array, real: Array) -> None:
+    """Fill SIZE numbers from DST on with zeros."""
     tile.values[row[f.DST] : row[f.DST] + row[f.SIZE]] = 0.0
 
 
@@ -118,6 +119,7 @@ def _tanh(x: Any) -> Any:
 
 @compiled
 def activate(tile: Tile, row: Array, real: Array) -> None:
+    """Apply the activation KIND to SIZE numbers."""
     x = tile.values[row[f.SRC] : row[f.SRC] + row[f.SIZE]]
     y = tile.values[row[f.DST] : row[f.DST] + row[f.SIZE]]
     kind, one, zero = row[f.KIND], np.float32(1.0), np.float32(0.0)

@@ -25,6 +25,7 @@ def _taps(table: Array, row: Array, y: int, x: int) -> tuple[int, int, int]:
 
 @compiled
 def max_pool(tile: Tile, row: Array, real: Array) -> None:
+    """Each output DST is the largest element of its window of the input SRC, per channel."""
     width, table = row[f.CHANNELS] * LANES, tile.taps[row[f.GEOMETRY] :]
     for y in range(row[f.ROWS]):
         for x in range(row[f.COLUMNS]):

@@ -33,6 +33,7 @@ class Learner:
         self.optimizer: Optimizer | None = None
 
     def begin(self, recipe: r.TrainingRecipe, fresh: bool) -> None:
+        """Plan programs for another recipe than before, around the same weights."""
         if recipe is not self.recipe:
             self.network = self._planned_for(recipe)
             self.recipe = recipe
@@ -66,27 +67,34 @@ class Learner:
         return [Outcome(loss / seen, correct, seen)]
 
     def evaluate(self, split: Literal["train", "test"], rows: Array | None = None) -> Sequence[Outcome]:
+        """Any number of images; each part of them is as fast as the whole."""
         chosen = slice(None) if rows is None else rows
         with np.errstate(all="ignore"):
             return [self.network.evaluate(self.images[split][chosen], self.labels[split][chosen])]
 
     def get_weights(self, seed: int) -> Any:
+        """In Keras's order."""
         return self.network.get_weights()
 
     def set_weights(self, seed: int, weights: Any) -> None:
+        """In the order of `get_weights`."""
         self.network.set_weights(weights)
 
     def owners(self) -> Sequence[int]:
+        """In the order of `get_weights`, places among the layers of the network."""
         return [variable.layer for variable in self.network.plan.variables]
 
     def get_state(self) -> Any:
+        """All weights, and the state of the generator that draws Dropout's masks."""
         return self.network.get_weights(), self.network.random.bit_generator.state
 
     def set_state(self, state: Any) -> None:
+        """Set what `get_state` returned."""
         weights, self.network.random.bit_generator.state = state
         self.network.set_weights(weights)
 
     def close(self) -> None:
+        """End the threads."""
         self.team.close()
 
 

@@ -205,6 +205,7 @@ def turn(memory: Memory) -> None:
 
 @compiled
 def clear(slopes: Array, parts: int, joints: Array) -> None:
+    """Fill the gradients of joints with zeros, in each of the parts."""
     for part in range(parts):
         for first, last in joints:
             slopes[part, first:last] = 0.0

@@ -92,6 +92,7 @@ class Network:
             self._home(v.trained)[v.at : v.at + v.size] = np.asarray(value, np.float32).reshape(-1)
 
     def get_weights(self) -> list[Array]:
+        """Copies of all weights, as `set_weights` takes them."""
         return [
             self._home(v.trained)[v.at : v.at + v.size].reshape(v.shape).copy() for v in self.plan.variables
         ]
@@ -113,6 +114,7 @@ class Network:
         return Outcome(entropy / chosen.size + self.penalty(), int(hits), chosen.size), slopes
 
     def step(self, images: Array, labels: Array, chosen: Array, optimizer: Optimizer) -> Outcome:
+        """Train on one mini-batch, the images at the positions ``chosen``. Its outcome before the step."""
         outcome, slopes = self.slopes(images, labels, chosen)
         optimizer.step(self.weights, slopes)
         return outcome
@@ -127,6 +129,7 @@ class Network:
         return float(sums[0]), float(sums[1])
 
     def penalty(self) -> float:
+        """What regularizers add to the loss for the weights as they are."""
         total = 0.0
         if self.l1 is not None:
             total += float(np.sum(self.l1 * np.abs(self.weights)))

@@ -38,10 +38,12 @@ class Tensor:
 
     @property
     def size(self) -> int:
+        """Numbers of one image."""
         return self.rows * self.columns * self.channels
 
     @property
     def pixels(self) -> tuple[int, int]:
+        """(rows, columns)."""
         return self.rows, self.columns
 
 
@@ -60,6 +62,7 @@ class Variable:
 
     @property
     def size(self) -> int:
+        """Numbers in it."""
         return int(np.prod(self.shape))
 
 
@@ -87,6 +90,7 @@ class Plan:
     def tensor(
         self, rows: int, columns: int, channels: int, flat: bool = False, slope: bool = True
     ) -> Tensor:
+        """Room for the output of a layer in each tile, and with ``slope`` for its gradient."""
         made = Tensor(rows, columns, channels, self.values, flat=flat)
         self.values += made.size * LANES
         if slope:
@@ -108,12 +112,14 @@ class Plan:
         penalty: r.L1L2 | None = None,
         fans: tuple[int, int] | None = None,
     ) -> int:
+        """Room for a weight that trains. Where it begins among the parameters."""
         at = self.parameters
         self.variables.append(Variable(self.layer, role, shape, at, initializer, True, penalty, fans))
         self.parameters += int(np.prod(shape))
         return at
 
     def average(self, role: str, channels: int, start: float) -> int:
+        """Room for a moving average per channel. Where it begins among the averages."""
         at = self.moving
         self.variables.append(
             Variable(self.layer, role, (channels,), at, r.Constant(value=start), trained=False)
@@ -122,6 +128,7 @@ class Plan:
         return at
 
     def table(self, numbers: Sequence[int]) -> int:
+        """Keep numbers for a kernel to look up. Where they begin among the taps."""
         at = len(self.taps)
         self.taps += numbers
         return at
@@ -129,6 +136,7 @@ class Plan:
     def emit(
         self, code: int, integers: dict[int, int], floats: dict[int, float] | None = None, when: str = "both"
     ) -> None:
+        """Add an instruction to the programs: for "training", for "evaluating" or for "both"."""
         made = instruction(code, integers, floats or {})
         if when != "evaluating":
             self.forth[True].append(made)
@@ -155,6 +163,7 @@ def aligned(*shape: int) -> Array:
 
 
 def bytes_needed(plan: Plan, tiles: int) -> int:
+    """Bytes of `memory` that grow with the network or with the ``tiles`` of a batch."""
     parts = min(PARTS, tiles)
     return 4 * (tiles * plan.values + parts * (plan.parameters + plan.scratch) + 8 * plan.parameters)
 
@@ -166,6 +175,7 @@ def _joints(plan: Plan) -> list[tuple[int, int]]:
 
 
 def memory(plan: Plan, tiles: int) -> Memory:
+    """All arrays in which a planned network works, for batches of this many ``tiles``."""
     parts = min(PARTS, tiles)
     return Memory(
         values=aligned(tiles, plan.values),

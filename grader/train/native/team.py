@@ -61,6 +61,7 @@ class Team:
         function(*arguments)
 
     def close(self) -> None:
+        """End the threads once they have done what they were given."""
         for given in self._given:
             given.put(None)
 
