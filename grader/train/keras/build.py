@@ -122,20 +122,6 @@ def optimizer(recipe: r.TrainingRecipe) -> Any:
     return Keras2Nadam(**settings)
 
 
-_LOSSES = {
-    "categorical_crossentropy": "CategoricalCrossentropy",
-    "sparse_categorical_crossentropy": "SparseCategoricalCrossentropy",
-    "binary_crossentropy": "BinaryCrossentropy",
-    "mean_squared_error": "MeanSquaredError",
-    "mean_absolute_error": "MeanAbsoluteError",
-    "kl_divergence": "KLDivergence",
-    "categorical_hinge": "CategoricalHinge",
-    "squared_hinge": "SquaredHinge",
-    "hinge": "Hinge",
-    "poisson": "Poisson",
-}
-
-
 def loss(record: r.Loss) -> Any:
     """The Keras loss of a record: the mean over a batch, with its weights where it is given some."""
     settings: dict[str, Any] = {}
@@ -143,7 +129,8 @@ def loss(record: r.Loss) -> Any:
         settings["from_logits"] = record.from_logits
         if record.name != "sparse_categorical_crossentropy":
             settings["label_smoothing"] = record.label_smoothing
-    return getattr(keras.losses, _LOSSES[record.name])(**settings)
+    words = "".join(map(str.capitalize, record.name.split("_")))
+    return getattr(keras.losses, words.replace("Kl", "KL"))(**settings)
 
 
 def accuracy(record: r.Loss) -> Any:

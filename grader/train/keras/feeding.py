@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from grader import records as r
 from grader.data import images
+from grader.train.keras import build
 from grader.train.rows import chosen
 
 Array = npt.NDArray[Any]
@@ -26,7 +27,7 @@ def inputs(pixels: Array, recipe: r.TrainingRecipe, shape: tuple[int, ...]) -> A
 
 def targets(labels: Array, loss: r.Loss, classes: int) -> Array:
     """Class numbers for a sparse loss, one-hot rows for any other."""
-    if loss.name.startswith("sparse"):
+    if build.is_sparse(loss):
         return labels.astype(np.int32)
     return np.eye(classes, dtype=np.float32)[labels]
 
