@@ -77,23 +77,39 @@ class Feed:
 
     @cached_property
     def _dataset(self) -> Any:
-        """Batches picked by TensorFlow, so that none is copied twice; augmented ones are made one by one."""
         import tensorflow as tf
 
-        given = (*self.images[:2], *(() if self.weights is None else (self.weights,)))
-        if self._change is not None:
-            kinds = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in given)
-            return tf.data.Dataset.from_generator(self.changed, output_signature=kinds).prefetch(2)
-        arrays = tuple(map(tf.constant, given))
+        options = tf.data.Options()
+        # There is nothing to tune, and an epoch's end may wait a second for the thread that tunes.
+        options.autotune.enabled = False
+        made = self._picked() if self._change is None else self._made_one_by_one()
+        return made.prefetch(2).with_options(options)
+
+    def _picked(self) -> Any:
+        """Batches picked by TensorFlow, so that none is copied twice."""
+        import tensorflow as tf
+
+        arrays = tuple(map(tf.constant, self._given()))
         order = tf.data.Dataset.from_generator(
             lambda: map(self.places, self._batches), output_signature=tf.TensorSpec((None,), tf.int64)
         )
-        return order.map(lambda rows: tuple(tf.gather(array, rows) for array in arrays)).prefetch(2)
+        return order.map(lambda rows: tuple(tf.gather(array, rows) for array in arrays))
+
+    def _made_one_by_one(self) -> Any:
+        """Batches of augmented images."""
+        import tensorflow as tf
+
+        kinds = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in self._given())
+        return tf.data.Dataset.from_generator(self.changed, output_signature=kinds)
+
+    def _given(self) -> tuple[Array, ...]:
+        weights = () if self.weights is None else (self.weights,)
+        return self.images.inputs, self.images.targets, *weights
 
     def changed(self) -> Iterator[tuple[Array, ...]]:
         """The batches of the epoch, augmented: draws from NumPy's global generator, as Keras does."""
         assert self._change is not None
-        others = [self.images.targets, *([] if self.weights is None else [self.weights])]
+        _, *others = self._given()
         for rows in map(self.places, self._batches):
             moved = np.stack([self._change(image) for image in self.images.inputs[rows]])
             yield (moved, *(array[rows] for array in others))
