@@ -156,10 +156,10 @@ def _ready(engine: str, described: r.ModelDescription, steps: int, seeds: int) -
 
 
 def _own(engine: str, job: r.TrainJob, arrays: dict[str, Any], steps: int) -> Epoch:
-    from grader.train.epochs import Pass
+    from grader.train.learner import Pass
 
-    engines.ENVIRONMENTS[engine]()  # sets up the process
-    learner = engines.learner(engine, job, arrays)
+    engines.ENGINES[engine].environment()  # sets up the process
+    learner = engines.ENGINES[engine].learner(job, arrays)
     learner.begin(job.training[0], fresh=True)
     order = np.arange(steps * BATCH)
     own = Pass(list(order.reshape(steps, BATCH)), [0.003] * steps)

@@ -97,7 +97,7 @@ class Untrained(Record):
 
 
 class Effects(Record):
-    """The results of experiments on a trained network, see `grader.train.keras.effects`.
+    """The results of experiments on a trained network, see `grader.train.effects`.
 
     ``idle`` are the places (from 0, in the network's list) of layers whose weights change no answer to
     ``images`` images; ``random``, whether the loss of a batch depends on chance: on Dropout, noise or random

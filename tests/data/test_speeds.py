@@ -75,5 +75,5 @@ def test_every_engine_covers_what_is_measured() -> None:
         network=measure._network(), training=(measure._recipe(),), dataset=measure.datasets.MNIST,
         seed=1, max_epochs=1,
     )  # fmt: skip
-    assert engines.native_obstacle(job) == ""
-    assert Measured(conditions=(), milliseconds=dict.fromkeys(engines.OBSTACLES, 1.0))
+    assert engines.ENGINES["native"].obstacle(job) == ""
+    assert Measured(conditions=(), milliseconds=dict.fromkeys(engines.ENGINES, 1.0))

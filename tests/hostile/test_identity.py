@@ -76,7 +76,7 @@ def test_a_replay_sees_its_own_data_only(
     lines: list[bytes] = []
     wish = ReplayWish(seconds=120, answer_bytes=100_000, seed=1, model=1)
     {"warm": warm, "cold": cold}[mode].replay(loaded, data, wish, lines.append, lambda child: None)
-    said = json.loads(lines[-1])["event"]["refused"].partition("SAID ")[2]
+    said = json.loads(lines[-1])["event"]["refused"]["sentence"].partition("SAID ")[2]
     denied = ["Operation not permitted", "OSError"]
     assert ast.literal_eval(said) == [["mnist.npz"], True, spool, ["files"], *denied]
 

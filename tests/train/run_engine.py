@@ -1,4 +1,4 @@
-"""Runs one of our own engines for a test, in this process or, for JAX, in one of its own."""
+"""Runs an engine for a test, in this process or, for JAX, in one of its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from grader.train.epochs import Trainer
 
 @dataclass
 class Done:
-    """What came of a run, its final weights in Keras's order, and of the seeds beside it."""
+    """What came of a run and of the seeds beside it; its first and last weights, in Keras's order."""
 
     epochs: list[Any]
     ended: str
@@ -21,6 +21,7 @@ class Done:
     beside: tuple[Any, ...]
     untrained: Any = None
     effects: Any = None
+    start: Any = None
 
 
 def run(engine: str, job: r.TrainJob, arrays: dict[str, Any], weights: Any = None) -> Done:
@@ -30,13 +31,14 @@ def run(engine: str, job: r.TrainJob, arrays: dict[str, Any], weights: Any = Non
 
         assert not support.obstacle(job)
         support.prepare()
-    learner = engines.learner(engine, job, arrays)
+    learner = engines.ENGINES[engine].learner(job, arrays)
     if weights is not None:
         learner.set_weights(0, weights)
+    start = learner.get_weights(0)
     events: list[Any] = []
     first, *beside = Trainer(job, arrays, events.append, learner).run()
     told = [e for e in events if isinstance(e, r.EpochResult)]
     assert told == first.epochs
     weights = learner.get_weights(0)
     tried = next((e for e in events if isinstance(e, r.Effects)), None)
-    return Done(first.epochs, first.ended, first.kept, weights, tuple(beside), first.untrained, tried)
+    return Done(first.epochs, first.ended, first.kept, weights, tuple(beside), first.untrained, tried, start)

@@ -60,15 +60,15 @@ def test_a_gpu_is_taken_by_whoever_can_use_it(
 ) -> None:
     """With "auto" JAX, then TensorFlow, then the processor; by name another one."""
     monkeypatch.setattr(speeds, "shows_gpu", lambda: True)
-    monkeypatch.setattr(engines, "jax_obstacle", lambda job: "")
-    monkeypatch.setattr(engines, "_jax_sees_gpu", lambda: True)
+    monkeypatch.setattr(engines.jax, "obstacle", lambda job: "")
+    monkeypatch.setattr(engines.jax, "sees_gpu", lambda: True)
     assert engines.choose(job()) == ("jax", "")
     assert engines.choose(job(beside=(2, 3))) == ("jax", "seeds 1, 2, 3 in one program")
     assert engines.choose(job(engine="native")) == ("native", "")
-    monkeypatch.setattr(engines, "_jax_sees_gpu", lambda: False)
-    monkeypatch.setattr(engines, "_tensorflow_sees_gpu", lambda: True)
+    monkeypatch.setattr(engines.jax, "sees_gpu", lambda: False)
+    monkeypatch.setattr(engines.keras, "sees_gpu", lambda: True)
     assert engines.choose(job()) == ("keras", "JAX sees no GPU")
-    monkeypatch.setattr(engines, "_tensorflow_sees_gpu", lambda: False)
+    monkeypatch.setattr(engines.keras, "sees_gpu", lambda: False)
     assert engines.choose(job()) == ("native", "JAX sees no GPU; TensorFlow sees no GPU")
 
 
@@ -91,17 +91,17 @@ def test_seeds_that_do_not_fit_in_memory_together_are_trained_alone(
     job: Callable[..., r.TrainJob], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """XLA's error for a device whose memory is full; any other one is not hidden."""
-    native, said = engines.learner, ["RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes."]
+    said = ["RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes."]
 
-    def learner(engine: str, job: r.TrainJob, arrays: dict[str, Any]) -> Any:
+    def learner(job: r.TrainJob, arrays: dict[str, Any]) -> Any:
         if job.beside:
             raise RuntimeError(said[0])
-        return native("native", job, arrays)
+        return engines.native.learner(job, arrays)
 
     monkeypatch.setattr(engines, "choose", lambda job: ("jax", "seeds 1, 2 in one program"))
-    monkeypatch.setattr(engines, "learner", learner)
+    monkeypatch.setattr(engines.jax, "learner", learner)
     # The one of JAX would have Keras run on JAX in this process, for all tests to come.
-    monkeypatch.setitem(engines.ENVIRONMENTS, "jax", engines.native_environment)
+    monkeypatch.setattr(engines.jax, "environment", engines.native.environment)
     events: list[r.TrainEvent] = []
     data = datasets.load(datasets.MNIST)
     arrays = {name: getattr(data, name) for name in ("x_train", "y_train", "x_test", "y_test")}

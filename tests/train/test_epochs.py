@@ -1,4 +1,4 @@
-"""Whole runs of our own engines: the same epochs as the Keras trainer's, and how runs end."""
+"""Whole runs of every engine: the same epochs as with Keras's `fit`, and how runs end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from run_engine import Done, run
 from grader import records as r
 from grader.data import datasets
 from grader.train.epochs import Trainer
-from grader.train.keras.fit import Trainer as KerasTrainer
 from grader.train.native.learner import Learner
 
 Build = Callable[..., r.ModelDescription]
@@ -165,20 +164,12 @@ KNOWING = (
 )
 
 
-def _with_keras(job: r.TrainJob, arrays: dict[str, Any]) -> Done:
-    events: list[Any] = []
-    ended = KerasTrainer(job, arrays, events.append).run()
-    tried = next((event for event in events if isinstance(event, r.Effects)), None)
-    known = next(event for event in events if isinstance(event, r.Untrained))
-    return Done([e for e in events if isinstance(e, r.EpochResult)], ended, None, [], (), known, tried)
-
-
 @pytest.fixture(params=["native", "jax", "keras"])
 def train(request: pytest.FixtureRequest) -> Callable[..., Done]:
-    """Runs a job by one of our own engines, or by Keras's `fit`."""
+    """Runs a job by one of the engines."""
     if request.param == "jax":
         return request.getfixturevalue("on_jax")
-    return _with_keras if request.param == "keras" else partial(run, "native")
+    return partial(run, request.param)
 
 
 def test_what_a_network_gets_right_without_learning(
@@ -231,7 +222,7 @@ def test_layers_that_do_nothing_are_found_by_experiment(
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_every_epoch_is_the_keras_trainers(
+def test_every_epoch_is_that_of_keras(
     name: str, engine: Callable[..., Done], job: Callable[..., r.TrainJob], arrays: dict[str, Any]
 ) -> None:
     """From the same weights, without shuffling: losses to 1 %, rates, counts to 2 images, and the end."""
@@ -324,15 +315,9 @@ def _same_as_keras(job: r.TrainJob, engine: Callable[..., Done], arrays: dict[st
 
 @cache
 def _by_keras(job: str) -> tuple[list[Any], Done]:
-    """The weights that the Keras trainer began with, and what came of them."""
-    from grader.train.keras import fit
-
-    events: list[Any] = []
-    trainer = fit.Trainer(r.TrainJob.model_validate_json(job), _arrays(), events.append)
-    weights = trainer.model.get_weights()
-    ended = trainer.run()
-    epochs = [e for e in events if isinstance(e, r.EpochResult)]
-    return weights, Done(epochs, ended, trainer.kept, trainer.model.get_weights(), ())
+    """The weights that Keras began with, and what came of them."""
+    done = run("keras", r.TrainJob.model_validate_json(job), _arrays())
+    return done.start, done
 
 
 def test_the_same_seed_gives_the_same_run(

@@ -1,7 +1,9 @@
-"""Parts, weights, augmentation, phases and kept weights: the trusted trainer against Keras itself."""
+"""Parts, weights, augmentation, phases and kept weights: the trusted trained against Keras itself."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import keras
@@ -11,8 +13,9 @@ import pytest
 from grader import records as r
 from grader.data import datasets
 from grader.train import rows
+from grader.train.epochs import Trainer
 from grader.train.keras import feeding
-from grader.train.keras.fit import Trainer
+from grader.train.keras.learner import Learner
 
 
 def _network() -> r.ModelDescription:
@@ -39,19 +42,27 @@ def _fit(**changes: Any) -> r.TrainingRecipe:
     return r.TrainingRecipe(**(given | changes))
 
 
-def _train(arrays: dict[str, Any], *fits: r.TrainingRecipe, seed: int = 1) -> tuple[Trainer, list[Any]]:
+@dataclass
+class Trained:
+    """A model, the weights that it began with, and the epoch whose weights it has if not the last one's."""
+
+    model: Any
+    start: list[Any]
+    kept: int | None
+
+
+def _train(arrays: dict[str, Any], *fits: r.TrainingRecipe, seed: int = 1) -> tuple[Trained, list[Any]]:
     job = r.TrainJob(network=_network(), training=fits, dataset=datasets.MNIST, seed=seed, max_epochs=20)
-    events: list[Any] = []
-    trainer = Trainer(job, arrays, events.append)
-    trainer.start = trainer.model.get_weights()  # type: ignore[attr-defined]
-    trainer.ended = trainer.run()
-    return trainer, [e for e in events if isinstance(e, r.EpochResult)]
+    learner = Learner(job, arrays)
+    start = learner.get_weights(0)
+    (run,) = Trainer(job, arrays, lambda event: None, learner).run()
+    return Trained(learner.model, start, run.kept), run.epochs
 
 
-def _keras(trainer: Trainer, x: Any, y: Any, **arguments: Any) -> list[Any]:
+def _keras(trained: Trained, x: Any, y: Any, **arguments: Any) -> list[Any]:
     """The weights that Keras's own `fit` comes to from the same start."""
-    model = keras.models.clone_model(trainer.model)
-    model.set_weights(trainer.start)  # type: ignore[attr-defined]
+    model = keras.models.clone_model(trained.model)
+    model.set_weights(trained.start)
     model.compile(keras.optimizers.SGD(0.1), "categorical_crossentropy", jit_compile=False)
     model.fit(x, y, batch_size=50, shuffle=False, verbose=0, **arguments)
     return list(model.get_weights())
@@ -69,27 +80,27 @@ def _plain(arrays: dict[str, Any]) -> tuple[Any, Any]:
 def test_class_weights_are_those_of_keras(arrays: dict[str, Any]) -> None:
     """As `fit(class_weight=…)`."""
     weights = tuple(0.5 + 0.25 * c for c in range(10))
-    trainer, _ = _train(arrays, _fit(class_weights=weights))
+    trained, _ = _train(arrays, _fit(class_weights=weights))
     x, y = _plain(arrays)
-    _same(trainer.model.get_weights(), _keras(trainer, x, y, class_weight=dict(enumerate(weights))))
+    _same(trained.model.get_weights(), _keras(trained, x, y, class_weight=dict(enumerate(weights))))
 
 
 def test_sample_weights_and_rows(arrays: dict[str, Any]) -> None:
     """Weights belong to the chosen rows, in their order."""
     rows = ((10, 60), (200, 250))
     weights = np.linspace(0, 2, 100).astype(np.float32)
-    trainer, _ = _train(arrays, _fit(rows=rows, sample_weights=tuple(map(float, weights))))
+    trained, _ = _train(arrays, _fit(rows=rows, sample_weights=tuple(map(float, weights))))
     x, y = _plain(arrays)
     part = np.r_[10:60, 200:250]
-    _same(trainer.model.get_weights(), _keras(trainer, x[part], y[part], sample_weight=weights))
+    _same(trained.model.get_weights(), _keras(trained, x[part], y[part], sample_weight=weights))
 
 
 def test_an_epoch_of_given_steps_goes_on_where_the_last_one_ended(arrays: dict[str, Any]) -> None:
     """Four batches an epoch of six: three epochs are two passes."""
-    trainer, epochs = _train(arrays, _fit(steps_per_epoch=4, epochs=3))
+    trained, epochs = _train(arrays, _fit(steps_per_epoch=4, epochs=3))
     assert len(epochs) == 3
     x, y = _plain(arrays)
-    _same(trainer.model.get_weights(), _keras(trainer, x, y, epochs=2))
+    _same(trained.model.get_weights(), _keras(trained, x, y, epochs=2))
 
 
 def test_rows_beyond_the_split_are_refused(arrays: dict[str, Any]) -> None:
@@ -113,16 +124,14 @@ def test_augmentation_changes_images_and_is_reproducible(arrays: dict[str, Any])
 def test_augmented_batches_hold_every_image_once(arrays: dict[str, Any]) -> None:
     """Labels stay with their images, and only the images change."""
     change = r.Augmentation(horizontal_flip=True)
-    feed = feeding.Feed(
-        _fit(augmentation=change, shuffle=True), arrays, (28, 28, 1), 10, rows.shuffling(1, 0)
-    )
-    batches = feed.changed()
-    pass_over = [next(batches) for _ in range(6)]
+    feed = feeding.Feed(_fit(augmentation=change), arrays, (28, 28, 1), 10)
+    order = rows.batches(300, 50, True, rows.shuffling(1, 0))
+    pass_over = list(feed.epoch(list(islice(order, 6))).as_numpy_iterator())
     images = np.concatenate([b[0] for b in pass_over])
     labels = np.concatenate([b[1] for b in pass_over])
     raw = feeding.inputs(arrays["x_train"], _fit(), (28, 28, 1))
-    known = {image.tobytes(): label for image, label in zip(raw, feed.y, strict=True)}
-    known |= {image[:, ::-1].tobytes(): label for image, label in zip(raw, feed.y, strict=True)}
+    known = {image.tobytes(): label for image, label in zip(raw, feed.images.targets, strict=True)}
+    known |= {image[:, ::-1].tobytes(): label for image, label in zip(raw, feed.images.targets, strict=True)}
     assert all(np.array_equal(known[i.tobytes()], label) for i, label in zip(images, labels, strict=True))
     flipped = sum(i.tobytes() not in {x.tobytes() for x in raw} for i in images)
     assert 100 < flipped < 200
@@ -130,21 +139,21 @@ def test_augmented_batches_hold_every_image_once(arrays: dict[str, Any]) -> None
 
 def test_frozen_layers_keep_their_weights(arrays: dict[str, Any]) -> None:
     """In the phase that names them, and in no other."""
-    trainer, _ = _train(arrays, _fit(frozen=("a",)))
-    kernel = trainer.model.get_weights()[0]
-    assert np.array_equal(kernel, trainer.start[0])  # type: ignore[attr-defined]
-    trainer, _ = _train(arrays, _fit(frozen=("a",)), _fit(frozen=()))
-    assert not np.array_equal(trainer.model.get_weights()[0], trainer.start[0])  # type: ignore[attr-defined]
+    trained, _ = _train(arrays, _fit(frozen=("a",)))
+    kernel = trained.model.get_weights()[0]
+    assert np.array_equal(kernel, trained.start[0])
+    trained, _ = _train(arrays, _fit(frozen=("a",)), _fit(frozen=()))
+    assert not np.array_equal(trained.model.get_weights()[0], trained.start[0])
 
 
 def test_the_best_weights_come_back(arrays: dict[str, Any]) -> None:
     """With a rate that only does harm, those of the first epoch; the run says so."""
     worse = (0.1, 50.0, 50.0)
     kept = r.Kept(monitor="val_loss", mode="min")
-    trainer, epochs = _train(arrays, _fit(epochs=3, learning_rates=worse, keeps=kept))
-    assert trainer.kept == 1
+    trained, epochs = _train(arrays, _fit(epochs=3, learning_rates=worse, keeps=kept))
+    assert trained.kept == 1
     only, _ = _train(arrays, _fit())
-    _same(trainer.model.get_weights(), only.model.get_weights())
+    _same(trained.model.get_weights(), only.model.get_weights())
     named, _ = _train(arrays, _fit(epochs=3, learning_rates=worse, keeps=r.Kept(epoch=2)))
     assert named.kept == 2
     assert len(epochs) == 3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, get_args
 
 import keras
 import numpy as np
@@ -12,8 +12,10 @@ from keras import layers as kl
 
 from grader import records as r
 from grader.data import datasets
-from grader.train.keras import build, fit
-from grader.train.keras.fit import Trainer
+from grader.train.epochs import Trainer
+from grader.train.keras import build
+from grader.train.keras import learner as keras_learner
+from grader.train.keras.learner import Learner
 
 STEPS = 6
 BATCH = 32
@@ -97,11 +99,12 @@ def test_every_step_is_keras_fit(optimizer: r.Optimizer, rate: float, plain: Any
     )
     job = r.TrainJob(network=_network(), training=(recipe,), dataset=datasets.MNIST, seed=1, max_epochs=1)
     events: list[Any] = []
-    trainer = Trainer(job, arrays, events.append)
+    learner = Learner(job, arrays)
     ours, theirs = _Losses(), _Losses()
     model = _by_hand()
-    model.set_weights(trainer.model.get_weights())
-    _fit_watched(trainer, ours)
+    model.set_weights(learner.get_weights(0))
+    _watch(learner, ours)
+    Trainer(job, arrays, events.append, learner).run()
     model.compile(plain(), "categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
     x = arrays["x_train"].astype(np.float32) / np.float32(255)
     y = keras.utils.to_categorical(arrays["y_train"], 10)
@@ -117,15 +120,14 @@ def test_every_step_is_keras_fit(optimizer: r.Optimizer, rate: float, plain: Any
     assert abs(epoch.correct - int((predicted == arrays["y_test"]).sum())) <= 1
 
 
-def _fit_watched(trainer: Trainer, callback: Any) -> None:
-    """Run the trainer with one more callback beside its own."""
-    fit = trainer.model.fit
+def _watch(learner: Learner, callback: Any) -> None:
+    """Have the learner's model fit with one more callback beside its own."""
+    fit = learner.model.fit
 
     def watched(*args: Any, callbacks: Any, **kwargs: Any) -> Any:
         return fit(*args, callbacks=[*callbacks, callback], **kwargs)
 
-    trainer.model.fit = watched
-    trainer.run()
+    learner.model.fit = watched
 
 
 def test_keras_2_nadam_is_nadam_when_the_schedule_is() -> None:
@@ -161,11 +163,12 @@ def _keras_2_nadam(value: Any, gradients: list[Any], rate: float) -> Any:
     return value
 
 
-def _run(job: r.TrainJob, images: int = 300) -> tuple[list[r.EpochResult], str, Trainer]:
-    events: list[Any] = []
-    trainer = Trainer(job, _arrays(images), events.append)
-    ended = trainer.run()
-    return [e for e in events if isinstance(e, r.EpochResult)], ended, trainer
+def _run(job: r.TrainJob, images: int = 300) -> tuple[list[r.EpochResult], str, Any]:
+    """The epochs, how they ended, and the model."""
+    arrays = _arrays(images)
+    learner = Learner(job, arrays)
+    (run,) = Trainer(job, arrays, lambda event: None, learner).run()
+    return run.epochs, run.ended, learner.model
 
 
 def _job(**changes: Any) -> r.TrainJob:
@@ -196,30 +199,30 @@ def test_several_steps_at_once_are_the_same_steps(monkeypatch: pytest.MonkeyPatc
     """As on a GPU: ten steps in fives, the last one of a smaller batch; losses to rounding."""
     recipe = {"learning_rates": (0.003, 0.001, 0.0003)}
     one, _, _ = _run(_job(recipe=recipe))
-    monkeypatch.setattr("grader.train.keras.fit._steps_at_once", lambda job, images: 5)
-    five, _, trainer = _run(_job(recipe=recipe))
-    assert trainer.model.steps_per_execution == 5
+    monkeypatch.setattr("grader.train.keras.learner._steps_at_once", lambda job, images: 5)
+    five, _, model = _run(_job(recipe=recipe))
+    assert model.steps_per_execution == 5
     assert [e.train_loss for e in five] == pytest.approx([e.train_loss for e in one], rel=1e-4)
     assert [e.learning_rate for e in five] == [e.learning_rate for e in one]
-    assert int(trainer.model.optimizer.iterations) == 30
+    assert int(model.optimizer.iterations) == 30
 
 
 def test_steps_at_once_are_parts_of_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a GPU a divisor of the steps of all fits; one where rates change from step to step."""
-    monkeypatch.setattr("grader.train.keras.fit._has_gpu", lambda: True)
+    monkeypatch.setattr("grader.train.keras.learner._has_gpu", lambda: True)
     by_step = {"rates_per": "step"}
-    assert fit._steps_at_once(_job(), 60_000) == 25  # of 1,875
-    assert fit._steps_at_once(_job(recipe={"rows": ((0, 400),)}), 60_000) == 13
-    assert fit._steps_at_once(_job(recipe=by_step), 60_000) == 1
+    assert keras_learner._steps_at_once(_job(), 60_000) == 25  # of 1,875
+    assert keras_learner._steps_at_once(_job(recipe={"rows": ((0, 400),)}), 60_000) == 13
+    assert keras_learner._steps_at_once(_job(recipe=by_step), 60_000) == 1
     fits = (*_job().training, *_job(recipe={"steps_per_epoch": 40}).training)
-    assert fit._steps_at_once(_job(training=fits), 60_000) == 5
-    assert fit._steps_at_once(_job(training=(*fits, *_job(recipe=by_step).training)), 60_000) == 1
+    assert keras_learner._steps_at_once(_job(training=fits), 60_000) == 5
+    assert keras_learner._steps_at_once(_job(training=(*fits, *_job(recipe=by_step).training)), 60_000) == 1
 
 
 def test_the_last_partial_batch_is_trained() -> None:
     """300 images in batches of 32 are ten steps, not nine."""
-    _, _, trainer = _run(_job(recipe={"epochs": 2}))
-    assert int(trainer.model.optimizer.iterations) == 2 * math.ceil(300 / BATCH)
+    _, _, model = _run(_job(recipe={"epochs": 2}))
+    assert int(model.optimizer.iterations) == 2 * math.ceil(300 / BATCH)
 
 
 def test_epochs_are_cut_at_the_limit() -> None:
@@ -277,11 +280,11 @@ def test_a_second_fit_continues_or_starts_its_optimizer_anew() -> None:
     """Two fits add up; without a new compile, the optimizer counts on."""
     first = _job().training[0]
     going_on = first.model_copy(update={"continues": True})
-    epochs, _, trainer = _run(_job(training=(first, going_on)))
+    epochs, _, model = _run(_job(training=(first, going_on)))
     assert [e.epoch for e in epochs] == [1, 2, 3, 4, 5, 6]
-    assert int(trainer.model.optimizer.iterations) == 6 * math.ceil(300 / BATCH)
+    assert int(model.optimizer.iterations) == 6 * math.ceil(300 / BATCH)
     _, _, anew = _run(_job(training=(first, first)))
-    assert int(anew.model.optimizer.iterations) == 3 * math.ceil(300 / BATCH)
+    assert int(anew.optimizer.iterations) == 3 * math.ceil(300 / BATCH)
 
 
 @pytest.mark.parametrize("name", ["sparse_categorical_crossentropy", "binary_crossentropy"])
@@ -294,9 +297,11 @@ def test_other_losses_train_on_labels_of_their_form(name: Any) -> None:
 
 
 def test_every_loss_is_built() -> None:
-    """Each loss of the vocabulary is one of Keras's."""
-    for name in build._LOSSES:
-        assert isinstance(build.loss(r.Loss(name=name)), keras.losses.Loss)  # type: ignore[arg-type]
+    """Each loss of the vocabulary is the one of Keras's that has its name."""
+    for name in get_args(r.Loss.model_fields["name"].annotation):
+        built = build.loss(r.Loss(name=name))
+        assert isinstance(built, keras.losses.Loss)
+        assert built.name == name
 
 
 def test_dropout_acts_in_training_only() -> None:
@@ -306,10 +311,8 @@ def test_dropout_acts_in_training_only() -> None:
     after = network.layers[6].model_copy(update={"inbound": ("drop",)})
     layers = (*network.layers[:6], dropped, after, *network.layers[7:])
     job = _job().model_copy(update={"network": network.model_copy(update={"layers": layers})})
-    events: list[Any] = []
-    trainer = Trainer(job, _arrays(300), events.append)
-    trainer.run()
+    _, _, model = _run(job)
     x = _arrays(300)["x_test"].astype(np.float32) / np.float32(255)
-    first, second = (trainer.model(x, training=False).numpy() for _ in range(2))
+    first, second = (model(x, training=False).numpy() for _ in range(2))
     np.testing.assert_array_equal(first, second)
-    assert np.abs(trainer.model(x, training=True).numpy() - first).max() > 0.01
+    assert np.abs(model(x, training=True).numpy() - first).max() > 0.01

@@ -2,7 +2,7 @@
 
 A layer that a rubric requires and a student does not want is easily put where it does nothing: with a rate of
 0, or in a branch that is multiplied by 0. Constants are followed through the graph, by the records alone.
-Where the network was retrained, experiments on the trained network (`grader.train.keras.effects`) show more.
+Where the network was retrained, experiments on the trained network (`grader.train.effects`) show more.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Learns as compiled programs on JAX's device: a `grader.train.epochs.Learner` for one or several seeds."""
+"""Learns as compiled programs on JAX's device: a `grader.train.learner.Learner` for one or several seeds."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import keras
 import numpy as np
 
 from grader import records as r
-from grader.train.epochs import Array, Outcome, Pass, Told
 from grader.train.jax.program import Counted, Data, Programs, Run, State, logits_of, optimizer_for
 from grader.train.keras import build, feeding
+from grader.train.learner import Array, Outcome, Pass, Told
 from grader.train.rows import chosen
 
 EVALUATED = 1_000  # images at a time
@@ -47,6 +47,7 @@ class Learner:
         return jnp.stack(values) if self.many else values[0]
 
     def begin(self, recipe: r.TrainingRecipe, fresh: bool) -> None:
+        """Compile programs for a recipe that was not trained just before."""
         begun, self.recipe = self.recipe, recipe
         network, loss = logits_of(self.job.network, recipe.loss)
         if network != self.network:
@@ -124,6 +125,7 @@ class Learner:
         return Run(rows, self._stacked(*[np.array(own.rates[first:last], np.float32) for own in passes]))
 
     def evaluate(self, split: Literal["train", "test"], rows: Array | None = None) -> Sequence[Outcome]:
+        """In batches of `EVALUATED` images."""
         data, total = self.data[split], np.zeros((2, len(self.seeds)))
         rows = np.arange(len(data.labels)) if rows is None else rows
         whole = len(rows) // EVALUATED * EVALUATED
@@ -155,11 +157,13 @@ class Learner:
         return [value[seed] for value in held] if self.many else held
 
     def set_weights(self, seed: int, weights: Sequence[Array]) -> None:
+        """Of the seed at this place, in the order of `get_weights`."""
         for weight, value in zip(self.model.weights, weights, strict=True):
             now = self.values[id(weight)]
             self.values[id(weight)] = now.at[seed].set(value) if self.many else jnp.array(value)
 
     def owners(self) -> Sequence[int]:
+        """In the order of `get_weights`, places among the layers of the network."""
         return build.owners(self.model)
 
     def get_state(self) -> dict[int, Any]:
@@ -167,6 +171,7 @@ class Learner:
         return {key: jnp.copy(value) for key, value in self.values.items()}
 
     def set_state(self, state: dict[int, Any]) -> None:
+        """Takes the arrays over: a state that is to be used again is copied first."""
         self.values = state
 
     def close(self) -> None:

@@ -7,17 +7,12 @@ import sys
 
 from grader import records as r
 from grader.data import cache
-from grader.train import callbacks
-from grader.train.covered import NotCovered, refuse_unknown
+from grader.train.covered import NotCovered, refuse_other_settings
 
 _KEPT = 1 << 30  # bytes of compiled programs; those that were used last stay
 _FLAG = "--xla_gpu_deterministic_ops=true"
 _RECIPE = {
-    "optimizer", "loss", "batch_size", "epochs", "shuffle", "learning_rates", "rates_per", "callbacks",
-    "scaling", "geometry", "continues", "rows", "held_out", "steps_per_epoch", "keeps", "frozen",
-    "class_weights", "sample_weights",
-    # Told about the submission, or meant for others.
-    "trained_on", "validated_on", "cell", "unsupported", "pretrained",
+    "optimizer", "loss", "scaling", "geometry", "frozen", "class_weights", "sample_weights", "pretrained",
 }  # fmt: skip
 
 
@@ -25,9 +20,7 @@ def obstacle(job: r.TrainJob) -> str:
     """Why this engine does not train a job; empty if it does."""
     try:
         for recipe in job.training:
-            refuse_unknown(recipe, _RECIPE, "a recipe")
-            for callback in recipe.callbacks:
-                callbacks.check(callback)
+            refuse_other_settings(recipe, _RECIPE)
     except NotCovered as reason:
         return f"JAX does not train {reason}"
     return _missing()

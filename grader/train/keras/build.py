@@ -106,6 +106,7 @@ class Keras2Nadam(keras.optimizers.Nadam):  # type: ignore[misc]
 
 
 def optimizer(recipe: r.TrainingRecipe) -> Any:
+    """The recipe's optimizer with the first of its learning rates; it has seen no gradient yet."""
     settings = recipe.optimizer.model_dump(exclude={"type"})
     settings["learning_rate"] = recipe.learning_rates[0]
     if recipe.optimizer.type != "Nadam":
@@ -116,27 +117,15 @@ def optimizer(recipe: r.TrainingRecipe) -> Any:
     return Keras2Nadam(**settings)
 
 
-_LOSSES = {
-    "categorical_crossentropy": "CategoricalCrossentropy",
-    "sparse_categorical_crossentropy": "SparseCategoricalCrossentropy",
-    "binary_crossentropy": "BinaryCrossentropy",
-    "mean_squared_error": "MeanSquaredError",
-    "mean_absolute_error": "MeanAbsoluteError",
-    "kl_divergence": "KLDivergence",
-    "categorical_hinge": "CategoricalHinge",
-    "squared_hinge": "SquaredHinge",
-    "hinge": "Hinge",
-    "poisson": "Poisson",
-}
-
-
 def loss(record: r.Loss) -> Any:
+    """The Keras loss of a record: the mean over a batch, with its weights where it is given some."""
     settings: dict[str, Any] = {}
     if "crossentropy" in record.name:
         settings["from_logits"] = record.from_logits
         if record.name != "sparse_categorical_crossentropy":
             settings["label_smoothing"] = record.label_smoothing
-    return getattr(keras.losses, _LOSSES[record.name])(**settings)
+    words = "".join(map(str.capitalize, record.name.split("_")))
+    return getattr(keras.losses, words.replace("Kl", "KL"))(**settings)
 
 
 def accuracy(record: r.Loss) -> Any:
@@ -147,4 +136,5 @@ def accuracy(record: r.Loss) -> Any:
 
 
 def is_sparse(record: r.Loss) -> bool:
+    """Whether targets are class numbers (n,), not one-hot rows (n, classes)."""
     return record.name.startswith("sparse")

@@ -4,8 +4,9 @@ augmented them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -13,7 +14,8 @@ import numpy.typing as npt
 
 from grader import records as r
 from grader.data import images
-from grader.train.rows import batches, chosen, steps
+from grader.train.keras import build
+from grader.train.rows import chosen
 
 Array = npt.NDArray[Any]
 
@@ -25,61 +27,92 @@ def inputs(pixels: Array, recipe: r.TrainingRecipe, shape: tuple[int, ...]) -> A
 
 def targets(labels: Array, loss: r.Loss, classes: int) -> Array:
     """Class numbers for a sparse loss, one-hot rows for any other."""
-    if loss.name.startswith("sparse"):
+    if build.is_sparse(loss):
         return labels.astype(np.int32)
     return np.eye(classes, dtype=np.float32)[labels]
 
 
+class Images(NamedTuple):
+    """Inputs of a network, the targets that its loss compares its outputs with, and class numbers."""
+
+    inputs: Array
+    targets: Array
+    numbers: Array
+
+    @classmethod
+    def of(
+        cls, pixels: Array, labels: Array, recipe: r.TrainingRecipe, shape: tuple[int, ...], classes: int
+    ) -> Images:
+        """uint8 images and their class numbers, for a network of this input shape and number of classes."""
+        return cls(inputs(pixels, recipe, shape), targets(labels, recipe.loss, classes), labels)
+
+
 class Feed:
-    """The arguments of one `fit` of Keras: batches in an order of ours, without end.
+    """What Keras's `fit` is fed in a recipe, epoch by epoch, in an order of ours.
 
     Where the seed of TensorFlow is set, Keras's own shuffling draws the same order in every epoch.
     """
 
     def __init__(
-        self,
-        recipe: r.TrainingRecipe,
-        arrays: dict[str, Array],
-        shape: tuple[int, ...],
-        classes: int,
-        shuffling: np.random.Generator,
+        self, recipe: r.TrainingRecipe, arrays: dict[str, Array], shape: tuple[int, ...], classes: int
     ) -> None:
+        """Raises `ValueError` for rows or weights that do not fit the training split."""
         rows = chosen(recipe.rows, len(arrays["x_train"]))
         labels = arrays["y_train"][rows]
-        self.recipe, self.shuffling = recipe, shuffling
-        self.x = inputs(arrays["x_train"][rows], recipe, shape)
-        self.y = targets(labels, recipe.loss, classes)
+        self.images = Images.of(arrays["x_train"][rows], labels, recipe, shape, classes)
         self.weights = weights(recipe, labels)
-        self.steps = steps(recipe, len(arrays["x_train"]))
+        self._places = np.zeros(len(arrays["x_train"]), np.int64)
+        self._places[rows] = np.arange(len(rows))
+        self._batches: Sequence[Array] = ()
+        self._change = _changer(recipe.augmentation, shape) if recipe.augmentation is not None else None
 
-    def arguments(self) -> dict[str, Any]:
-        """An endless data set; with augmentation, which is made image by image, an endless generator."""
-        endless = self.dataset() if self.recipe.augmentation is None else self.changed()
-        return {"x": endless, "steps_per_epoch": self.steps, "shuffle": False}
+    def places(self, rows: Array) -> Array:
+        """Where these rows of the training split are among the images of the recipe."""
+        return self._places[rows]
 
-    def dataset(self) -> Any:
+    def epoch(self, batches: Sequence[Array]) -> Any:
+        """A data set of these batches of rows; good until the next call."""
+        self._batches = batches
+        return self._dataset
+
+    @cached_property
+    def _dataset(self) -> Any:
+        import tensorflow as tf
+
+        options = tf.data.Options()
+        # There is nothing to tune, and an epoch's end may wait a second for the thread that tunes.
+        options.autotune.enabled = False
+        made = self._picked() if self._change is None else self._made_one_by_one()
+        return made.prefetch(2).with_options(options)
+
+    def _picked(self) -> Any:
         """Batches picked by TensorFlow, so that none is copied twice."""
         import tensorflow as tf
 
-        arrays = tuple(map(tf.constant, self._arrays()))
+        arrays = tuple(map(tf.constant, self._given()))
         order = tf.data.Dataset.from_generator(
-            self.positions, output_signature=tf.TensorSpec((None,), tf.int64)
+            lambda: map(self.places, self._batches), output_signature=tf.TensorSpec((None,), tf.int64)
         )
-        return order.map(lambda rows: tuple(tf.gather(array, rows) for array in arrays)).prefetch(2)
+        return order.map(lambda rows: tuple(tf.gather(array, rows) for array in arrays))
+
+    def _made_one_by_one(self) -> Any:
+        """Batches of augmented images."""
+        import tensorflow as tf
+
+        kinds = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in self._given())
+        return tf.data.Dataset.from_generator(self.changed, output_signature=kinds)
+
+    def _given(self) -> tuple[Array, ...]:
+        weights = () if self.weights is None else (self.weights,)
+        return self.images.inputs, self.images.targets, *weights
 
     def changed(self) -> Iterator[tuple[Array, ...]]:
-        """Draws from NumPy's global generator, as Keras's augmentation does."""
-        change = _changer(self.recipe.augmentation, self.x.shape[1:])
-        for rows in self.positions():
-            _, *others = self._arrays()
-            yield (np.stack([change(image) for image in self.x[rows]]), *(x[rows] for x in others))
-
-    def positions(self) -> Iterator[Array]:
-        """Batch after batch; see `grader.train.rows`."""
-        return batches(len(self.x), self.recipe.batch_size, self.recipe.shuffle, self.shuffling)
-
-    def _arrays(self) -> tuple[Array, ...]:
-        return (self.x, self.y) if self.weights is None else (self.x, self.y, self.weights)
+        """The batches of the epoch, augmented: draws from NumPy's global generator, as Keras does."""
+        assert self._change is not None
+        _, *others = self._given()
+        for rows in map(self.places, self._batches):
+            moved = np.stack([self._change(image) for image in self.images.inputs[rows]])
+            yield (moved, *(array[rows] for array in others))
 
 
 def weights(recipe: r.TrainingRecipe, labels: Array) -> Array | None:
@@ -95,9 +128,8 @@ def weights(recipe: r.TrainingRecipe, labels: Array) -> Array | None:
     return None
 
 
-def _changer(augmentation: r.Augmentation | None, shape: tuple[int, ...]) -> Any:
+def _changer(augmentation: r.Augmentation, shape: tuple[int, ...]) -> Callable[[Array], Array]:
     """One image -> the same image changed at random, by Keras's own ImageDataGenerator."""
-    assert augmentation is not None
     if len(shape) != 3:
         raise ValueError(f"images of shape {shape} cannot be moved")
     generator = keras.src.legacy.preprocessing.image.ImageDataGenerator(**augmentation.model_dump())

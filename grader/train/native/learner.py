@@ -1,4 +1,4 @@
-"""The native engine as a `grader.train.epochs.Learner`: learns on the processor and without Keras."""
+"""The native engine as a `grader.train.learner.Learner`: learns on the processor and without Keras."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from grader import records as r
-from grader.train.epochs import Outcome, Pass, Told
+from grader.train.learner import Outcome, Pass, Told
 from grader.train.native.fields import Array
 from grader.train.native.machine import parts
 from grader.train.native.network import Network

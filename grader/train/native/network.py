@@ -8,7 +8,7 @@ import numpy as np
 
 from grader import records as r
 from grader.train.covered import NotCovered
-from grader.train.epochs import Outcome
+from grader.train.learner import Outcome
 from grader.train.native import fields as f
 from grader.train.native import initial, layers
 from grader.train.native.blocks import LANES

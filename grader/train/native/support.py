@@ -7,18 +7,11 @@ later.
 from __future__ import annotations
 
 from grader import records as r
-from grader.train import callbacks
-from grader.train.covered import NotCovered, refuse_unknown
+from grader.train.covered import NotCovered, refuse_other_settings, refuse_unknown
 from grader.train.native import optimizers
 from grader.train.native.network import planned
 
 _LOSSES = ("categorical_crossentropy", "sparse_categorical_crossentropy")
-_RECIPE = {
-    "optimizer", "loss", "batch_size", "epochs", "shuffle", "learning_rates", "rates_per", "callbacks",
-    "scaling", "continues", "rows", "held_out", "steps_per_epoch", "keeps",
-    # Facts about the submission, or settings of other parts of grader.
-    "trained_on", "validated_on", "cell", "unsupported",
-}  # fmt: skip
 _JOB = {"network", "training", "dataset", "seed", "beside", "max_epochs", "stop_at", "engine",
         "symmetry"}  # images and labels arrive with the symmetry applied  # fmt: skip
 
@@ -36,12 +29,10 @@ def obstacle(job: r.TrainJob) -> str:
 
 
 def _check(recipe: r.TrainingRecipe, network: r.ModelDescription) -> None:
-    refuse_unknown(recipe, _RECIPE, "a recipe")
+    refuse_other_settings(recipe, {"optimizer", "loss", "scaling"})
     refuse_unknown(recipe.scaling, {"scale", "offset"}, "a scaling")
     refuse_unknown(recipe.loss, {"name", "from_logits", "label_smoothing"}, "a loss")
     if recipe.loss.name not in _LOSSES:
         raise NotCovered(f"the loss {recipe.loss.name}")
     optimizers.check(recipe.optimizer)
-    for callback in recipe.callbacks:
-        callbacks.check(callback)
     planned(network, recipe)

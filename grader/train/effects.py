@@ -28,9 +28,11 @@ class Trained(Protocol):
     def owners(self) -> Sequence[int]:
         """For each of its weights, in Keras's order, the place of the layer that holds it."""
 
-    def get(self) -> list[Any]: ...
+    def get(self) -> list[Any]:
+        """All weights, in Keras's order."""
 
-    def set(self, weights: Sequence[Any]) -> None: ...
+    def set(self, weights: Sequence[Any]) -> None:
+        """Give the network these weights, in the order of `get`."""
 
     def correct(self) -> tuple[int, int]:
         """Images that are right without Dropout, of how many; always the same images."""
