@@ -106,7 +106,7 @@ def _size(sentence: str) -> Meaning:
 
 
 def _forged(sentence: str) -> Meaning:
-    """What no honest description says of a network that Keras has built."""
+    """Return the meaning of what no honest description says of a network that Keras has built."""
     return Meaning(sentence, _LOOK)
 
 
@@ -190,7 +190,7 @@ MEANINGS: dict[Code, Meaning] = {
     "weights_changed": _model("its weights were changed between two fits"),
     "layer_weights_set": _model("weights of single layers were set by the submission"),
     "shared_layers": _model("it shares layers with {what}, trained before"),
-    # What an earlier grader wrote, without a code; nobody knows whether it reacts.
+    # An earlier grader wrote a sentence without a code: whether the code reacts to results is unknown.
     "earlier": Meaning("{detail}", _LOOK, replayable=True, misled=True),
     # a network and its recipe, in the way of retraining
     "pretrained": Meaning(
@@ -306,7 +306,7 @@ def _at_most(characters: int) -> BeforeValidator:
 
 
 class Reason(Record):
-    """Why not: a code of the closed set, with the submission's own term for what it is about."""
+    """Why not: a code of the closed set, with the submission's own term for ``what`` it is about."""
 
     code: Code
     what: Annotated[str, _at_most(MAX_WHAT)] = ""
@@ -325,12 +325,12 @@ class Reason(Record):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def sentence(self) -> str:
-        """What reports say, without a full stop."""
+        """The sentence of reports, without a full stop."""
         return self._filled(self.meaning.sentence)
 
     @property
     def hint(self) -> str:
-        """What to do about it."""
+        """What a student or a person can do about it."""
         return self._filled(self.meaning.hint)
 
     @property
@@ -342,16 +342,16 @@ class Reason(Record):
         return template.format(what=self.what, detail=self.detail)
 
     def error(self, *, cell: int | None = None, excerpt: str = "") -> StudentError | Unsupported:
-        """The exception that ends grading for this reason, by whose fault it is."""
+        """Return the exception that ends grading for this reason, by whose fault it is."""
         kind = StudentError if self.meaning.fault == "student" else Unsupported
         return kind(self.sentence, self.hint, cell=cell, excerpt=excerpt, code=self.code)
 
 
 def because(code: Code, what: object = "", detail: object = "") -> Reason:
-    """A reason about anything that has a text, which is cut to the limits of the record."""
+    """Return a reason about anything that has a text, which is cut to the limits of the record."""
     return Reason(code=code, what=str(what), detail=str(detail))
 
 
 def sentences(reasons: Iterable[Reason]) -> str:
-    """Several reasons in one line, each of them once."""
+    """Return several reasons in one line, each of them once."""
     return "; ".join(dict.fromkeys(reason.sentence for reason in reasons))

@@ -1,4 +1,4 @@
-"""What the untrusted child answered, or why it did not, and whose fault that is."""
+"""Read the untrusted child's answer, or raise the error that says why there is none and by whose fault."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ LINE_BYTES = MAX_ANSWER
 
 
 def read_answer(line: bytes, ended: Ended, seconds: float) -> Description:
+    """Return the description in ``line``, the last answer of a child that ``ended`` within ``seconds``.
+
+    Where the child was stopped after that answer, ``incomplete`` of the description says why. Raises
+    `StudentError`, `Unsupported` or `BrokenError`.
+    """
     try:
         answer = strict_json.parse(line, DescribeAnswer, LINE_BYTES) if line else None
     except ValueError as error:
@@ -29,6 +34,7 @@ def read_answer(line: bytes, ended: Ended, seconds: float) -> Description:
 
 
 def _cut_short(ended: Ended, seconds: float) -> str:
+    """Return why a child was stopped after its last answer; empty if it ended with status 0."""
     match ended.stopped:
         case "time":
             return f"the submission ran longer than {seconds:.0f} s and was stopped after its last fit"
@@ -51,7 +57,10 @@ _MUCH = {
 
 
 def _silent(ended: Ended, seconds: float) -> GraderError:
-    """It began, and then said nothing more: whatever happened, the submission's code did it."""
+    """Return the error for a child that reported ready and answered no more.
+
+    The submission's code caused that, unless the machine ran out of memory.
+    """
     match ended.stopped:
         case "time":
             return because("endless", f"{seconds:.0f}").error()
@@ -68,7 +77,7 @@ def _silent(ended: Ended, seconds: float) -> GraderError:
 
 
 def _never_began(ended: Ended, seconds: float) -> BrokenError:
-    """Not even the line with which a child reports that it is ready: no code of the student's has run."""
+    """Return the error for a child that did not even report ready: no code of the student's has run."""
     how = f"was not ready after {seconds:.0f} s" if ended.stopped == "time" else f"ended by {_how(ended)}"
     return BrokenError(
         f"the process that describes submissions {how}:\n{ended.log[-3_000:].strip()}",
@@ -77,6 +86,6 @@ def _never_began(ended: Ended, seconds: float) -> BrokenError:
 
 
 def _how(ended: Ended) -> str:
-    """A shell, and so a box, reports a signal as 128 and its number."""
+    """Return ``signal N`` or ``status N``; a shell, and so a box, reports signal N as status 128 + N."""
     signal = -ended.returncode if ended.returncode < 0 else ended.returncode - 128
     return f"signal {signal}" if 0 < signal < 65 else f"status {ended.returncode}"

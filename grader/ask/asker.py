@@ -1,4 +1,4 @@
-"""Ask the untrusted child for a description, and make nothing of it that is not validated.
+"""Ask the untrusted child for a description, and use only what was validated.
 
 The child gets copies of the files that came with the submission, and the data set with permuted test
 labels. Its answer is parsed strictly and of limited size.
@@ -36,7 +36,7 @@ MODEL_SECONDS = 60.0  # for a saved model: nothing of it is run, but HDF5 can lo
 
 @dataclass(frozen=True)
 class ReplayWish:
-    """One attempt of a replay: seconds and bytes at most, the seed, and the number of the model."""
+    """Limits of one attempt of a replay in seconds and bytes, its seed, and the number of its model."""
 
     seconds: float
     answer_bytes: int
@@ -57,7 +57,7 @@ class Asker:
         self._serving = threading.Lock()
         self._server: ForkServer | None = None
         self._tried = False
-        self.many = False  # a fork server is worth its start, once something is to be described
+        self.many = False  # whether the first task starts a fork server
 
     def serve(self) -> str:
         """Start a fork server, for a class or a replay.
@@ -78,14 +78,15 @@ class Asker:
         return ""
 
     def close(self) -> None:
+        """End the fork server, if one was started; may be called again."""
         server, self._server = self._server, None
         if server is not None:
             server.close()
 
     def _start(self, task: Task, many: bool = False) -> Child:
-        """Start the task in the fork server while there is one, with the same answers as from a cold start.
+        """Start ``task`` in the fork server if one runs, otherwise in a new box; answers are the same.
 
-        Where ``many`` tasks are to be expected, a server is started first.
+        Where ``many`` tasks are expected, a server is started first.
         """
         with self._serving:
             if (many or self.many) and not self._tried:
@@ -99,7 +100,7 @@ class Asker:
         return self.isolation.start(task)
 
     def ask(self, loaded: Loaded, seconds: float, reading: Reading | None = None) -> Description:
-        """Start a child and read its answer. Raises `StudentError`, `Unsupported` or `BrokenError`."""
+        """Describe a submission in a new child. Raises `StudentError`, `Unsupported` or `BrokenError`."""
         if loaded.program.model_file is not None:
             seconds = min(seconds, MODEL_SECONDS)
         with tempfile.TemporaryDirectory(prefix="grader-") as scratch:
@@ -126,10 +127,10 @@ class Asker:
         on_line: Callable[[bytes], None],
         started: Callable[[Child], None],
     ) -> Ended:
-        """Run a submission's own training in a child that sees the npz ``data``; lines are `ReplayAnswer`s.
+        """Run a submission's own training in a child that sees the npz ``data``.
 
-        ``started`` is given the child, for whoever wants to end it early. Of the files beside the submission
-        it gets those that can be read as text, and no weights.
+        ``on_line`` gets each `ReplayAnswer` as a line of JSON; ``started`` gets the child, for whoever wants
+        to end it early. Of the files beside the submission the child sees texts alone, and no weights.
         """
         with tempfile.TemporaryDirectory(prefix="grader-") as scratch:
             inputs, home = _laid_out(loaded, Path(scratch), _is_text)
@@ -173,7 +174,7 @@ class Asker:
             raise
 
     def _blinded(self) -> Path:
-        """The folder with the data set that children see, written when it is first needed."""
+        """Return the folder with the data set that children see, written when it is first needed."""
         file = self._data / Path(self.dataset.spec.path).name
         with self._lock:
             if not file.exists():
@@ -186,9 +187,9 @@ class Asker:
     def _job(
         self, loaded: Loaded, places: Places, seconds: float, reading: Reading | None, data: str = ""
     ) -> DescribeJob:
-        """The job, with every path as the child sees it; ``data`` is another file's name than usual.
+        """Return the job, with every path as the child sees it; ``data`` names another data file than usual.
 
-        The child is not told what the submission was called, which is no part of its digest.
+        The child does not see the submission's name, which is no part of its digest.
         """
         program, spec = loaded.program, self.dataset.spec
         model = f"{places.inputs}/{_inside(Path(program.model_file))}" if program.model_file else None
@@ -207,7 +208,7 @@ class Asker:
 
 
 def _laid_out(loaded: Loaded, scratch: Path, wanted: Callable[[Path], bool]) -> tuple[Path, Path]:
-    """New folders for the inputs, with the ``wanted`` files that came with the submission, and for a home."""
+    """Make folders for a child's inputs, with the ``wanted`` files beside the submission, and its home."""
     inputs, home = scratch / "input", scratch / "home"
     home.mkdir()
     inputs.mkdir()
@@ -223,7 +224,7 @@ def _is_text(file: Path) -> bool:
 
 
 def _copy(beside: Path | None, folder: Path, wanted: Callable[[Path], bool]) -> None:
-    """The files of a submission's private copy, see `grader.intake.parcel`."""
+    """Copy the ``wanted`` files of a submission's private copy (`grader.intake.parcel`) to ``folder``."""
     folder.mkdir(parents=True)
     for file in sorted(beside.rglob("*")) if beside else ():
         if file.is_file() and wanted(file):
@@ -233,7 +234,7 @@ def _copy(beside: Path | None, folder: Path, wanted: Callable[[Path], bool]) -> 
 
 
 def _inside(model: Path) -> str:
-    """The name of a model among the inputs: its own, but never that of the folder of files."""
+    """Return the path of a model among the inputs: its own name, in a folder beside that of the files."""
     return f"model/{model.name}"
 
 

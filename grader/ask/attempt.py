@@ -1,4 +1,4 @@
-"""One attempt at retraining as a piece of work: what makes two of them the same, and how it is done.
+"""One attempt at retraining as a piece of work: when two attempts are the same, and how one is made.
 
 Identical work is done once: same network, recipe, data, seed, trainer and backend. Names of layers and
 cells make no difference to training, so they make none here.
@@ -20,7 +20,7 @@ from grader import records as r
 from grader.ask.replay import Replay, Replaying
 from grader.ask.training import Training, Watcher
 
-TRAINER = 3  # counted up whenever `grader.train` would come to other numbers
+TRAINER = 3  # raised whenever `grader.train` computes other numbers for the same job
 LIBRARIES = ("tensorflow", "keras", "numba", "numpy", "jax")  # what the engines compute with, if installed
 
 
@@ -32,10 +32,9 @@ Work = Training | Replaying
 class Attempt:
     """The ``number``-th of at most ``attempts`` runs of one network; ``job`` names its seed.
 
-    The job may name those of the next attempts beside it, which are then made with it if the engine can.
+    The job's ``beside`` may name the seeds of the next attempts: an engine that can trains them together.
 
-    With a ``replay`` it is the submission's own code that trains, and of the job no more than seed, epochs
-    and threshold count.
+    With a ``replay`` the submission's own code trains; of the job only seed, epochs and threshold count.
     """
 
     job: r.TrainJob
@@ -45,35 +44,36 @@ class Attempt:
 
     @property
     def epochs(self) -> int:
+        """The most epochs that the attempt may train."""
         if self.replay is not None:
             return self.job.max_epochs
         return min(self.job.max_epochs, sum(fit.epochs for fit in self.job.training))
 
     @cached_property
     def key(self) -> str:
-        """The same for the same work, however far it may go: see `usable`."""
+        """A digest of the work: the same for equal work, however far it may go (see `usable`)."""
         if self.replay is not None:
-            told: dict[str, Any] = {
+            parts: dict[str, Any] = {
                 "replay": self.replay.digest, "model": self.replay.model, "seed": self.job.seed,
                 "reading": self.replay.reading, "grader": __version__,
                 "isolated": self.replay.asker.isolation.closed,
             }  # fmt: skip
         else:
-            told = self.job.model_dump(
+            parts = self.job.model_dump(
                 mode="json",
                 exclude={"dataset": True, "max_epochs": True, "stop_at": True, "beside": True},
             )
-        told |= {"dataset": self.job.dataset.sha256, "trainer": trainer()}
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+        parts |= {"dataset": self.job.dataset.sha256, "trainer": trainer()}
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def of(self, seed: int) -> Attempt:
-        """The same with another seed: one of those beside it, whose run came with this one's."""
+        """Return the attempt with another ``seed``: the job's own, or one that is trained beside it."""
         beside = (self.job.seed, *self.job.beside).index(seed)
         job = self.job.model_copy(update={"seed": seed, "beside": ()})
         return replace(self, job=job, number=self.number + beside)
 
     def training(self, watcher: Watcher, setting: Mapping[str, str] | None = None) -> Work:
-        """The work itself, to be run at once; ``setting`` is added to the environment of a training child."""
+        """Return the work, to be run at once; ``setting`` is added to a training child's environment."""
         watcher.attempt(self.number, self.attempts, self.job.seed, self.epochs)
         if self.replay is not None:
             return Replaying(self.replay, self.job, watcher)
@@ -82,7 +82,7 @@ class Attempt:
 
 @cache
 def trainer() -> str:
-    """What trains, as far as its numbers depend on it."""
+    """Return in one text the versions that a run's numbers depend on: of libraries, and `TRAINER`."""
     installed = []
     for name in LIBRARIES:
         with suppress(PackageNotFoundError):
@@ -91,9 +91,9 @@ def trainer() -> str:
 
 
 def bare(recipe: r.TrainingRecipe, network: r.ModelDescription) -> r.TrainingRecipe:
-    """The recipe of a network without what only tells where it came from, layers called by their place."""
-    told = ("trained_on", "validated_on", "cell", "unsupported")
-    changed: dict[str, Any] = {name: r.TrainingRecipe.model_fields[name].default for name in told}
+    """Return a recipe without the fields that do not change training; ``frozen`` gives layers by place."""
+    unused = ("trained_on", "validated_on", "cell", "unsupported")
+    changed: dict[str, Any] = {name: r.TrainingRecipe.model_fields[name].default for name in unused}
     if recipe.frozen is not None:
         places = {layer.name: f"layer_{number}" for number, layer in enumerate(network.layers)}
         changed["frozen"] = tuple(places[name] for name in recipe.frozen if name in places)
@@ -101,7 +101,7 @@ def bare(recipe: r.TrainingRecipe, network: r.ModelDescription) -> r.TrainingRec
 
 
 class Made(r.Record):
-    """A run that came to its end, and how far it was allowed to go."""
+    """A run that came to its end, and the limits it had: epochs, and correct images to stop at."""
 
     run: r.TrainingRun
     max_epochs: int
@@ -109,14 +109,15 @@ class Made(r.Record):
 
 
 def made(attempt: Attempt, run: r.TrainingRun) -> Made:
+    """Return the ``run`` of an ``attempt``, with the limits of the attempt's job."""
     return Made(run=run, max_epochs=attempt.job.max_epochs, stop_at=attempt.job.stop_at)
 
 
 def usable(made: Made, job: r.TrainJob) -> r.TrainingRun | None:
-    """What training for ``job`` would have come to, by a run that may have gone further; None if it did not.
+    """Truncate a stored run to what ``job`` asks for; None if it stopped too early.
 
-    Training is the same from epoch to epoch whatever ends it, so that a run is cut where this job
-    would have ended; but not where a fit's end brings other weights back.
+    Training is the same from epoch to epoch whatever ends it, so a run is cut where ``job`` would have ended.
+    Where the end of a fit brings kept weights back, only a run with the limits of ``job`` will do.
     """
     as_asked = (made.max_epochs, made.stop_at) == (job.max_epochs, job.stop_at)
     if not as_asked and any(fit.keeps for fit in job.training):
@@ -135,7 +136,7 @@ def usable(made: Made, job: r.TrainJob) -> r.TrainingRun | None:
 
 
 def _cut(run: r.TrainingRun, count: int, ended: r.Ended) -> r.TrainingRun:
-    """A run that ended here by itself keeps saying so."""
+    """Return the first ``count`` epochs of a run; one that ended there by itself keeps its own ``ended``."""
     by_itself = count == len(run.epochs) and run.ended in ("diverged", "early_stopping")
     kept = run.kept if count == len(run.epochs) else None
     epochs = run.epochs[:count]

@@ -1,4 +1,4 @@
-"""Describe a submission: which reading of it fits, and which of the models it builds count.
+"""Describe a submission: choose which reading of it fits, and which of the models it builds count.
 
 The work itself is done in an untrusted child, see `grader.ask.asker`.
 """
@@ -27,15 +27,18 @@ from grader.records import (
     because,
 )
 
-DESCRIBER = 2  # counted up whenever a description would be another record, or another description
-SECOND_LOOK = 10.0  # seconds that the other reading gets at least
+DESCRIBER = 2  # raised whenever a submission's description would become another one
+SECOND_LOOK = 10.0  # seconds at least for the other reading
 
 
 class Kept(Protocol):
     """Where descriptions are kept between two times that a class is graded."""
 
-    def description(self, key: str) -> DescribeAnswer | None: ...
-    def keep_description(self, key: str, answer: DescribeAnswer) -> None: ...
+    def description(self, key: str) -> DescribeAnswer | None:
+        """Return the answer that is kept under ``key``; None if there is none."""
+
+    def keep_description(self, key: str, answer: DescribeAnswer) -> None:
+        """Keep ``answer`` under ``key``."""
 
 
 class _Nothing:
@@ -52,7 +55,7 @@ NOTHING = _Nothing()
 def describe_once(loaded: Loaded, asker: Asker, seconds: float, kept: Kept) -> Description:
     """`describe`, unless the same submission was described before under the same conditions.
 
-    What was the submission's own doing is kept as well; a fault of ours is not.
+    An error of the submission's is kept as well; a fault of ours is not.
     """
     key = _key(loaded.program, asker, seconds)
     answer = kept.description(key)
@@ -73,17 +76,17 @@ def _answer(loaded: Loaded, asker: Asker, seconds: float) -> DescribeAnswer:
 
 
 def _key(program: Program, asker: Asker, seconds: float) -> str:
-    """The name counts, for messages speak of it: nobody is shown the name of another's file."""
+    """Return a digest of all that a description depends on; the name counts, because messages contain it."""
     spec = asker.dataset.spec
-    told = (program.digest, program.name, spec.sha256, spec.served_as, seconds, __version__, DESCRIBER)
-    return hashlib.sha256(json.dumps((*told, asker.isolation.closed)).encode()).hexdigest()
+    parts = (program.digest, program.name, spec.sha256, spec.served_as, seconds, __version__, DESCRIBER)
+    return hashlib.sha256(json.dumps((*parts, asker.isolation.closed)).encode()).hexdigest()
 
 
 def describe(loaded: Loaded, asker: Asker, seconds: float) -> Description:
     """Describe every model of the submission.
 
     Where `Conv2D(16, 3, 3)` can be read in two ways, the reading that gives the parameter count of
-    the saved summary wins; without one, the reading under which a network comes out at all.
+    the saved summary wins; without a summary, the reading that gives a network at all.
     Both readings together get ``seconds``. Raises `StudentError` when no model can be described.
     """
     classes = asker.dataset.classes
@@ -99,7 +102,7 @@ def describe(loaded: Loaded, asker: Asker, seconds: float) -> Description:
 
 
 def _checked(description: Description, program: Program, classes: int) -> Description:
-    """Without what a failing cell left half-built. Nothing left is the student's error."""
+    """Drop what a failing cell left half-built. Raises `StudentError` or `Unsupported` if nothing is left."""
     models = _usable(description, classes)
     fitted = any(m.fit_order for m in models)
     if not models or (not fitted and _fit_failed(description, program)):
@@ -108,7 +111,7 @@ def _checked(description: Description, program: Program, classes: int) -> Descri
 
 
 def _usable(description: Description, classes: int) -> tuple[DescribedModel, ...]:
-    """Models that were fitted, or whose cell ran through, or that end in the classes all the same."""
+    """Return the models that were fitted, whose cell ran through, or whose output has one value per class."""
     failed = {failure.cell for failure in description.failures}
     return tuple(m for m in description.models if m.fit_order or m.cell not in failed or _ends_in(m, classes))
 
@@ -122,14 +125,14 @@ def _ends_in(model: DescribedModel, classes: int) -> bool:
 
 
 def _fit_failed(description: Description, program: Program) -> bool:
-    """Whether a cell that was to train a model raised before it did."""
+    """Whether a cell that calls `fit` raised an error."""
     code = [cell.source for cell in program.cells if cell.kind == "code"]
     failed = {failure.cell for failure in description.failures}
     return any(re.search(r"\.fit(_generator)?\(", x) for n, x in enumerate(code, 1) if n in failed)
 
 
 def _absent(description: Description, program: Program) -> str:
-    """A library that is not here, and which the cell that failed mentions; if none failed, any cell."""
+    """Return the library, not installed here, that the failing cell mentions (any cell, if none failed)."""
     code = [cell.source for cell in program.cells if cell.kind == "code"]
     failed = [code[f.cell - 1] for f in description.failures[:1] if 0 < f.cell <= len(code)]
     mentioned = "\n".join(failed or code)
@@ -137,7 +140,7 @@ def _absent(description: Description, program: Program) -> str:
 
 
 def _no_model(description: Description, program: Program) -> StudentError | Unsupported:
-    """Nothing was built: the first cell that failed says why, if one did."""
+    """Return the error for a submission that built nothing: the first cell that failed says why."""
     if library := _absent(description, program):
         return because("library_absent", library).error()
     for failure in description.failures:
@@ -154,6 +157,7 @@ def _no_model(description: Description, program: Program) -> StudentError | Unsu
 
 
 def _totals(description: Description, classes: int) -> set[int]:
+    """Return the parameter counts of the usable models."""
     found = set()
     for model in _usable(description, classes):
         try:
@@ -166,7 +170,7 @@ def _totals(description: Description, classes: int) -> set[int]:
 
 
 def _worth_another(description: Description, program: Program, classes: int) -> bool:
-    """Whether the saved summaries contradict this reading, or nothing came out under it."""
+    """Whether the saved summaries contradict this reading, or it gave no parameter count."""
     if not description.ambiguous_calls:
         return False
     claimed = set(claims.read(program).total_parameters)
@@ -175,6 +179,7 @@ def _worth_another(description: Description, program: Program, classes: int) -> 
 
 
 def _better(second: Description, first: Description, program: Program, classes: int) -> bool:
+    """Whether ``second`` gives a count of the saved summaries, or gives one where ``first`` gives none."""
     if not _totals(second, classes):
         return False
     claimed = set(claims.read(program).total_parameters)

@@ -62,12 +62,13 @@ class Batches:
         self._waiting: list[Source] = []
 
     def add(self, one: Source) -> list[Source]:
-        """A batch that is complete by this one; empty if it is not."""
+        """Collect a source; return the batch that it completes, empty if it completes none."""
         self._waiting.append(one)
         size = sum(len(text) for x in self._waiting for text in x.code)
         return self.rest() if len(self._waiting) >= BATCH or size >= BATCH_CODE else []
 
     def rest(self) -> list[Source]:
+        """Return the sources that are still waiting, which wait no longer."""
         taken, self._waiting = self._waiting, []
         return taken
 
@@ -78,7 +79,7 @@ def prints(sources: Sequence[Source], isolation: Isolation) -> list[Prints]:
     while len(made) < len(sources):
         rest = sources[len(made) :]
         answered, why = _ask(rest, isolation)
-        made += map(_told, rest, answered)
+        made += map(_read, rest, answered)
         if len(answered) < len(rest):
             lost = rest[len(answered)]
             made.append(Prints(lost.student, array("Q"), f"its code was not compared: {why}"))
@@ -86,7 +87,7 @@ def prints(sources: Sequence[Source], isolation: Isolation) -> list[Prints]:
 
 
 def _ask(sources: Sequence[Source], isolation: Isolation) -> tuple[list[bytes], str]:
-    """The lines of a child, and why there are no more of them."""
+    """Fingerprint sources in one child; return its lines, and why they are no more if some are missing."""
     answered: list[bytes] = []
     job = json.dumps([one.code for one in sources]).encode()
     seconds = SECONDS + SECONDS_EACH * len(sources)
@@ -107,8 +108,8 @@ def _start(scratch: Path, isolation: Isolation) -> Child:
     return isolation.start(Task("grader.describe.child.fingerprints", inputs, None, home))
 
 
-def _told(one: Source, line: bytes) -> Prints:
-    """A line of the child's, which is believed only as far as it is a list of numbers."""
+def _read(one: Source, line: bytes) -> Prints:
+    """Read a child's line about one source; anything but a list of numbers becomes a remark."""
     hashes: array[int] = array("Q")
     try:
         hashes.frombytes(base64.b64decode(line.strip(), validate=True))

@@ -2,11 +2,11 @@
 
 That is a lower assurance than retraining, and reports say so: it never passes unattended. The child gets the
 training split, and the test images in an order that it does not know, without their labels; after each epoch
-it hands over a class for each, and for some of them that were changed a little. Only this process knows the
-labels and counts. What the child can do is predict; that it learned to in so many epochs, from nothing but
-the training split, is its word, within bounds: it gets no weights that came with the submission, so many
-seconds, it describes its network again, which must be the one that was described, and it is stopped after the
-last epoch that counts.
+it hands over a class for each test image, and for some test images that were changed a little. Only this
+process knows the labels and counts. So the predictions are measured; that the network learned to make them
+within N epochs, from nothing but the training split, is the child's word, within bounds: the child gets no
+weights that came with the submission and a limited time, its network must be the one that was described, and
+it is stopped after the last epoch that counts.
 """
 
 from __future__ import annotations
@@ -70,19 +70,19 @@ class Replay:
 
 
 class _Enough(Exception):
-    """Nothing that the child could still say would count."""
+    """Raised to end the child, when nothing that it could still answer would count."""
 
 
 class Replaying:
-    """One attempt: a replaying child, and what its predictions were worth."""
+    """One attempt: a replaying child, and how many of its predictions were correct."""
 
     def __init__(self, replay: Replay, job: TrainJob, watcher: Watcher) -> None:
         """Of the ``job`` the seed, the epochs at most and the threshold count."""
         self.replay, self.job, self.watcher = replay, job, watcher
         self.labels: npt.NDArray[np.int64] = replay.asker.dataset.y_test
         self.changed_labels = self.labels
-        self.seen = False  # the network, as the child describes it while it trains
-        self.touched = 0
+        self.seen = False  # whether the child has described the network that trains
+        self.touched = 0  # parameters that optimizers of the child have changed
         self.epochs: list[EpochResult] = []
         self.ready = self.reached = self._stopped = False
         self.end: ReplayEnd | None = None
@@ -90,7 +90,7 @@ class Replaying:
         self.began = time.monotonic()
 
     def run(self) -> Runs:
-        """Replay to the end. Raises `Unsupported` where that cannot be done, `Stopped`, `BrokenError`."""
+        """Replay to the end. Raises `Unsupported` if that cannot be done, `Stopped` on ^C, `BrokenError`."""
         try:
             ended = self._replay()
         except KeyboardInterrupt:
@@ -102,13 +102,14 @@ class Replaying:
         return (self._so_far("threshold_reached" if self.reached else "finished"),)
 
     def stop(self) -> None:
-        """End it from another thread; `run` then raises `BrokenError`."""
+        """End the attempt from another thread; `run` then raises `BrokenError`."""
         self._stopped = True
         if self._child is not None:
             self._child.kill()
 
     @property
     def pid(self) -> int | None:
+        """The process id of the child, once it has started."""
         return self._child.pid if self._child is not None else None
 
     def _started(self, child: Child) -> None:
@@ -117,7 +118,7 @@ class Replaying:
             child.kill()
 
     def _replay(self) -> ChildEnded | None:
-        """How the child ended; None if it was ended here, because nothing more would count."""
+        """Run the child; return how it ended, None if this process ended it, as nothing more would count."""
         dataset = self.replay.asker.dataset
         with tempfile.TemporaryDirectory(prefix="grader-") as scratch:
             loaded = load(self.replay.path, Path(scratch))
@@ -178,7 +179,7 @@ class Replaying:
             raise _Enough
 
     def _check(self, event: ReplayEpoch) -> None:
-        """Raise `Unsupported` where another network trains than was described, or more than that."""
+        """Raise `Unsupported` where another network trains than the described one, or too many weights."""
         described, self.touched = self.replay.network, event.touched
         if event.network is not None:
             self.seen = True
@@ -195,7 +196,7 @@ class Replaying:
         return Changed(correct=correct, images=len(self.changed_labels))
 
     def _count(self, predictions: str, labels: npt.NDArray[np.int64]) -> int:
-        """Correct images of one hand-in. Raises `Unsupported` for anything but a class for each."""
+        """Count correct ``predictions``, npy (n,) in base64. Raises `Unsupported` unless they are classes."""
         from grader.safe import npy
 
         try:
@@ -232,7 +233,7 @@ class Replaying:
 
 
 def _thawed(network: ModelDescription) -> ModelDescription:
-    """The network with layers called by their place; which of them train may change from fit to fit."""
+    """Return the network with layers called by place and all trainable, which may change from fit to fit."""
     layers = tuple(x.model_copy(update={"trainable": True}) for x in network.canonical().layers)
     return network.canonical().model_copy(update={"layers": layers})
 
@@ -243,7 +244,7 @@ def _size(network: ModelDescription) -> str:
 
 
 def _environment() -> Environment:
-    """Of this process, whose interpreter and libraries the child shares; its word is not asked for."""
+    """Return this process's environment: the child shares interpreter and libraries, and is not asked."""
     libraries = {name: version(name) for name in ("tensorflow", "keras", "numpy")}
     return Environment(
         device="CPU, in the submission's box",

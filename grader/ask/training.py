@@ -26,23 +26,23 @@ from grader.records import (
     Untrained,
 )
 
-# The size of a network and of its batches is limited before (`pipeline`); this is for what nobody thought of.
-# Several train at a time, so what counts is what the machine has left.
+# A last resort: `grader.judge.obstacles` limits the sizes of networks and of their batches before.
+# Several children train at a time, so what counts is the memory that the machine has left.
 LIMITS = Limits(seconds=12 * 3600.0, reserve=MACHINE_RESERVE)
 _STOPPED = {
     "time": "took too long",
     "machine": "was stopped, as the machine ran out of memory (with --jobs 1 less runs beside it)",
-    "flood": "said too much",
+    "flood": "wrote too much",
 }
 _EVENT: TypeAdapter[TrainEvent] = TypeAdapter(TrainEvent)
 
 
 Runs = tuple[TrainingRun, ...]
-"""What one attempt came to: its own run, then those of the seeds that were trained beside it."""
+"""The runs of one attempt: its own, then those of the seeds that were trained beside it."""
 
 
 class Watcher:
-    """Hears what retraining does; this one shows nothing, a display overrides what it shows."""
+    """Is called as retraining goes on; this one shows nothing, a display overrides what it shows."""
 
     def __enter__(self) -> Self:
         return self
@@ -61,7 +61,7 @@ class Watcher:
 
 
 class Stopped(Exception):
-    """^C: the attempt did not come to its end; ``run`` holds what is known of it, if anything."""
+    """Raised on ^C; ``run`` holds the epochs of the attempt so far, None if it had not begun."""
 
     def __init__(self, run: TrainingRun | None) -> None:
         super().__init__("interrupted")
@@ -120,11 +120,11 @@ class Training:
 
     @property
     def pid(self) -> int | None:
-        """The child's process, once there is one."""
+        """The process id of the child, once it has started."""
         return self._child.pid if self._child is not None else None
 
     def stop(self) -> None:
-        """End it from another thread; `run` then raises `BrokenError`."""
+        """End the attempt from another thread; `run` then raises `BrokenError`."""
         self._stopped = True
         if self._child is not None:
             self._child.kill()
@@ -146,7 +146,7 @@ class Training:
         match event:
             case Environment():
                 self.environment = event
-                self.epochs = []  # it may begin anew in another one
+                self.epochs = []  # out of memory with several seeds, training begins anew
             case Untrained():
                 self.untrained = event
             case Effects():

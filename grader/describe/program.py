@@ -18,7 +18,7 @@ from grader.describe.world import cells, compat, era, leftover, served, standins
 from grader.errors import StudentsCode
 
 MAX_ANSWERED = 16_000_000
-RECURSION = 3_000  # calls in one another; as in Jupyter, where Jedi sets it
+RECURSION = 3_000  # nested calls; as in Jupyter, where Jedi sets it
 
 
 def describe(job: r.DescribeJob, answer: Callable[[r.Description], None]) -> None:
@@ -32,7 +32,7 @@ def describe(job: r.DescribeJob, answer: Callable[[r.Description], None]) -> Non
 
 
 class Session:
-    """One submission being run: what was seen so far. Its recorder is set by whoever runs it."""
+    """One submission being run, and what was seen so far; ``recorder`` is set by whoever runs it."""
 
     recorder: recorder.Recorder
 
@@ -54,7 +54,7 @@ class Session:
         served.install(job.dataset, self.data)
 
     def answer_so_far(self, answer: Callable[[r.Description], None]) -> None:
-        """After each fit, as long as all answers together stay well below what the parent reads."""
+        """Answer with what was seen so far, unless all answers together may exceed `MAX_ANSWERED` bytes."""
         if self.answered >= MAX_ANSWERED:
             return
         description = self.description()
@@ -63,11 +63,13 @@ class Session:
             answer(description)
 
     def note(self, message: str) -> None:
+        """Add a note about the cell that runs, once; 500 notes are kept."""
         note = r.Note(message=message[:2_000], cell=self.cell)
         if note not in self.notes and len(self.notes) < 500:
             self.notes.append(note)
 
     def run(self) -> None:
+        """Run all cells, look for models after each cell, then describe those that were not fitted."""
         sys.setrecursionlimit(RECURSION)
         sys.path.insert(0, os.getcwd())
         sys.argv = [os.path.basename(self.job.program.name)]
@@ -102,6 +104,7 @@ class Session:
         return self.names.get(id(tracked.model)) or str(getattr(tracked.model, "name", "model"))
 
     def description(self) -> r.Description:
+        """Return what was seen so far."""
         models: list[r.DescribedModel] = []
         taken: set[str] = set()
         numbered = list(enumerate(self.recorder.tracked, 1))
@@ -131,7 +134,7 @@ class Session:
         )
 
     def _beyond(self) -> str:
-        """The limit of grader's that leaves out some of the models or fits; nothing if all are told."""
+        """Return the limit of grader's that leaves out some models or fits; empty if none are left out."""
         tracked = self.recorder.tracked
         if len(tracked) > r.MAX_MODELS:
             return f"it builds {len(tracked):,} models, of which grader reads the last {r.MAX_MODELS}"
@@ -156,7 +159,7 @@ class Session:
 
 
 def _models_in(namespace: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Models bound to a name, or held in a list or dict that is."""
+    """Yield models with their names: models bound to a name, or in a list or dict bound to one."""
     for name, value in list(namespace.items()):
         inside = value if isinstance(value, list | tuple) else []
         inside = list(value.values()) if isinstance(value, dict) else inside
@@ -166,7 +169,7 @@ def _models_in(namespace: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _free(name: str, taken: set[str]) -> str:
-    """The second model called `model` is `model#2`."""
+    """Return ``name`` if it is free, otherwise ``name#2`` and so on, and take it."""
     free, n = name, 1
     while free in taken:
         n += 1

@@ -1,4 +1,4 @@
-"""The first half of grading: load -> describe (sandboxed child) -> what there is to check and to train."""
+"""The first half of grading: load -> describe (sandboxed child) -> the models to check and train."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from grader.layers import shapes
 
 @dataclass(frozen=True)
 class Candidate:
-    """One model of a submission that may be the graded one; no ``job``: there is nothing to train.
+    """One model of a submission that may be the graded one.
 
-    With a ``replay``, its own code is what trains.
+    Without a ``job`` there is nothing to train; with a ``replay`` the submission's own code trains.
     """
 
     model: r.DescribedModel
@@ -48,11 +48,12 @@ class Examined:
 
     @property
     def digest(self) -> str:
+        """The digest of the submission; empty if it could not be loaded."""
         return self.program.digest if self.program else ""
 
 
 def examine(path: Path, grading: Grading) -> Examined:
-    """The first half. Raises `InstructorError` only, for a path that does not exist."""
+    """Load and describe a submission. Raises `InstructorError` only, for a ``path`` that does not exist."""
     with tempfile.TemporaryDirectory(prefix="grader-") as scratch:
         examined = Examined(path.name)
         try:
@@ -71,24 +72,25 @@ def examine(path: Path, grading: Grading) -> Examined:
 
 
 def attempts_of(candidate: Candidate, grading: Grading) -> Iterator[Attempt]:
-    """All attempts that may be made at a candidate, in their order."""
+    """Yield all attempts that may be made at a candidate, in order."""
     if candidate.job is None:
         return
     number = 0
     for seeds, shared in _groups(candidate, grading):
         for place, seed in enumerate(seeds):
             number += 1
-            told = {"seed": seed, "beside": seeds[place + 1 :], "symmetry": shared}
-            yield Attempt(candidate.job.model_copy(update=told), number, len(grading.seeds), candidate.replay)
+            update = {"seed": seed, "beside": seeds[place + 1 :], "symmetry": shared}
+            job = candidate.job.model_copy(update=update)
+            yield Attempt(job, number, len(grading.seeds), candidate.replay)
 
 
 def _groups(candidate: Candidate, grading: Grading) -> Iterator[tuple[tuple[int, ...], r.Symmetry]]:
-    """The seeds that may be trained in one program, and the symmetry under which they are.
+    """Yield groups of seeds that one program may train, each with the symmetry under which it does.
 
     The first attempt is as handed in, to be compared with; not where it alone could pass the submission.
     """
     seeds, policy = grading.seeds, grading.rubric.training
-    if candidate.replay is not None:  # its own code knows of no symmetry
+    if candidate.replay is not None:  # the submission's code trains without a symmetry
         yield from (((seed,), r.AS_HANDED_IN) for seed in seeds)
         return
     if policy.decide != "any" and len(seeds) > 1:
@@ -105,7 +107,7 @@ def _groups(candidate: Candidate, grading: Grading) -> Iterator[tuple[tuple[int,
 def _candidates(
     description: r.Description, program: r.Program, path: Path, grading: Grading
 ) -> tuple[Candidate, ...]:
-    """The models to grade; one that cannot be graded counts only if all are such."""
+    """Return the models to grade; a model that cannot be graded counts only if none can."""
     found: list[Candidate] = []
     errors: list[StudentError] = []
     for model in candidates(description, grading.rubric.graded_model):
@@ -123,7 +125,7 @@ def _candidates(
 
 
 def _all_parameters(description: r.Description) -> int | None:
-    """Of all models of a submission together; None where one cannot be counted."""
+    """Count the parameters of all models of a submission; None where one model's cannot be counted."""
     try:
         totals = [shapes.analyse(model.network, reported=True).total for model in description.models]
     except StudentError:
@@ -136,7 +138,7 @@ def _all_parameters(description: r.Description) -> int | None:
 
 
 def candidates(description: r.Description, choice: str) -> tuple[r.DescribedModel, ...]:
-    """The models to grade, by the rubric's choice: the last fitted, the best, or a named variable."""
+    """Return the models to grade, by the rubric's choice: the last fitted, the best, or a named variable."""
     models = description.models
     fitted = [m for m in models if m.fit_order]
     if choice.startswith("variable:"):
@@ -156,7 +158,7 @@ def candidates(description: r.Description, choice: str) -> tuple[r.DescribedMode
 
 
 def recipe_of(model: r.DescribedModel, rubric: Rubric) -> tuple[tuple[r.TrainingRecipe, ...], str]:
-    """The submitted recipe; what is missing of it is filled in from the rubric's default."""
+    """Return a model's recipe, completed from the rubric's default, and where the recipe comes from."""
     if model.training:
         return model.training, "submission"
     default = rubric.default_recipe.recipe(rubric.training.epochs)
@@ -175,7 +177,7 @@ def recipe_of(model: r.DescribedModel, rubric: Rubric) -> tuple[tuple[r.Training
 
 
 def trained(network: r.ModelDescription, recipe: tuple[r.TrainingRecipe, ...]) -> r.ModelDescription:
-    """The network with those layers trainable that any of its fits trains, whatever it froze in the end."""
+    """Return the network with each layer trainable that one of its fits trains, frozen at last or not."""
     frozen = [fit.frozen for fit in recipe]
     if all(names is None for names in frozen):
         return network
@@ -217,7 +219,7 @@ def _candidate(model: r.DescribedModel, program: r.Program, replay: Replay, grad
 
 
 def _not_retrained(obstacle: r.Reason | None, replayable: bool) -> r.Reason:
-    """Who checks without retraining should know what retraining would come to."""
+    """Return why there is no retraining, with what retraining would meet, as the user asked for none."""
     if obstacle is None:
         return r.because("no_retrain")
     code: r.Code = "no_retrain_replay" if replayable else "no_retrain_person"
@@ -233,7 +235,7 @@ def _is_replayable(model: r.DescribedModel, program: r.Program, rubric: Rubric) 
 
 
 def _asked_for(subject: Subject, grading: Grading) -> bool:
-    """Whether some measured criterion is still to be reached after the structural ones."""
+    """Whether a measured criterion is left whose structural prerequisites (``needs``) all pass."""
     verdicts = {v.criterion: v for v in score.judge(grading.rubric, subject, False)}
     measured = [c for c in grading.rubric.criterion if c.kind in MEASURED]
     return any(
@@ -243,7 +245,7 @@ def _asked_for(subject: Subject, grading: Grading) -> bool:
 
 
 def _epochs(subject: Subject) -> int:
-    """How many the rubric retrains; one at least, for what is not retrained at all."""
+    """Return the epochs that the rubric retrains; 1 at least, for what is not retrained at all."""
     return max(1, subject.policy.epochs_of(subject.recipe, subject.images))
 
 

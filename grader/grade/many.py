@@ -1,8 +1,8 @@
 """Grade a class: structure first, then attempts, everybody's first before anyone's second.
 
-Nothing is held in memory but who is waiting for what: what a submission is and how far it has come is derived
-again from its files and the store whenever it is needed. So a batch that was killed goes on where it was, and
-one of three hundred takes no more memory than one of ten.
+Memory holds only which submissions wait for which attempt: a submission's description and its attempts are
+read again from its files and the store whenever they are needed. So a batch that was killed goes on where it
+was, and a class of three hundred takes no more memory than a class of ten.
 """
 
 from __future__ import annotations
@@ -36,24 +36,27 @@ from grader.store.store import Store
 
 
 class Keeper:
-    """Keeps descriptions in the store, until the batch is being stopped: what a child says that is killed
-    is nothing to keep.
+    """Keeps descriptions in the store, until the batch is being stopped.
+
+    The answer of a child that was killed is not kept.
     """
 
     def __init__(self, store: Store) -> None:
         self._store, self.stopping = store, False
 
     def description(self, key: str) -> r.DescribeAnswer | None:
+        """Return the answer that the store has under ``key``; None if it has none."""
         return self._store.description(key)
 
     def keep_description(self, key: str, answer: r.DescribeAnswer) -> None:
+        """Store ``answer`` under ``key``, unless the batch is being stopped."""
         if not self.stopping:
             self._store.keep_description(key, answer)
 
 
 @dataclass(frozen=True)
 class First:
-    """The structural grade of one, whether it needs an attempt, and what of it is compared with others."""
+    """A submission's structural grade, whether it needs an attempt, and what is compared with others."""
 
     grade: r.Grade
     waits: bool
@@ -84,12 +87,13 @@ class Batch:
 
     @cached_property
     def submissions(self) -> list[Submission]:
+        """The submissions to grade."""
         return [s for s in self.found.submissions if not self.only or s.student.id in self.only]
 
     # --- structure ------------------------------------------------------------------------------
 
     def structure(self) -> list[int]:
-        """The structural grade of everyone, as many at a time as there are cores; who needs an attempt."""
+        """Grade every submission's structure, one per core at a time; return who needs an attempt."""
         pending = []
         firsts: dict[Future[First], int] = {}
         pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="describe")
@@ -114,7 +118,7 @@ class Batch:
         return sorted(pending)
 
     def _structured(self, number: int, first: First, comparison: similarity.Comparison) -> bool:
-        """Store and show the structural grade of one; whether it needs an attempt."""
+        """Store and show a submission's structural grade; return whether it needs an attempt."""
         student = self.submissions[number].student
         self.store.put_grade(student.id, first.grade)
         self.display.graded(student, first.grade, final=not first.waits)
@@ -139,7 +143,7 @@ class Batch:
     # --- retraining -----------------------------------------------------------------------------
 
     def retrain(self, pending: list[int], runner: Runner) -> None:
-        """Make the attempts that are asked for; the same one once, however many wait for it."""
+        """Make the attempts that ``pending`` submissions need; equal ones once, however many wait."""
         ready = [(0, number) for number in pending]
         running: dict[str, Running] = {}
         futures: dict[Future[Runs], str] = {}
@@ -155,7 +159,7 @@ class Batch:
                 finished = running.pop(futures.pop(future))
                 self._finished(finished, future)
                 for number in finished.waiting:
-                    if self._told(number):
+                    if self._updated(number):
                         heappush(ready, (finished.attempt.number, number))
             self.display.waiting(len(ready), len(futures))
 
@@ -167,7 +171,10 @@ class Batch:
         running: dict[str, Running],
         futures: dict[Future[Runs], str],
     ) -> int:
-        """Begin the next attempt of one; or how many are made already, if more than thought."""
+        """Begin the next attempt of submission ``number``, which had ``made`` of them when it was queued.
+
+        Returns 0, or how many attempts it has by now, if that is more than ``made``.
+        """
         grade, attempt = self._step(number)
         student = self.submissions[number].student
         if attempt is None:
@@ -198,8 +205,8 @@ class Batch:
         students = [self.submissions[number].student for number in finished.waiting]
         self.display.attempted(Attempted(students, attempt, self._known(attempt), seconds))
 
-    def _told(self, number: int) -> bool:
-        """Store and show what is known of a submission now; whether it needs another attempt."""
+    def _updated(self, number: int) -> bool:
+        """Store and show what is known of a submission now; return whether it needs another attempt."""
         grade, attempt = self._step(number)
         student = self.submissions[number].student
         self.store.put_grade(student.id, grade)
@@ -209,7 +216,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Options:
-    """How a class is graded; what is graded is `Found`, and by what a rubric."""
+    """How a class is graded; `Found` has the submissions, a rubric the criteria."""
 
     isolated: isolation.Wanted = "required"
     structure_only: bool = False
@@ -220,13 +227,13 @@ class Options:
 
 
 def grade_class(found: Found, rubric: LoadedRubric, store: Store, options: Options, display: Display) -> bool:
-    """Grade into the store what is not graded there yet; False: ^C came before the end.
+    """Grade what the store has not graded yet; return False if ^C came before the end.
 
     Raises `InstructorError` for what is wrong with the data or the store, `BrokenError` where no box works.
     """
     keeper = Keeper(store)
-    told = {"rubric": rubric.digest, "isolated": options.isolated, "runner": options.runner}
-    store.begin(json.dumps(told), options.fresh)
+    conditions = {"rubric": rubric.digest, "isolated": options.isolated, "runner": options.runner}
+    store.begin(json.dumps(conditions), options.fresh)
     display.say("looking for isolation and starting the process that describes")
     try:
         with prepare(rubric, True, Watcher(), options.isolated, many=True, kept=keeper) as grading:
@@ -251,7 +258,7 @@ def _retrain(batch: Batch, pending: list[int], runner: Runner) -> None:
 
 
 def end_children() -> None:
-    """End what this process has started: a describing child may have minutes left."""
+    """Kill all that this process has started: a describing child may have minutes left."""
     for process in reversed(list(tree.descendants(os.getpid()))[1:]):
         with suppress(OSError):
             os.kill(process, signal.SIGKILL)

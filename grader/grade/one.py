@@ -1,7 +1,7 @@
 """Grade one submission: the whole story, in two halves.
 
-`grader.grade.examine.examine`: load -> describe (sandboxed child) -> what there is to check and to train
-`advance`: the attempts made so far -> the grade by what is known, and the next attempt to make
+`grader.grade.examine.examine`: load -> describe (sandboxed child) -> the models to check and train
+`advance`: the attempts made so far -> the grade by these attempts, and the next attempt to make
 
 `grade_one` goes from one to the other for a single submission, `grader.grade.many` for a class.
 """
@@ -31,7 +31,7 @@ Known = Callable[[Attempt], r.TrainingRun | r.Problem | None]
 
 
 def grade_one(path: Path, grading: Grading) -> r.Grade:
-    """The grade of one submission. A student's mistake is a grade; so is a fault of ours.
+    """Grade one submission. A student's mistake gives a grade; so does a fault of ours.
 
     Raises `InstructorError` only, for a path that does not exist.
     """
@@ -45,7 +45,7 @@ def grade_one(path: Path, grading: Grading) -> r.Grade:
 
 
 def _make(attempt: Attempt, grading: Grading) -> dict[str, r.TrainingRun | r.Problem | None]:
-    """What came of an attempt, and of those that were made with it, by their keys."""
+    """Make an attempt; return its outcome, and those of the seeds that were trained beside it, by key."""
     try:
         runs = attempt.training(grading.watcher).run()
         return {attempt.of(run.seed).key: run for run in runs}
@@ -58,12 +58,12 @@ def _make(attempt: Attempt, grading: Grading) -> dict[str, r.TrainingRun | r.Pro
 
 
 def advance(examined: Examined, grading: Grading, known: Known) -> tuple[r.Grade, Attempt | None]:
-    """The second half: the grade by the attempts that are known, and the next one, if one is to be made."""
+    """Return the grade by the attempts that are ``known``, and the next attempt, if one is to be made."""
     if examined.problem is not None:
         return _without_model(examined, grading, examined.problem), None
     try:
         graded = [_grade_model(candidate, examined, grading, known) for candidate in examined.candidates]
-    except Exception:  # the same boundary
+    except Exception:  # the broad boundary, as in `examine`
         return _without_model(examined, grading, r.Problem.fault()), None
     pending = next((attempt for _, attempt in graded if attempt is not None), None)
     return max((grade for grade, _ in graded), key=lambda grade: grade.points), pending
@@ -98,13 +98,13 @@ _MISLED = "in a replay test labels mean nothing, and its training goes by what i
 
 
 def _may_be_misled(candidate: Candidate) -> bool:
-    """Whether a replay could miss what the real labels of the validation images would have led it to."""
+    """Whether a replay's training reacts to measurements, for which its test labels mean nothing."""
     reasons = obstacles.told(candidate.model.network, candidate.model.training)
     return candidate.replay is not None and any(reason.meaning.misled for reason in reasons)
 
 
 def _undecided(verdict: r.Verdict, why: str) -> r.Verdict:
-    """The same measurement without a verdict: a person decides."""
+    """Return the verdict with its measurement, but left to a person because of ``why``."""
     message = f"{verdict.message}; but {why}"
     return verdict.model_copy(
         update={
@@ -118,7 +118,7 @@ def _undecided(verdict: r.Verdict, why: str) -> r.Verdict:
 
 
 def _no_fail(verdict: r.Verdict, why: str) -> r.Verdict:
-    """A fail that is none for certain is left to a person."""
+    """Leave a failed criterion to a person because of ``why``; return any other verdict unchanged."""
     return _undecided(verdict, why) if verdict.outcome == "fail" else verdict
 
 
@@ -153,7 +153,7 @@ def _graded(
             ),
         ),
     )  # fmt: skip
-    # A replay's word is the submission's own: a person looks at it before it counts.
+    # The submission's own code reports a replay: a person looks at it before it counts.
     doubtful = examined.description.incomplete or candidate.replay is not None
     return grade.model_copy(update={"needs_review": True}) if doubtful else grade
 
@@ -161,7 +161,7 @@ def _graded(
 def _runs(
     candidate: Candidate, grading: Grading, known: Known
 ) -> tuple[tuple[r.TrainingRun, ...], r.Problem | None, Attempt | None]:
-    """The runs in their order until the outcome is settled, what went wrong, and which is the next one."""
+    """Return the runs until the outcome is settled, the problem that ended them, and the next attempt."""
     policy, criterion = grading.rubric.training, grading.accuracy
     runs: list[r.TrainingRun] = []
     for attempt in attempts_of(candidate, grading):
@@ -181,7 +181,7 @@ def _runs(
 
 
 def _target(grading: Grading) -> r.Target | None:
-    """What retraining had to reach; None where there was to be none."""
+    """Return what retraining had to reach; None where nothing is retrained."""
     if not grading.retrain:
         return None
     images, epochs = grading.dataset.sizes.test, grading.rubric.training.epochs

@@ -30,10 +30,12 @@ class Grading:
 
     @property
     def rubric(self) -> Rubric:
+        """The rubric that was loaded."""
         return self.loaded.rubric
 
     @property
     def seeds(self) -> tuple[int, ...]:
+        """The seeds of the attempts that the rubric allows, in order."""
         policy = self.rubric.training
         return policy.seeds[: policy.attempts]
 
@@ -44,12 +46,12 @@ class Grading:
 
     @property
     def needed(self) -> int | None:
-        """The correct test images that it asks for."""
+        """The correct test images that the criterion of accuracy asks for; None without that criterion."""
         return self.accuracy.needed(self.dataset.sizes.test) if self.accuracy else None
 
     @property
     def stop_at(self) -> int | None:
-        """A run may end at the threshold only where the best epoch alone counts."""
+        """The correct images at which a run may end; None unless the best epoch alone counts."""
         policy = self.rubric.training
         others = [c for c in self.rubric.criterion if c.kind in MEASURED and c is not self.accuracy]
         if others or policy.metric != "best_epoch" or not policy.stop_when_settled:
@@ -66,7 +68,7 @@ def prepare(
     many: bool = False,
     kept: description.Kept = description.NOTHING,
 ) -> Iterator[Grading]:
-    """What one or ``many`` submissions need; many get a fork server where there can be one.
+    """Set up a box and the data for one or ``many`` submissions; many share a fork server, if one can run.
 
     Raises `InstructorError` for what is wrong with the rubric's data, and `BrokenError` where a box is
     required and none works, before any grading.

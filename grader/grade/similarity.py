@@ -1,8 +1,8 @@
 """Which submissions resemble each other: a pointer for a person, never a verdict.
 
 Code is compared by its fingerprints, see `grader.describe.child.fingerprints`. What much of the class has in
-common, such as a course's starter code, is left out. Networks in one class are often the same: the likeness
-of the code is told with them.
+common, such as a course's starter code, is left out. Networks in one class are often the same, so the
+likeness of the code is reported with them.
 
 Students are not held against each other one by one: each hash leads to those who have it.
 """
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     Numbers = npt.NDArray[np.int32]
     Matrix = npt.NDArray[np.int64]
 
-FEW = 10  # chosen hashes: a program with fewer of its own says nothing
-COMMON = 0.5  # of the class: what more share belongs to the course; from CLASS students on
+FEW = 10  # hashes: a program with fewer of its own is too short to compare
+COMMON = 0.5  # of a class of CLASS students or more: code that more of them share is the course's
 CLASS = 5
 NEARLY = 0.8
-MOST = 200  # pairs that are told
+MOST = 200  # pairs that are reported
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Code:
 
 
 class Comparison:
-    """Everybody's code, fingerprinted as it comes in, and compared once all is there."""
+    """Fingerprints code as it comes in, and compares all of it at the end."""
 
     def __init__(self, pool: Executor, isolation: Isolation) -> None:
         self._pool, self._isolation = pool, isolation
@@ -53,6 +53,7 @@ class Comparison:
         self.futures: list[Future[list[Prints]]] = []
 
     def add(self, one: Source, network: str) -> None:
+        """Add a submission's code, and the digest of its ``network``."""
         self._networks[one.student] = network
         self._begin(self._batches.add(one))
 
@@ -60,16 +61,16 @@ class Comparison:
         if batch:
             self.futures.append(self._pool.submit(prints, batch, self._isolation))
 
-    def result(self, told: Callable[[int, int], None]) -> tuple[list[Similar], list[str]]:
-        """The pairs, and remarks on code that could not be compared in full.
+    def result(self, progress: Callable[[int, int], None]) -> tuple[list[Similar], list[str]]:
+        """Return the similar pairs, and remarks on code that could not be compared in full.
 
-        ``told`` is called with the number of submissions whose code has been read, and of all.
+        ``progress`` is called with the number of submissions whose code has been read, and of all.
         """
         self._begin(self._batches.rest())
         made: list[Prints] = []
         for future in as_completed(self.futures):
             made += future.result()
-            told(len(made), len(self._networks))
+            progress(len(made), len(self._networks))
         codes = {one.student: Code(one.hashes, self._networks[one.student]) for one in made}
         return alike(codes), [f"{x.student}: {x.remark}" for x in sorted(made, key=_student) if x.remark]
 
@@ -79,14 +80,14 @@ def _student(one: Prints) -> str:
 
 
 def network(examined: Examined, grading: Grading) -> str:
-    """A digest of the network and recipe that are graded; empty where there are none."""
+    """Return a digest of the network and recipe that are graded; empty if nothing is trained."""
     first = next(iter(examined.candidates), None)
     attempt = next(attempts_of(first, grading), None) if first else None
     return attempt.key if attempt else ""
 
 
 def alike(codes: Mapping[str, Code]) -> list[Similar]:
-    """The pairs that resemble each other, the likest first."""
+    """Return the pairs that resemble each other, the likest first."""
     import numpy as np
 
     students = sorted(codes)
@@ -118,7 +119,7 @@ def _similar(students: tuple[str, str], likeness: float, same: bool, fewest: int
 
 
 def _counted(hashed: Sequence[Sequence[int]]) -> tuple[Matrix, Matrix]:
-    """How many hashes each has that are not the whole class's, and how many of them each two share."""
+    """Count each student's hashes that are not the whole class's, (n,), and those each two share, (n, n)."""
     import numpy as np
 
     count = len(hashed)
@@ -139,7 +140,7 @@ def _counted(hashed: Sequence[Sequence[int]]) -> tuple[Matrix, Matrix]:
 
 
 def _holders(owner: Numbers, starts: Matrix, lengths: Matrix) -> Iterator[tuple[Matrix, int]]:
-    """Who has the same hash, by number, and how many hashes just they have."""
+    """Yield the students, by number, who have the same hashes, and how many hashes just they have."""
     import numpy as np
 
     ends = starts + lengths
@@ -149,11 +150,11 @@ def _holders(owner: Numbers, starts: Matrix, lengths: Matrix) -> Iterator[tuple[
 
 
 def _same(networks: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Which two have the same network; not one that most of a class has."""
+    """Return which two have the same network, (n, n), but for a network that most of a class has."""
     import numpy as np
 
     counts = Counter(networks)
     usual = {x for x, count in counts.items() if len(networks) >= CLASS and count > COMMON * len(networks)}
     numbers = {x: number for number, x in enumerate(counts) if x and x not in usual}
-    told = np.array([numbers.get(x, -1) for x in networks], np.int64)
-    return (told[:, None] == told[None, :]) & (told >= 0)[:, None]
+    held = np.array([numbers.get(x, -1) for x in networks], np.int64)
+    return (held[:, None] == held[None, :]) & (held >= 0)[:, None]

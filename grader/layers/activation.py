@@ -36,6 +36,8 @@ class NonLinearLayer(BaseLayer):
 
 
 class ReLU(NonLinearLayer):
+    """x from ``threshold`` up, at most ``max_value``; below, ``negative_slope * (x - threshold)``."""
+
     type: Literal["ReLU"] = "ReLU"
     max_value: NonNegative | None = None
     negative_slope: NonNegative = 0.0
@@ -43,11 +45,15 @@ class ReLU(NonLinearLayer):
 
 
 class LeakyReLU(NonLinearLayer):
+    """x where it is positive, ``negative_slope * x`` elsewhere."""
+
     type: Literal["LeakyReLU"] = "LeakyReLU"
     negative_slope: NonNegative = 0.3
 
 
 class ELU(NonLinearLayer):
+    """x where it is positive, ``alpha * (exp(x) - 1)`` elsewhere."""
+
     type: Literal["ELU"] = "ELU"
     alpha: Number = 1.0
 

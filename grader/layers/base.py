@@ -1,4 +1,4 @@
-"""What can be known of a layer, and how it is where a family's file says nothing else."""
+"""What can be known of a layer, and the defaults for what a family's file leaves out."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def unchanged(layer: Any, shapes: list[Shape]) -> Numbers:
 
 
 def image_unchanged(layer: Any, shapes: list[Shape]) -> Numbers:
-    """Return the numbers of such a layer that takes images alone."""
+    """Return the numbers of a layer for images alone that has no parameters and changes no shape."""
     return image(layer, shapes), 0, 0
 
 
@@ -47,7 +47,7 @@ def sees_the_same(layer: Any, before: ReceptiveField, shape: Shape) -> Receptive
 
 
 def own_settings(kind: Kind, class_name: str, config: Config) -> Config:
-    """The fields of the record that a configuration sets, under Keras 3's names.
+    """Return the fields of the record that a configuration sets, under Keras 3's names.
 
     Raises `settings.Unrepresentable` for what the record cannot say, such as constraints on weights.
     """
@@ -56,12 +56,12 @@ def own_settings(kind: Kind, class_name: str, config: Config) -> Config:
 
 
 def own_arguments(kind: Kind, layer: Any) -> Config:
-    """The fields of the record: Keras's constructors have arguments of the same names."""
+    """Return the fields of the record: Keras's constructors have arguments of the same names."""
     return {name: getattr(layer, name) for name in kind.own_fields}
 
 
 def same_axes(layer: Any, rank: int) -> Any:
-    """A layer that names no axes: channels first or last is the same to its record."""
+    """Return the layer: it names no axes, so its record is the same with channels first or last."""
     return layer
 
 
@@ -87,7 +87,7 @@ def alike_by_settings(layer: Any) -> bool:
 
 
 def activation_word(layer: Any) -> Iterable[str]:
-    """The activation, where there is one."""
+    """Return the name of the activation, if it is not linear."""
     name = getattr(layer, "activation", "linear")
     return () if name == "linear" else (name,)
 
@@ -147,12 +147,12 @@ class Kind:
 
     @property
     def types(self) -> tuple[str, ...]:
-        """What the record calls it, and Keras 3's classes: one, but for element-wise merges."""
+        """The values of the record's ``type``, classes of Keras 3: one, but for element-wise merges."""
         return get_args(self.record.model_fields["type"].annotation)
 
     @property
     def own_fields(self) -> tuple[str, ...]:
-        """The settings: the fields that not every layer has."""
+        """The names of the settings: the fields that not every layer has."""
         shared = (*BaseLayer.model_fields, "type")
         return tuple(name for name in self.record.model_fields if name not in shared)
 
@@ -193,7 +193,7 @@ def sequence(layer: Any, shapes: list[Shape]) -> tuple[int, int]:
 
 
 def place(layer: Any, axis: int, shapes: list[Shape]) -> int:
-    """The position in a shape without batch axis of an axis that counts the batch as 0; -1 is the last."""
+    """Return the position, in a shape without batch axis, of an axis that counts it as 0; -1 is the last."""
     rank = len(shapes[0])
     axis = rank if axis == -1 else axis
     if not 1 <= axis <= rank:
@@ -202,7 +202,7 @@ def place(layer: Any, axis: int, shapes: list[Shape]) -> int:
 
 
 def windows(size: int, window: int, stride: int, padding: str) -> int:
-    """Positions of a window along one axis (Keras: `compute_conv_output_shape`)."""
+    """Return the positions of a window along one axis (Keras: `compute_conv_output_shape`)."""
     return (size - window) // stride + 1 if padding == "valid" else -(-size // stride)
 
 
@@ -212,12 +212,12 @@ _MOVED = {1: 3, 2: 1, 3: 2, -1: 2}  # axes of (batch, channels, rows, columns), 
 
 
 def moved(axis: int) -> int:
-    """An axis of a channels-first image, where its channels are last."""
+    """Return the axis of an image with channels last that ``axis`` is with channels first."""
     return _MOVED.get(axis, axis)
 
 
 def moved_axis(layer: Any, rank: int) -> Any:
-    """A layer with one ``axis``, where the channels are last."""
+    """Return a layer with one ``axis`` as it is where the channels are last."""
     if rank != 3:
         return layer
     axis = moved(layer.axis)
@@ -225,7 +225,7 @@ def moved_axis(layer: Any, rank: int) -> Any:
 
 
 def no_axes(layer: Any, rank: int) -> int:
-    """The rank behind a layer that makes vectors."""
+    """Return 1, the rank behind a layer that makes vectors."""
     return 1
 
 
@@ -261,7 +261,7 @@ def last_channels(config: Config) -> None:
 
 
 def window_words(layer: Any, size: tuple[int, ...], usual: tuple[int, ...]) -> Iterable[str]:
-    """``3×3``, ``stride 2``, ``same``, ``relu``; a stride as ``usual`` is not worth a word."""
+    """Yield ``3×3``, ``stride 2``, ``same``, ``relu``; a stride as ``usual`` is left out."""
     yield "×".join(map(str, size))
     if layer.strides != usual:
         equal = len(set(layer.strides)) == 1

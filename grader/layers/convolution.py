@@ -32,7 +32,7 @@ from grader.record import Pair, Single, Size
 
 
 class ConvolutionLayer(BaseLayer):
-    """Sizes are one number for each axis that the kernel moves along. Channels are last throughout."""
+    """A convolution: sizes are one number for each axis that the kernel moves along, channels are last."""
 
     kernel_size: tuple[Size, ...]
     strides: tuple[Size, ...] = (1,)
@@ -46,7 +46,7 @@ class ConvolutionLayer(BaseLayer):
 
 
 class Conv1D(ConvolutionLayer):
-    """Sequences are ``(steps, channels)``; "causal" pads the start alone."""
+    """A convolution of sequences ``(steps, channels)``; padding "causal" pads the start alone."""
 
     kernel_size: Single
     strides: Single = (1,)
@@ -60,7 +60,7 @@ class Conv1D(ConvolutionLayer):
 
 
 class ImageConvolutionLayer(ConvolutionLayer):
-    """Images are ``(rows, columns, channels)``."""
+    """A convolution of images ``(rows, columns, channels)``."""
 
     kernel_size: Pair
     strides: Pair = (1, 1)
@@ -69,6 +69,8 @@ class ImageConvolutionLayer(ConvolutionLayer):
 
 
 class Conv2D(ImageConvolutionLayer):
+    """A convolution to ``filters`` channels, in ``groups`` that each see their own input channels."""
+
     type: Literal["Conv2D"] = "Conv2D"
     filters: Size
     groups: Size = 1
@@ -77,6 +79,8 @@ class Conv2D(ImageConvolutionLayer):
 
 
 class Conv2DTranspose(ImageConvolutionLayer):
+    """A transposed convolution to ``filters`` channels: ``strides`` enlarge the image."""
+
     type: Literal["Conv2DTranspose"] = "Conv2DTranspose"
     filters: Size
     kernel_initializer: v.Initializer = v.GLOROT_UNIFORM
@@ -84,6 +88,8 @@ class Conv2DTranspose(ImageConvolutionLayer):
 
 
 class DepthwiseConv2D(ImageConvolutionLayer):
+    """A convolution of each channel by itself, to ``depth_multiplier`` channels each."""
+
     type: Literal["DepthwiseConv2D"] = "DepthwiseConv2D"
     depth_multiplier: Size = 1
     depthwise_initializer: v.Initializer = v.GLOROT_UNIFORM
@@ -91,6 +97,8 @@ class DepthwiseConv2D(ImageConvolutionLayer):
 
 
 class SeparableConv2D(ImageConvolutionLayer):
+    """A depthwise convolution, then one of 1×1 pixels to ``filters`` channels."""
+
     type: Literal["SeparableConv2D"] = "SeparableConv2D"
     filters: Size
     depth_multiplier: Size = 1
@@ -104,12 +112,12 @@ class SeparableConv2D(ImageConvolutionLayer):
 
 
 def dilated(layer: ConvolutionLayer) -> tuple[int, ...]:
-    """The pixels that the kernel spans along each axis."""
+    """Return the pixels that the kernel spans along each axis."""
     return tuple(map(effective, layer.kernel_size, layer.dilation_rate))
 
 
 def _convolved(layer: ConvolutionLayer, sizes: Iterable[int]) -> Shape:
-    """The positions of the kernel along each axis."""
+    """Return the positions of the kernel along each axis."""
     each = zip(sizes, dilated(layer), layer.strides, strict=True)
     return tuple(windows(size, kernel, stride, layer.padding) for size, kernel, stride in each)
 

@@ -24,13 +24,15 @@ from grader.record import Size
 
 
 class InputLayer(BaseLayer):
-    """``shape`` without the batch axis, e.g. ``(28, 28, 1)``."""
+    """An input of ``shape`` without the batch axis, e.g. ``(28, 28, 1)``."""
 
     type: Literal["InputLayer"] = "InputLayer"
     shape: Annotated[tuple[Size, ...], Field(fail_fast=True, min_length=1, max_length=6)]
 
 
 class Dense(BaseLayer):
+    """A fully connected layer: ``units`` outputs in place of the last axis."""
+
     type: Literal["Dense"] = "Dense"
     units: Size
     activation: v.Activation = "linear"

@@ -28,5 +28,5 @@ _OUTSIDE = Kind(record=UnsupportedLayer)
 
 
 def of(layer: BaseLayer) -> Kind:
-    """The kind of a layer; all defaults for one outside the vocabulary."""
+    """Return the kind of a layer; all defaults for one outside the vocabulary."""
     return KINDS.get(type(layer), _OUTSIDE)

@@ -22,18 +22,18 @@ from grader.layers.base import (
 
 
 class MergingLayer(BaseLayer):
-    """What is called on a list."""
+    """A layer that is called on a list."""
 
 
 class Concatenate(MergingLayer):
-    """Along ``axis``: -1 for the last; others count the batch axis as 0."""
+    """Inputs joined along ``axis``: -1 for the last; others count the batch axis as 0."""
 
     type: Literal["Concatenate"] = "Concatenate"
     axis: Annotated[int, Field(ge=-1, le=6)] = -1
 
 
 class Merge(MergingLayer):
-    """Element-wise: Keras's Add, Subtract, Multiply, Average, Maximum and Minimum."""
+    """Element-wise merges: Keras's Add, Subtract, Multiply, Average, Maximum and Minimum."""
 
     type: Literal["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"]
 

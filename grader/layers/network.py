@@ -49,7 +49,7 @@ MAX_LAYERS = 1_000
 
 
 class Reported(Record):
-    """A layer's own word: ``shape`` without the batch axis, parameters that train and that do not."""
+    """What a layer reports of itself: output ``shape`` without batch axis, and its counts of parameters."""
 
     shape: Annotated[tuple[Size, ...], Field(fail_fast=True, max_length=6)]
     trainable: Annotated[int, Field(ge=0, le=10**12)] = 0
@@ -57,7 +57,7 @@ class Reported(Record):
 
 
 class UnsupportedLayer(BaseLayer):
-    """A layer outside this vocabulary. It is named, never imitated; nothing is assumed of it.
+    """A layer outside this vocabulary: named, never imitated, and nothing is assumed of it.
 
     What it ``reported`` of itself, its output shape and its parameters, counts in a replay alone
     (`grader.layers.shapes.analyse`).
@@ -121,7 +121,7 @@ class ModelDescription(Record):
         return leading
 
     def canonical(self) -> ModelDescription:
-        """The same network with layers called by their place."""
+        """Return the same network with layers called by their place."""
         names = {layer.name: f"layer_{number}" for number, layer in enumerate(self.layers)}
 
         def renamed(layer: Layer) -> Layer:
@@ -136,4 +136,5 @@ class ModelDescription(Record):
 
     @property
     def unsupported(self) -> tuple[UnsupportedLayer, ...]:
+        """The layers outside the vocabulary."""
         return tuple(x for x in self.layers if isinstance(x, UnsupportedLayer))

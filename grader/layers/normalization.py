@@ -28,7 +28,7 @@ from grader.record import Size
 
 
 class BatchNormalization(BaseLayer):
-    """``axis`` is the normalised axis, -1 for the last; others count the batch axis as 0."""
+    """Normalization by the batch; ``axis`` as in Keras: -1 for the last, others count the batch axis as 0."""
 
     type: Literal["BatchNormalization"] = "BatchNormalization"
     axis: Annotated[int, Field(ge=-1, le=6)] = -1
@@ -43,7 +43,7 @@ class BatchNormalization(BaseLayer):
 
 
 class LayerNormalization(BaseLayer):
-    """Over the last axis."""
+    """Normalization of each image over the last axis."""
 
     type: Literal["LayerNormalization"] = "LayerNormalization"
     epsilon: Annotated[float, Field(gt=0.0)] = 1e-3
@@ -52,7 +52,7 @@ class LayerNormalization(BaseLayer):
 
 
 class GroupNormalization(BaseLayer):
-    """Over all positions and the channels of one group; ``groups`` along ``axis``, -1 for one per channel.
+    """Normalization over all positions and one group of channels; -1 ``groups``: one for each channel.
 
     Wu and He, "Group Normalization" (2018).
     """

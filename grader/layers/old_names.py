@@ -43,19 +43,19 @@ GONE = ("LocallyConnected1D", "LocallyConnected2D", "ThresholdedReLU", "Highway"
 
 
 def modern_class(name: str) -> str:
-    """The name in Keras 3 of a layer class of any Keras."""
+    """Return the name in Keras 3 of a layer class of any Keras."""
     return CLASS_NAMES.get(name, name)
 
 
 def lost(class_name: str, arguments: Mapping[str, Any]) -> str:
-    """The argument given, if there is one, without which the layer is another."""
+    """Return the given argument without which the layer is another; empty if there is none."""
     kind = CLASSES.get(class_name)
     names = (*_LOST, *(kind.lost if kind else ()))
     return next((name for name in names if arguments.get(name) not in (None, False)), "")
 
 
 def modern_arguments(class_name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments or configuration of any Keras, under the names that Keras 3 uses."""
+    """Return arguments or a configuration of any Keras under the names that Keras 3 uses."""
     kind = CLASSES.get(class_name)
     renames = kind.old_arguments if kind else {}
     dropped = (*DROPPED_BY_ALL, *DROPPED.get(class_name, ()))
@@ -80,6 +80,6 @@ def _modern_value(name: str, value: Any) -> Any:
 
 
 def _join(modern: dict[str, Any], name: str, first: Any, second: Any) -> None:
-    """One setting of what were two arguments; the second may be left out where it is the same."""
+    """Set ``name`` to what were two arguments; the second may be left out where it equals the first."""
     if first is not None and name not in modern:
         modern[name] = (first, second if second is not None else first)

@@ -29,7 +29,7 @@ from grader.record import Pair, Single, Size
 
 
 class PoolingLayer(BaseLayer):
-    """Sizes are one number for each axis that the window moves along."""
+    """Pooling by windows: sizes are one number for each axis that the window moves along."""
 
     pool_size: tuple[Size, ...] = (2,)
     strides: tuple[Size, ...] = (2,)
@@ -37,50 +37,68 @@ class PoolingLayer(BaseLayer):
 
 
 class MaxPooling1D(PoolingLayer):
+    """The largest value of each window of a sequence ``(steps, channels)``."""
+
     pool_size: Single = (2,)
     strides: Single = (2,)
     type: Literal["MaxPooling1D"] = "MaxPooling1D"
 
 
 class AveragePooling1D(PoolingLayer):
+    """The mean of each window of a sequence ``(steps, channels)``."""
+
     pool_size: Single = (2,)
     strides: Single = (2,)
     type: Literal["AveragePooling1D"] = "AveragePooling1D"
 
 
 class ImagePoolingLayer(PoolingLayer):
-    """Images are ``(rows, columns, channels)``."""
+    """Pooling by windows of images ``(rows, columns, channels)``."""
 
     pool_size: Pair = (2, 2)
     strides: Pair = (2, 2)
 
 
 class MaxPooling2D(ImagePoolingLayer):
+    """The largest value of each window of an image."""
+
     type: Literal["MaxPooling2D"] = "MaxPooling2D"
 
 
 class AveragePooling2D(ImagePoolingLayer):
+    """The mean of each window of an image."""
+
     type: Literal["AveragePooling2D"] = "AveragePooling2D"
 
 
 class GlobalPoolingLayer(BaseLayer):
+    """One value for each channel; ``keepdims`` keeps the other axes, with one element."""
+
     type: str
     keepdims: bool = False
 
 
 class GlobalMaxPooling1D(GlobalPoolingLayer):
+    """The largest value of each channel of a sequence."""
+
     type: Literal["GlobalMaxPooling1D"] = "GlobalMaxPooling1D"
 
 
 class GlobalAveragePooling1D(GlobalPoolingLayer):
+    """The mean of each channel of a sequence."""
+
     type: Literal["GlobalAveragePooling1D"] = "GlobalAveragePooling1D"
 
 
 class GlobalMaxPooling2D(GlobalPoolingLayer):
+    """The largest value of each channel of an image."""
+
     type: Literal["GlobalMaxPooling2D"] = "GlobalMaxPooling2D"
 
 
 class GlobalAveragePooling2D(GlobalPoolingLayer):
+    """The mean of each channel of an image."""
+
     type: Literal["GlobalAveragePooling2D"] = "GlobalAveragePooling2D"
 
 
@@ -123,7 +141,7 @@ def _sees_all_steps(layer: GlobalPoolingLayer, before: ReceptiveField, shape: Sh
 
 
 def _read(kind: Kind, class_name: str, config: Config) -> Config:
-    """Strides that are left out are the size of the window."""
+    """Read a configuration; strides that are left out are the size of the window."""
     found = own_settings(kind, class_name, config)
     if "pool_size" in found:
         found.setdefault("strides", found["pool_size"])

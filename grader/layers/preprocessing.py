@@ -27,7 +27,7 @@ from grader.record import NonNegative, Number, Size
 
 
 class PreprocessingLayer(BaseLayer):
-    """Its calls say ``training=True`` unless someone says otherwise, and a model always does."""
+    """A layer that is called with ``training=True`` by default; a model always passes its own."""
 
 
 class Rescaling(PreprocessingLayer):
@@ -39,7 +39,7 @@ class Rescaling(PreprocessingLayer):
 
 
 class Resizing(PreprocessingLayer):
-    """To (rows, columns); cropping and padding to the aspect ratio are not in the vocabulary."""
+    """Images resized to (rows, columns); cropping and padding to the aspect ratio are not covered."""
 
     type: Literal["Resizing"] = "Resizing"
     height: Size
@@ -48,7 +48,7 @@ class Resizing(PreprocessingLayer):
 
 
 class CenterCrop(PreprocessingLayer):
-    """The middle of an image that is no smaller than that."""
+    """The middle of an image, which is no smaller than (rows, columns) of the crop."""
 
     type: Literal["CenterCrop"] = "CenterCrop"
     height: Size
@@ -69,14 +69,14 @@ Interval = tuple[Annotated[float, Field(ge=-10, le=10)], Annotated[float, Field(
 
 
 class RandomFlip(PreprocessingLayer):
-    """Acts while training alone, as do all layers of random changes."""
+    """Random flips; like all layers of random changes it acts in training alone."""
 
     type: Literal["RandomFlip"] = "RandomFlip"
     mode: Literal["horizontal", "vertical", "horizontal_and_vertical"] = "horizontal_and_vertical"
 
 
 class RandomRotation(PreprocessingLayer):
-    """``factor`` in full turns."""
+    """Random rotations; ``factor`` in full turns."""
 
     type: Literal["RandomRotation"] = "RandomRotation"
     factor: Interval
@@ -86,7 +86,7 @@ class RandomRotation(PreprocessingLayer):
 
 
 class RandomTranslation(PreprocessingLayer):
-    """Factors in parts of the height and width."""
+    """Random shifts; factors in parts of the height and width."""
 
     type: Literal["RandomTranslation"] = "RandomTranslation"
     height_factor: Interval
@@ -97,7 +97,7 @@ class RandomTranslation(PreprocessingLayer):
 
 
 class RandomZoom(PreprocessingLayer):
-    """Factors as in Keras: negative ones enlarge. No ``width_factor`` keeps the proportions."""
+    """Random zooms; negative factors enlarge, as in Keras. No ``width_factor`` keeps the proportions."""
 
     type: Literal["RandomZoom"] = "RandomZoom"
     height_factor: Interval
@@ -108,12 +108,16 @@ class RandomZoom(PreprocessingLayer):
 
 
 class RandomContrast(PreprocessingLayer):
+    """Contrast changed at random by ``factor``, as in Keras."""
+
     type: Literal["RandomContrast"] = "RandomContrast"
     factor: Interval
     value_range: Interval | tuple[Number, Number] = (0.0, 255.0)
 
 
 class RandomBrightness(PreprocessingLayer):
+    """Brightness changed at random by ``factor``, as in Keras."""
+
     type: Literal["RandomBrightness"] = "RandomBrightness"
     factor: Interval
     value_range: Interval | tuple[Number, Number] = (0.0, 255.0)
@@ -145,7 +149,7 @@ def _square(layer: Resizing | CenterCrop) -> bool:
 
 
 def _normalized(layer: Normalization, shapes: list[Shape]) -> Numbers:
-    """Keras counts the mean, the variance and a counter where they were adapted."""
+    """Return the numbers of the layer: Keras counts mean, variance and a counter if they were adapted."""
     shape = single(layer, shapes)
     if len(layer.mean) != len(layer.variance) or len(layer.mean) not in (1, shape[-1]):
         misfit(layer, shapes, f"{len(layer.mean)} means and {len(layer.variance)} variances do not fit it")
@@ -153,7 +157,7 @@ def _normalized(layer: Normalization, shapes: list[Shape]) -> Numbers:
 
 
 def _read_statistics(kind: Kind, class_name: str, config: Config) -> Config:
-    """Statistics that were given; those that were adapted are in no configuration but a live layer's."""
+    """Read given statistics; adapted ones are in no configuration but a live layer's."""
     if config.get("axis", -1) not in (-1, [-1], (-1,), None, [], (), 3, [3], (3,)):
         raise Unrepresentable(f"it normalises the axes {config['axis']}, not the last one")
     if config.get("mean") is None:
@@ -177,7 +181,7 @@ def _statistics(kind: Kind, layer: Normalization) -> Config:
 
 
 def _interval(value: Any) -> Any:
-    """Keras takes ``factor`` for (-factor, factor)."""
+    """Return an interval of factors: Keras takes ``factor`` for (-factor, factor)."""
     return (-value, value) if isinstance(value, int | float) else tuple(value)
 
 

@@ -29,31 +29,35 @@ Margins = tuple[tuple[Margin, Margin], tuple[Margin, Margin]]
 
 
 class ZeroPadding2D(BaseLayer):
-    """``padding`` is ((top, bottom), (left, right))."""
+    """Zeros around an image; ``padding`` is ((top, bottom), (left, right))."""
 
     type: Literal["ZeroPadding2D"] = "ZeroPadding2D"
     padding: Margins = ((1, 1), (1, 1))
 
 
 class Cropping2D(BaseLayer):
-    """``cropping`` is ((top, bottom), (left, right))."""
+    """An image without its margins; ``cropping`` is ((top, bottom), (left, right))."""
 
     type: Literal["Cropping2D"] = "Cropping2D"
     cropping: Margins = ((0, 0), (0, 0))
 
 
 class UpSampling2D(BaseLayer):
+    """An image enlarged by the whole numbers ``size``, along rows and columns."""
+
     type: Literal["UpSampling2D"] = "UpSampling2D"
     size: Pair = (2, 2)
     interpolation: Literal["nearest", "bilinear"] = "nearest"
 
 
 class Flatten(BaseLayer):
+    """All values of an image as one vector."""
+
     type: Literal["Flatten"] = "Flatten"
 
 
 class Reshape(BaseLayer):
-    """``target_shape`` without the batch axis; one entry may be -1."""
+    """The same values in ``target_shape``, without the batch axis; one entry may be -1."""
 
     type: Literal["Reshape"] = "Reshape"
     target_shape: Annotated[
@@ -62,7 +66,7 @@ class Reshape(BaseLayer):
 
 
 class Permute(BaseLayer):
-    """``dims`` count from 1, the batch axis stays (as in Keras)."""
+    """The axes in the order ``dims``, which counts from 1; the batch axis stays (as in Keras)."""
 
     type: Literal["Permute"] = "Permute"
     dims: Annotated[tuple[Annotated[int, Field(ge=1, le=6)], ...], Field(fail_fast=True, max_length=6)]

@@ -24,7 +24,7 @@ class LayerRow(Record):
 
 
 def row(shape: LayerShape) -> LayerRow:
-    """One row; what could not be computed is None."""
+    """Return the row of a layer; what could not be computed is None."""
     layer, known = shape.layer, shape.parameters is not None
     words = [*kinds.of(layer).words(layer), *(() if layer.trainable else ("frozen",))]
     return LayerRow(

@@ -1,4 +1,4 @@
-"""Settings of a layer as any Keras writes them -> what the records say: activations, initializers, sizes."""
+"""Settings of a layer, as any Keras writes them -> values of the records."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Readers = Mapping[str, Callable[[Any], Any]]
 
 
 class Unrepresentable(Exception):
-    """A setting of this layer that the records cannot say: a sentence, or a `Reason`."""
+    """A setting of this layer that the records cannot hold: a sentence, or a `Reason`."""
 
 
 def refuse(config: Config, *names: str) -> None:
@@ -23,7 +23,7 @@ def refuse(config: Config, *names: str) -> None:
 
 
 def fields(config: Config, names: Iterable[str], readers: Readers) -> Config:
-    """The settings of these ``names`` that a configuration has, each read as its name asks for.
+    """Return the settings of these ``names`` that a configuration has, each read as its name asks for.
 
     ``readers`` come first; then what ends in ``_initializer``, whose weight may have no constraint.
     """
@@ -50,6 +50,7 @@ def _read(name: str, value: Any, readers: Readers) -> Any:
 
 
 def pair(value: Any) -> tuple[int, int]:
+    """Return (rows, columns) of a number, or of one or two numbers; raises `Unrepresentable` for more."""
     if isinstance(value, int):
         return (value, value)
     items = tuple(value)
@@ -61,13 +62,13 @@ def pair(value: Any) -> tuple[int, int]:
 
 
 def one(value: Any) -> tuple[int]:
-    """The size along the only axis: a number, or a list of one."""
+    """Return the size along the only axis, from a number or a list of one."""
     (number,) = (value,) if isinstance(value, int) else tuple(value)
     return (int(number),)
 
 
 def margins(value: Any) -> Any:
-    """ZeroPadding2D's and Cropping2D's int, (rows, columns) or ((top, bottom), (left, right))."""
+    """Return margins from an int, (rows, columns), ((top, bottom), (left, right)) or Keras 1's dict."""
     if isinstance(value, int):
         return ((value, value), (value, value))
     if isinstance(value, dict):  # Keras 1
@@ -80,7 +81,7 @@ def margins(value: Any) -> Any:
 
 
 def named(value: Any) -> tuple[str, Config]:
-    """A Keras object in any of its serialised forms: its class or function name, its settings."""
+    """Return the class or function name of a Keras object in any serialised form, and its settings."""
     if isinstance(value, str):
         return value, {}
     if isinstance(value, dict):
@@ -99,7 +100,7 @@ _KNOWN_ACTIVATIONS = set(get_args(v.Activation))
 
 
 def activation(value: Any) -> str:
-    """Keras writes its own functions as plain names; anything else is the student's own."""
+    """Return the name of an activation: Keras writes its own functions as plain names, no others."""
     if value is None:
         return "linear"
     if not isinstance(value, str):
@@ -118,6 +119,7 @@ _SCALED = {
 
 
 def initializer(value: Any) -> v.Initializer | None:
+    """Return the record of an initializer in any serialised form; raises `Unrepresentable` for others."""
     if value is None:
         return None
     name, settings = named(value)
@@ -182,6 +184,7 @@ _REGULARIZERS = {
 
 
 def regularizer(value: Any) -> v.L1L2 | None:
+    """Return the penalties of a regularizer in any serialised form; None if they are zero."""
     if value is None:
         return None
     name, settings = named(value)

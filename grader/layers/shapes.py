@@ -1,7 +1,7 @@
 """Output shapes, parameter counts and receptive fields, from the records alone.
 
 Pure Python: a student's claim about a shape or a count is never used. Every number here agrees
-with Keras for every supported layer (`tests/test_shapes.py` holds them against each other).
+with Keras for every supported layer (`tests/layers` holds them against each other).
 Shapes leave out the batch axis. A layer outside the vocabulary has no shape, and neither has
 anything that depends on it: `None` means "not known", never zero.
 """
@@ -22,7 +22,7 @@ LARGEST = 10**12  # no network that a course could mean has a shape, count or fi
 
 @dataclass(frozen=True)
 class LayerShape:
-    """What one layer puts out. All None behind an `UnsupportedLayer`."""
+    """What one layer puts out; all None behind an `UnsupportedLayer`."""
 
     layer: Layer
     output: Shape | None
@@ -32,22 +32,25 @@ class LayerShape:
 
     @property
     def trainable(self) -> int | None:
+        """The parameters that train: the weights, or 0 where the layer is frozen."""
         return self.weights if self.layer.trainable else 0
 
     @property
     def parameters(self) -> int | None:
+        """All parameters, weights and statistics."""
         if self.weights is None or self.statistics is None:
             return None
         return self.weights + self.statistics
 
     @property
     def multiplications(self) -> int:
-        """About how many one image costs: each weight once per position of the output map."""
+        """About how many one image costs: each weight once per position of the output; 0 if unknown."""
         positions = prod(self.output[:-1]) if self.output else 0
         return (self.weights or 0) * positions
 
     @property
     def activations(self) -> int:
+        """The values that one image gives; 0 if unknown."""
         return prod(self.output) if self.output else 0
 
 
@@ -59,20 +62,24 @@ class Analysis:
 
     @property
     def total(self) -> int | None:
+        """All parameters of the network."""
         return _sum([x.parameters for x in self.layers])
 
     @property
     def trainable(self) -> int | None:
+        """The parameters that train."""
         counts = [x.trainable if x.parameters is not None else None for x in self.layers]
         return _sum(counts)
 
     @property
     def non_trainable(self) -> int | None:
+        """The parameters of frozen layers, and the statistics of all."""
         if self.total is None or self.trainable is None:
             return None
         return self.total - self.trainable
 
     def of(self, name: str) -> LayerShape:
+        """Return the shape of the layer called ``name``."""
         return next(x for x in self.layers if x.layer.name == name)
 
 
@@ -97,9 +104,9 @@ def _analyse_layer(layer: Layer, inbound: list[LayerShape], reported: bool) -> L
     if isinstance(layer, InputLayer):
         return LayerShape(layer, layer.shape, 0, 0, ReceptiveField())
     if reported and isinstance(layer, UnsupportedLayer) and layer.reported is not None:
-        said = layer.reported
+        own = layer.reported
         field = inbound[0].field or ReceptiveField()
-        return LayerShape(layer, said.shape, said.trainable, said.non_trainable, field)
+        return LayerShape(layer, own.shape, own.trainable, own.non_trainable, field)
     shapes = [x.output for x in inbound if x.output is not None]
     if isinstance(layer, UnsupportedLayer) or len(shapes) < len(inbound):
         return LayerShape(layer, None, None, None, None)

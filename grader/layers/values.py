@@ -26,18 +26,24 @@ class VarianceScaling(Record):
 
 
 class RandomNormal(Record):
+    """Draws from a normal distribution."""
+
     type: Literal["RandomNormal"] = "RandomNormal"
     mean: Number = 0.0
     stddev: NonNegative = 0.05
 
 
 class TruncatedNormal(Record):
+    """Draws from a normal distribution, within two standard deviations of its mean."""
+
     type: Literal["TruncatedNormal"] = "TruncatedNormal"
     mean: Number = 0.0
     stddev: NonNegative = 0.05
 
 
 class RandomUniform(Record):
+    """Draws from ``minval`` to ``maxval``, all equally likely."""
+
     type: Literal["RandomUniform"] = "RandomUniform"
     minval: Number = -0.05
     maxval: Number = 0.05
@@ -51,6 +57,8 @@ class Constant(Record):
 
 
 class Orthogonal(Record):
+    """A random orthogonal matrix, times ``gain``."""
+
     type: Literal["Orthogonal"] = "Orthogonal"
     gain: Number = 1.0
 

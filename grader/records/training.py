@@ -31,12 +31,16 @@ class _Optimizer(Record):
 
 
 class SGD(_Optimizer):
+    """Gradient descent, with ``momentum`` if it is not 0."""
+
     type: Literal["SGD"] = "SGD"
     momentum: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     nesterov: bool = False
 
 
 class Adam(_Optimizer):
+    """Adam (Kingma and Ba, 2015), or AMSGrad; settings by Keras's names."""
+
     type: Literal["Adam"] = "Adam"
     beta_1: Beta = 0.9
     beta_2: Beta = 0.999
@@ -45,6 +49,8 @@ class Adam(_Optimizer):
 
 
 class Adamax(_Optimizer):
+    """Adam with the largest gradient in place of their squares (Kingma and Ba, 2015)."""
+
     type: Literal["Adamax"] = "Adamax"
     beta_1: Beta = 0.9
     beta_2: Beta = 0.999
@@ -52,7 +58,10 @@ class Adamax(_Optimizer):
 
 
 class Nadam(_Optimizer):
-    """``schedule_decay`` is Keras 2's exponent of the momentum schedule; Keras 3 has 1."""
+    """Adam with Nesterov momentum (Dozat, 2016).
+
+    ``schedule_decay`` is Keras 2's exponent of the momentum schedule; Keras 3 has 1.
+    """
 
     type: Literal["Nadam"] = "Nadam"
     beta_1: Beta = 0.9
@@ -62,6 +71,8 @@ class Nadam(_Optimizer):
 
 
 class RMSprop(_Optimizer):
+    """RMSprop (Tieleman and Hinton, 2012); ``centered`` takes the variance of gradients for their squares."""
+
     type: Literal["RMSprop"] = "RMSprop"
     rho: Beta = 0.9
     momentum: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
@@ -70,12 +81,16 @@ class RMSprop(_Optimizer):
 
 
 class Adagrad(_Optimizer):
+    """Adagrad (Duchi, Hazan and Singer, 2011)."""
+
     type: Literal["Adagrad"] = "Adagrad"
     initial_accumulator_value: NonNegative = 0.1
     epsilon: NonNegative = 1e-7
 
 
 class Adadelta(_Optimizer):
+    """Adadelta (Zeiler, 2012)."""
+
     type: Literal["Adadelta"] = "Adadelta"
     rho: Beta = 0.95
     epsilon: NonNegative = 1e-7
@@ -107,7 +122,7 @@ Monitor = Literal["loss", "accuracy", "val_loss", "val_accuracy"]
 
 
 class EarlyStopping(Record):
-    """As in Keras; where the best weights come back is said by `TrainingRecipe.keeps`."""
+    """As in Keras; `TrainingRecipe.keeps` says whether the best weights come back."""
 
     type: Literal["EarlyStopping"] = "EarlyStopping"
     monitor: Monitor
@@ -119,6 +134,8 @@ class EarlyStopping(Record):
 
 
 class ReduceLROnPlateau(Record):
+    """As in Keras: ``factor`` lowers the rate after ``patience`` epochs in which ``monitor`` is no better."""
+
     type: Literal["ReduceLROnPlateau"] = "ReduceLROnPlateau"
     monitor: Monitor
     factor: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
@@ -142,9 +159,9 @@ Callback = Annotated[EarlyStopping | ReduceLROnPlateau | StopAt, Field(discrimin
 
 
 class Kept(Record):
-    """The weights that a model goes on with after a fit, where they are not those of its last epoch.
+    """The weights that a model goes on with after a fit, where these are not the last epoch's.
 
-    Those of the best epoch by ``monitor``, or of ``epoch`` (from 1, within its fit).
+    They are those of the best epoch by ``monitor``, or of ``epoch`` (from 1, within its fit).
     """
 
     monitor: Monitor = "val_loss"
@@ -193,7 +210,7 @@ class Geometry(Record):
     channels: Annotated[int, Field(ge=1, le=4)] = 1
 
     def shape_of(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        """(rows, columns, channels) of images of ``shape`` once this was done to them."""
+        """Return (rows, columns, channels) of images of ``shape`` after these changes."""
         rows, columns = self.resized or shape[:2]
         (top, bottom), (left, right) = self.padding
         return rows + top + bottom, columns + left + right, shape[2] * self.channels
@@ -282,7 +299,7 @@ class TrainingRecipe(Record):
     unsupported: Annotated[tuple[Reason, ...], Field(fail_fast=True, max_length=MAX_REASONS)] = ()
 
     def passes(self, images: int) -> float:
-        """How often an epoch goes over the images it trains on, of a training split of ``images``."""
+        """Return how many passes over its images an epoch makes, of a training split of ``images``."""
         rows = sum(last - first for first, last in self.rows) or images
         once = math.ceil(rows / self.batch_size)
         return (self.steps_per_epoch or once) / once
@@ -334,10 +351,11 @@ class TrainingPolicy(Record):
 
     @property
     def passes_at_most(self) -> float:
+        """The most passes over the images: ``passes``, or as many as epochs."""
         return self.epochs if self.passes is None else self.passes
 
     def epochs_of(self, recipe: Sequence[TrainingRecipe], images: int) -> int:
-        """How many epochs of its fits lie within the limits on epochs and on passes over the images."""
+        """Return the epochs of a recipe's fits within the limits on epochs and on passes over the images."""
         passes, count = 0.0, 0
         for fit in recipe:
             for _ in range(min(fit.epochs, self.epochs - count)):

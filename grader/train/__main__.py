@@ -1,8 +1,8 @@
 """The training child: ``python -m grader.train``, one `TrainJob` on standard input.
 
 Events go out as lines of JSON (`grader.records.TrainEvent`): the environment first, then batches
-and epochs, and at last how the run ended. With ``--environment`` there is no job, and the environment of an
-ordinary one is all there is.
+and epochs, and at last how the run ended. With ``--environment`` it reads no job, and writes the
+environment of an ordinary one alone.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from grader import records as r
 
 
 class Watching:
-    """What both have in common: a monitored value, the best so far, and epochs waited since."""
+    """What EarlyStopping and ReduceLROnPlateau share: monitored value, best value, and epochs waited."""
 
     def __init__(self, record: Any) -> None:
         self.record = record
@@ -21,7 +21,7 @@ class Watching:
         self.cooldown = 0
 
     def _improves(self, value: float, best: float | None) -> bool:
-        """Whether a value is better than the best by more than the margin: in single precision, as in Keras.
+        """Whether a value beats the best by more than the margin: in single precision, as in Keras.
 
         One image more is an accuracy of 0.0001 more, which is the usual margin. In double precision rounding
         would decide, one way for 9,912 images and the other way for 9,913.
@@ -40,7 +40,7 @@ class EarlyStopping(Watching):
     """Ends training once the value has not improved for ``patience`` epochs."""
 
     def epoch_ended(self, epoch: int, logs: dict[str, float]) -> bool:
-        """Whether to stop after this epoch, counted from 0."""
+        """Return whether to stop after this epoch, counted from 0."""
         value = logs[self.record.monitor]
         if epoch < self.record.start_from_epoch:
             return False
@@ -57,7 +57,7 @@ class ReduceOnPlateau(Watching):
     """Lowers the learning rate once the value has not improved for ``patience`` epochs."""
 
     def epoch_ended(self, logs: dict[str, float], rate: float) -> float:
-        """The learning rate from now on."""
+        """Return the learning rate from now on."""
         value, record = logs[self.record.monitor], self.record
         if self.cooldown > 0:
             self.cooldown -= 1
@@ -79,13 +79,13 @@ class StopAt:
         self.record = record
 
     def epoch_ended(self, epoch: int, logs: dict[str, float]) -> bool:
-        """Whether to stop after this epoch."""
+        """Return whether to stop after this epoch."""
         value, record = logs[self.record.monitor], self.record
         return value >= record.value if record.side == "above" else value <= record.value
 
 
 def reaction(record: r.Callback) -> EarlyStopping | ReduceOnPlateau | StopAt:
-    """What reacts to each epoch of a fit as the record says, with nothing seen yet."""
+    """Return what reacts to each epoch of a fit as the record says, with nothing seen yet."""
     match record:
         case r.EarlyStopping():
             return EarlyStopping(record)
@@ -98,11 +98,11 @@ def reaction(record: r.Callback) -> EarlyStopping | ReduceOnPlateau | StopAt:
 
 
 class Keeper:
-    """Holds the weights of the best epoch, or of one that is named, to go on with them after the fit."""
+    """Holds the weights of the best epoch, or of a named one, for what follows the fit."""
 
     def __init__(self, kept: r.Kept) -> None:
         self.kept = kept
-        self.epoch = 0  # from 1, within the fit; 0: none yet
+        self.epoch = 0  # whose weights are held, from 1 within the fit; 0: none yet
         self.weights: Any = None
         self.best = math.inf if kept.mode == "min" else -math.inf
 

@@ -1,10 +1,10 @@
-"""What this engine says when it does not train a network or a recipe."""
+"""The refusal of an engine that does not train a network or a recipe."""
 
 from __future__ import annotations
 
 from grader import records as r
 
-# Of a recipe, what the trainer sees to for every engine, and what is noted about the submission.
+# Fields of a recipe that the trainer handles for every engine, and notes about the submission.
 _SHARED = {
     "batch_size", "epochs", "steps_per_epoch", "shuffle", "rows", "held_out", "learning_rates", "rates_per",
     "callbacks", "keeps", "continues", "trained_on", "validated_on", "cell", "unsupported",
@@ -16,12 +16,12 @@ class NotCovered(Exception):
 
 
 def refuse_unknown(record: r.Record, handled: set[str], owner: str) -> None:
-    """Raise `NotCovered` for a field that is set and not in ``handled``: also one that records get later."""
+    """Raise `NotCovered` for a field that is set and not in ``handled``, also one added to records later."""
     for name, info in type(record).model_fields.items():
         if name not in handled and getattr(record, name) != info.get_default(call_default_factory=True):
             raise NotCovered(f"{owner} with {name}")
 
 
 def refuse_other_settings(recipe: r.TrainingRecipe, handled: set[str]) -> None:
-    """Raise `NotCovered` for what neither this engine ``handled`` nor the trainer, which does so for all."""
+    """Raise `NotCovered` for a setting that neither this engine ``handled`` nor the trainer does."""
     refuse_unknown(recipe, _SHARED | handled, "a recipe")

@@ -1,9 +1,9 @@
 """Which layers of a trained network do something, by experiment.
 
-The weights of a layer are changed a lot, and the network counts again: where not one image more or less is
-right, the class scores do not depend on them. Layers that drop at random have no weights; whether any of them
-matters shows when the same batches are gone over twice at a learning rate of 0: where nothing that counts is
-dropped, the loss is the same both times.
+The weights of a layer are changed a lot, and correct images are counted again: where the count stays the
+same, the class scores do not depend on these weights. Layers that drop at random have no weights. Whether any
+of them matters shows in two passes over the same batches at a learning rate of 0: where nothing that counts
+is dropped, the loss is the same both times.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import numpy as np
 from grader import records as r
 
 CHANGED_BY = 3.0  # times the size of a layer's own weights
-TRIES = 2  # with other weights, before a layer is said to do nothing
+TRIES = 2  # with other weights, before a layer counts as idle
 SAME = 1  # image more or less right, which rounding can make of a tie
-ALIVE = 0.5  # of the images right: of a network that has learned nothing nothing can be said
+ALIVE = 0.5  # of the images right: a network that has learned less shows nothing of its layers
 SAME_LOSS = 1e-5  # rounding makes 1e-7; the smallest rates that students use, in a trained network, 1e-3
 
 
@@ -26,23 +26,23 @@ class Trained(Protocol):
     """A trained network on which experiments are made."""
 
     def owners(self) -> Sequence[int]:
-        """For each of its weights, in Keras's order, the place of the layer that holds it."""
+        """Return for each weight, in Keras's order, the place of the layer that holds it."""
 
     def get(self) -> list[Any]:
-        """All weights, in Keras's order."""
+        """Return all weights, in Keras's order."""
 
     def set(self, weights: Sequence[Any]) -> None:
         """Give the network these weights, in the order of `get`."""
 
     def correct(self) -> tuple[int, int]:
-        """Images that are right without Dropout, of how many; always the same images."""
+        """Count images that are right without Dropout, of how many; always the same images."""
 
     def loss(self) -> float:
-        """The mean loss of some batches, with Dropout, at a learning rate of 0; always the same batches."""
+        """Return the mean loss of some batches with Dropout, at a rate of 0; always the same batches."""
 
 
 def measure(network: r.ModelDescription, trained: Trained, seed: int) -> r.Effects | None:
-    """The layers whose weights change nothing; None where the network has learned too little to tell."""
+    """Return the layers whose weights change nothing; None where the network has learned too little."""
     before, images = trained.correct()
     if before < ALIVE * images:
         return None
@@ -62,7 +62,7 @@ def measure(network: r.ModelDescription, trained: Trained, seed: int) -> r.Effec
 
 
 def _multiplying(network: r.ModelDescription, owners: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """The places of layers with weights, and of the weight by which each multiplies what comes in."""
+    """Yield the places of layers with weights, and of the weight that multiplies each layer's input."""
     for place, layer in enumerate(network.layers):
         own = [n for n, owner in enumerate(owners) if owner == place]
         if own:  # a BatchNormalization without a gamma divides by its moving variance, the last one

@@ -1,6 +1,6 @@
-"""Which engine trains a job, and why: the native one on processors, JAX on a GPU, Keras's `fit` the rest.
+"""Choose the engine that trains a job: native on processors, JAX on a GPU, Keras's `fit` for the rest.
 
-Only the last one imports TensorFlow: that saves the others seconds and memory for every attempt.
+Keras's alone imports TensorFlow: that saves the others seconds and memory for every attempt.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ class Engine(Protocol):
     """What trains jobs; a module loads its libraries in the functions that need them."""
 
     def obstacle(self, job: r.TrainJob) -> str:
-        """Why this engine does not train a job; empty if it does."""
+        """Return why this engine does not train a job; empty if it does."""
 
     def sees_gpu(self) -> bool:
         """Whether this engine can use a GPU of this machine."""
 
     def environment(self, note: str = "") -> r.Environment:
-        """Set up this process for this engine, and say what it runs on; ``note``: why it was chosen."""
+        """Set up this process for this engine, and return what it runs on; ``note``: why it was chosen."""
 
     def learner(self, job: r.TrainJob, arrays: dict[str, Any]) -> Learner:
-        """What trains a job that meets no obstacle, in a process that is set up for it."""
+        """Return what trains a job that meets no obstacle, in a process that is set up for it."""
 
     several_seeds: bool
     """Whether a learner trains the seeds beside the first one, in one program."""
@@ -43,7 +43,7 @@ ENGINES: dict[str, Engine] = {"native": native, "jax": jax, "keras": keras}
 
 
 def run(job: r.TrainJob, arrays: dict[str, Any], emit: Emit) -> r.EndEvent:
-    """Train one attempt with the engine that fits; the environment is its first event. How it ended."""
+    """Train one attempt with the engine that fits; emit its environment first, return how it ended."""
     name, note = choose(job)
     engine = ENGINES[name]
     emit(engine.environment(note))
@@ -65,7 +65,7 @@ def _train(engine: Engine, job: r.TrainJob, arrays: dict[str, Any], emit: Emit) 
 
 
 def choose(job: r.TrainJob) -> tuple[EngineName, str]:
-    """The engine that trains a job in this process, and what is to be said about the choice."""
+    """Return the engine that trains a job in this process, and a note about the choice."""
     if job.engine == "keras":
         return "keras", "the rubric asks for Keras"
     refused: list[str] = []
@@ -77,7 +77,7 @@ def choose(job: r.TrainJob) -> tuple[EngineName, str]:
 
 
 def _in_turn(job: r.TrainJob) -> Iterator[tuple[EngineName, str]]:
-    """The engines for a job, the best first, each with the reason why it does not train it."""
+    """Yield the engines for a job, the best first, each with the reason why it does not train the job."""
     fastest = speeds.order() if job.engine == "auto" else ()
     if job.engine != "auto":
         yield job.engine, ENGINES[job.engine].obstacle(job)
@@ -92,7 +92,7 @@ def _in_turn(job: r.TrainJob) -> Iterator[tuple[EngineName, str]]:
 
 
 def usual() -> r.Environment:
-    """Sets up this process for what trains an ordinary network on this machine."""
+    """Set up this process for what trains an ordinary network on this machine; return its environment."""
     layers = (
         r.InputLayer(name="a", shape=(28, 28, 1)),
         r.Conv2D(name="b", inbound=("a",), filters=10, kernel_size=(28, 28)),
@@ -108,7 +108,7 @@ def usual() -> r.Environment:
 
 
 def _remarks(name: EngineName, job: r.TrainJob) -> Iterator[str]:
-    """What is to be said about an engine that was chosen."""
+    """Yield notes about an engine that was chosen."""
     if ENGINES[name].several_seeds and job.beside:
         yield f"seeds {', '.join(map(str, (job.seed, *job.beside)))} in one program"
     if job.engine == "auto" and speeds.order()[:1] == (name,):

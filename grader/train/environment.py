@@ -1,4 +1,4 @@
-"""What an engine runs on, as reports name it."""
+"""The environment of an engine, as reports name it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from grader.data.speeds import EngineName
 
 
 def described(engine: EngineName, note: str, versions: dict[str, str], device: str = "") -> r.Environment:
-    """The environment of this process; ``device`` is its processor unless a GPU is named.
+    """Return the environment of this process; ``device`` is its processor unless a GPU is named.
 
     ``note`` says why this engine was chosen, ``versions`` are those of its libraries.
     """

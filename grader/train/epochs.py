@@ -1,8 +1,8 @@
 """Trains a job epoch by epoch, seed by seed, whatever the engine: the one `Trainer`.
 
 Every epoch trains on the images that the submission chose, in a new order, the last partial batch included,
-and then counts the correct images of the whole test split. How a network learns is the affair of a
-`grader.train.learner.Learner`, what callbacks make of it that of a `grader.train.fit.Fit`.
+and then counts the correct images of the whole test split. A `grader.train.learner.Learner` has the network
+learn; a `grader.train.fit.Fit` has callbacks decide how to go on.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from grader import records as r
 from grader.train import effects
 from grader.train.fit import Fit, Seed, finite
-from grader.train.learner import Array, Learner, Outcome, Told
+from grader.train.learner import Array, Learner, Outcome, Progress
 
 Emit = Callable[[r.TrainEvent], None]
 _REPORT_EVERY = 0.5  # seconds
@@ -26,7 +26,7 @@ TRIED_BATCHES = 8
 
 
 class Trainer:
-    """An attempt for each seed of a job; events tell of the first one. `run` makes them all."""
+    """An attempt for each seed of a job; events report the first seed. `run` makes all attempts."""
 
     def __init__(self, job: r.TrainJob, arrays: dict[str, Array], emit: Emit, learner: Learner) -> None:
         self.job, self.emit, self.learner = job, emit, learner
@@ -34,7 +34,7 @@ class Trainer:
         self.seeds = [Seed(seed) for seed in (job.seed, *job.beside)]
 
     def run(self) -> list[Seed]:
-        """Train every fit of the job with every seed. Emits what the first one comes to, returns all."""
+        """Train every fit of the job with every seed; emit the events of the first seed, return all seeds."""
         compiled: r.TrainingRecipe | None = None
         try:
             self._measure_untrained(self.job.training[0])
@@ -53,7 +53,7 @@ class Trainer:
         return self.seeds
 
     def _measure_untrained(self, recipe: r.TrainingRecipe) -> None:
-        """What every seed's network gets right before it learns, and once its averages have moved."""
+        """Count what every seed's network gets right before it learns, and once its averages have moved."""
         self.learner.begin(recipe, True)
         initial = self.learner.evaluate("test")
         settled: Sequence[Outcome | None] = [None] * len(self.seeds)
@@ -70,7 +70,7 @@ class Trainer:
         self.emit(self.seeds[0].untrained)
 
     def _measure_effects(self, number: int) -> None:
-        """Which layers of the first seed's network do something, after the fit of this number."""
+        """Emit which layers of the first seed's network do something, after fit ``number``."""
         if self.seeds[0].ended != "diverged":
             found = effects.measure(self.job.network, _Trained(self, number), self.job.seed)
             if found is not None:
@@ -91,18 +91,20 @@ class Trainer:
             fit.end(last, partial(self.learner.set_weights, place))
 
     def begun(self, seed: Seed, number: int, epochs: int) -> Fit:
-        """The fit of this number of the job, from 0, with one of its seeds."""
+        """Return the fit ``number`` of the job, from 0, with one of its seeds."""
         return Fit(self.job, len(self.labels["train"]), seed, number, epochs)
 
     def _epoch(self, fits: list[Fit]) -> None:
         """Train, evaluate and report one epoch of every seed that still goes on."""
         started = time.monotonic()
         going = [fit if fit.going else None for fit in fits]
-        trained = self.learner.train([fit.next_pass() if fit else None for fit in going], self._told(fits[0]))
+        trained = self.learner.train(
+            [fit.next_pass() if fit else None for fit in going], self._progress(fits[0])
+        )
         seconds = time.monotonic() - started
         tested = self.learner.evaluate("test")
         shown = tested
-        if any(fit and fit.held_out is not None for fit in going):  # alike for all seeds
+        if any(fit and fit.held_out is not None for fit in going):  # the same for all seeds
             shown = self.learner.evaluate("train", fits[0].held_out)
         for place, (fit, outcome, test, show) in enumerate(zip(going, trained, tested, shown, strict=True)):
             if fit is not None and outcome is not None:
@@ -111,11 +113,11 @@ class Trainer:
                     self.emit(result)
                 fit.epoch_ended(outcome, test, show, partial(self.learner.get_weights, place))
 
-    def _told(self, fit: Fit) -> Told:
-        """Reports progress within an epoch, not too often."""
+    def _progress(self, fit: Fit) -> Progress:
+        """Return what reports progress within an epoch, at most every `_REPORT_EVERY` seconds."""
         last = 0.0
 
-        def told(batches: int, so_far: Outcome) -> None:
+        def report(batches: int, so_far: Outcome) -> None:
             nonlocal last
             if fit.going and time.monotonic() - last > _REPORT_EVERY:
                 last = time.monotonic()
@@ -127,7 +129,7 @@ class Trainer:
                     accuracy=so_far.accuracy,
                 ))  # fmt: skip
 
-        return told
+        return report
 
 
 class _Trained:

@@ -1,4 +1,4 @@
-"""One recipe with one seed: which images come next at which rate, and what callbacks make of an epoch."""
+"""One recipe with one seed: the batches of each epoch and their rates, and what callbacks decide."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Seed:
         self.last_rate: float | None = None  # set last by a recipe, not by ReduceLROnPlateau
 
     def as_run(self) -> r.SeedRun:
-        """The run as it is reported beside that of the first seed."""
+        """Return the run as it is reported beside that of the first seed."""
         return r.SeedRun(
             seed=self.seed,
             untrained=self.untrained,
@@ -38,7 +38,7 @@ class Seed:
 
 
 class Fit:
-    """The fit of this ``number`` of a job, from 0, for at most ``epochs`` with one of its seeds."""
+    """Fit ``number`` of a job, from 0, for at most ``epochs`` epochs with one of its seeds."""
 
     def __init__(self, job: r.TrainJob, images: int, seed: Seed, number: int, epochs: int) -> None:
         """``images`` counts the training split."""
@@ -49,7 +49,7 @@ class Fit:
         self.keeper = Keeper(recipe.keeps) if recipe.keeps else None
         self.rows = chosen(recipe.rows, images)
         watched = recipe.held_out and (recipe.callbacks or recipe.keeps)
-        # What the submission showed to its callbacks, where those were training images.
+        # The submission's validation images, where those were training images.
         self.held_out = chosen(recipe.held_out, images) if watched else None
         self.steps = steps(recipe, images)
         order = shuffling(seed.seed, number)
@@ -59,11 +59,11 @@ class Fit:
 
     @property
     def going(self) -> bool:
-        """Whether there is another epoch."""
+        """Whether another epoch follows."""
         return self.done < self.epochs and not self.stopped and self.seed.ended == "finished"
 
     def next_pass(self) -> Pass:
-        """The next epoch's batches, each with its learning rate."""
+        """Return the next epoch's batches, each with its learning rate."""
         given = self._next_batches()
         if self.recipe.rates_per == "epoch":
             self._set_rate(self.done)
@@ -76,21 +76,21 @@ class Fit:
         return Pass(given, rates)
 
     def still_pass(self) -> Pass:
-        """An epoch in which weights stay as they are."""
+        """Return an epoch in which weights stay as they are."""
         return Pass(self._next_batches(), [0.0] * self.steps, still=True)
 
     def _next_batches(self) -> list[Any]:
         return [self.rows[next(self.batches)] for _ in range(self.steps)]
 
     def _set_rate(self, index: int) -> None:
-        """A rate that stays as it was is not set again, so that ReduceLROnPlateau keeps its say."""
+        """Set the recipe's rate, but not one that stays as it was: ReduceLROnPlateau may have changed it."""
         rate = self.recipe.learning_rates[min(index, len(self.recipe.learning_rates) - 1)]
         if rate != self.seed.last_rate:
             self.seed.rate = float(np.float32(rate))
             self.seed.last_rate = rate
 
     def result(self, trained: Outcome, tested: Outcome, seconds: float, training: float) -> r.EpochResult:
-        """The epoch that ended as it is reported: its ``seconds`` with evaluation, ``training`` without."""
+        """Return the epoch that ended, as reports show it: ``seconds`` with evaluation, ``training`` not."""
         result = r.EpochResult(
             epoch=len(self.seed.epochs) + 1,
             learning_rate=self.seed.rate,
@@ -108,9 +108,9 @@ class Fit:
     def epoch_ended(
         self, trained: Outcome, tested: Outcome, shown: Outcome, weights: Callable[[], Any]
     ) -> None:
-        """Let the outcome and then the callbacks decide how to go on.
+        """Decide by the outcome and then by the callbacks how to go on.
 
-        ``shown`` is what callbacks see as validation data, ``weights`` returns the network's as they are now.
+        ``shown`` is the outcome that callbacks see as validation; ``weights`` returns the network's weights.
         """
         if not math.isfinite(trained.loss):
             self.seed.ended = "diverged"
@@ -141,5 +141,5 @@ class Fit:
 
 
 def finite(value: float) -> float | None:
-    """The value, or None for what JSON cannot write."""
+    """Return the value, or None for what JSON cannot write."""
     return value if math.isfinite(value) else None

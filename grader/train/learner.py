@@ -1,4 +1,4 @@
-"""What `grader.train.epochs` trains: a `Learner` of some engine, and what goes in and comes out of it."""
+"""What `grader.train.epochs` trains: a `Learner` of some engine, its input and its results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Array = npt.NDArray[Any]
 
 
 class Outcome(NamedTuple):
-    """Of a mini-batch, an epoch or a split: mean loss with penalties, and images that were right."""
+    """The mean loss, with penalties, of a mini-batch, an epoch or a split, and images that were right."""
 
     loss: float
     correct: int
@@ -37,8 +37,8 @@ class Pass(NamedTuple):
     still: bool = False
 
 
-Told = Callable[[int, Outcome], None]
-"""Takes how many batches of an epoch are done, and what they came to so far."""
+Progress = Callable[[int, Outcome], None]
+"""Takes the number of batches of an epoch that are done, and their outcome so far."""
 
 
 class Learner(Protocol):
@@ -47,23 +47,26 @@ class Learner(Protocol):
     def begin(self, recipe: r.TrainingRecipe, fresh: bool) -> None:
         """Train by this recipe from now on; ``fresh``: with an optimizer that has no history."""
 
-    def train(self, passes: Sequence[Pass | None], told: Told) -> Sequence[Outcome | None]:
-        """One epoch of every seed that has a pass. May end early when a loss is no number."""
+    def train(self, passes: Sequence[Pass | None], report: Progress) -> Sequence[Outcome | None]:
+        """Train every seed that has a pass for one epoch; return its outcome, None for the other seeds.
+
+        May end early when a loss is no number.
+        """
 
     def evaluate(self, split: Literal["train", "test"], rows: Array | None = None) -> Sequence[Outcome]:
-        """Of every seed on a split, or on these rows of it, with moving averages and without Dropout."""
+        """Evaluate every seed on a split or on ``rows`` of it, with moving averages and without Dropout."""
 
     def get_weights(self, seed: int) -> Any:
-        """The weights of the seed at this place of the job's."""
+        """Return the weights of the seed at place ``seed`` in the job."""
 
     def set_weights(self, seed: int, weights: Any) -> None:
-        """Give them, as `get_weights` returned them, to the seed at this place of the job's."""
+        """Set the weights of the seed at place ``seed`` in the job, as `get_weights` returned them."""
 
     def owners(self) -> Sequence[int]:
-        """For each weight, in the order of `get_weights`, the place of the layer that holds it."""
+        """Return for each weight, in the order of `get_weights`, the place of the layer that holds it."""
 
     def get_state(self) -> Any:
-        """Weights and random numbers of all seeds as they are now; not what an optimizer remembers."""
+        """Return weights and random numbers of all seeds as they are now, without an optimizer's state."""
 
     def set_state(self, state: Any) -> None:
         """Go back to a state that `get_state` returned."""

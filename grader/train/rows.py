@@ -12,7 +12,7 @@ from grader import records as r
 
 
 def chosen(rows: r.Rows, images: int) -> npt.NDArray[Any]:
-    """Ranges of rows -> positions among so many images; all of them where there are no ranges.
+    """Return the positions, among ``images`` of a split, that ranges of rows name; all where there are none.
 
     Raises `ValueError` for a row that is not there.
     """
@@ -27,20 +27,20 @@ def chosen(rows: r.Rows, images: int) -> npt.NDArray[Any]:
 
 
 def steps(recipe: r.TrainingRecipe, images: int) -> int:
-    """Batches in an epoch of a recipe, of a training split of so many images."""
+    """Return the batches in an epoch of a recipe, of a training split of ``images``."""
     rows = sum(last - first for first, last in recipe.rows) or images
     return recipe.steps_per_epoch or -(-rows // recipe.batch_size)
 
 
 def shuffling(seed: int, fit: int) -> np.random.Generator:
-    """What draws the order of the images in a job's fit of this number (from 0), in every engine."""
+    """Return what draws the order of the images in fit ``fit`` of a job (from 0), in every engine."""
     return np.random.Generator(np.random.PCG64([seed, 1, fit]))
 
 
 def batches(
     images: int, size: int, shuffle: bool, random: np.random.Generator
 ) -> Iterator[npt.NDArray[np.int64]]:
-    """Batches of positions without end: pass after pass, each in an order of its own if they are shuffled.
+    """Yield batches of positions without end, pass after pass; each pass has an order of its own if shuffled.
 
     The last batch of a pass may be smaller.
     """

@@ -1,4 +1,4 @@
-"""A job as its symmetry wants it: classes renumbered, images transposed."""
+"""A job under its symmetry: classes renumbered, images transposed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from grader import records as r
 
 
 def applied(job: r.TrainJob, arrays: dict[str, Any]) -> tuple[r.TrainJob, dict[str, Any]]:
-    """The job and its arrays under its symmetry.
+    """Return the job and its arrays under its symmetry.
 
     Arrays are images ``x_*`` (n, rows, columns, channels) and class numbers ``y_*`` (n,).
     """
@@ -27,7 +27,7 @@ def applied(job: r.TrainJob, arrays: dict[str, Any]) -> tuple[r.TrainJob, dict[s
 
 
 def _renumbered(fit: r.TrainingRecipe, numbers: tuple[int, ...]) -> r.TrainingRecipe:
-    """The weight of each class under its new number; classes that are not weighed count 1."""
+    """Give each class weight to the class's new number; classes without a weight count 1."""
     if not numbers or not fit.class_weights:
         return fit
     weights = [1.0] * max(len(numbers), len(fit.class_weights))

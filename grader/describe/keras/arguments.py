@@ -1,4 +1,4 @@
-"""Reads what was passed to `fit`: arrays, generators or `tf.data`, by any Keras's names.
+"""Reads what was passed to `fit`: arrays, generators or `tf.data`, by any Keras's argument names.
 
 What an ImageDataGenerator does is read in `grader.describe.keras.image_generator`, what weighs images in
 `grader.describe.keras.weighting`.
@@ -37,8 +37,8 @@ class Tracked:
     fitted_compile: int = -1
     loss: Any = None
     loss_weights: bool = False
-    metrics: bool = True  # whether anything but the loss is measured
-    measured: tuple[str, ...] = ("accuracy",)  # by what names
+    metrics: bool = True  # whether `compile` was given metrics
+    measured: tuple[str, ...] = ("accuracy",)  # the names of the metrics
     weights: bytes | None = None  # a digest of its weights as the last fit left them
     weights_from: str = ""  # what set its weights other than an initializer, if anything did
 
@@ -73,7 +73,7 @@ FIT_GENERATOR = (
 
 
 class FitArguments:
-    """Reads what was passed to `fit`: arrays, generators or `tf.data`."""
+    """The arguments of one `fit`, under Keras 3's names."""
 
     def __init__(self, recorder: Any, model: Any, given: dict[str, Any]) -> None:
         self.recorder, self.model = recorder, model
@@ -89,6 +89,7 @@ class FitArguments:
                 self.unsupported.add("argument_absent", name, repr(value))
 
     def read(self, tracked: Tracked) -> recipe.Fit:
+        """Recognise the images and read the other arguments. Raises `ValueError`, as Keras, for misfits."""
         given, model = self.given, self.model
         x, y, batch_size = self._arrays()
         if not model.built and hasattr(x, "shape"):
@@ -149,7 +150,7 @@ class FitArguments:
         return x, y, None
 
     def _of_dataset(self, dataset: tf.data.Dataset) -> tuple[Any, Any, int | None]:
-        """One pass of a `tf.data.Dataset`, whatever part of it makes an epoch."""
+        """Return images, labels and batch size of one pass of a `tf.data.Dataset`."""
         batch, endless = batch_of(dataset), int(dataset.cardinality()) == tf.data.INFINITE_CARDINALITY
         self.endless = endless or bool(self.given.get("steps_per_epoch"))
         passes = (
@@ -164,7 +165,7 @@ class FitArguments:
         return x, y, batch
 
     def _check_again(self, train: Recognised) -> Recognised:
-        """Images that an epoch has more than once, and those that it has anew each time."""
+        """Return what was trained on; refuse images that an epoch repeats, or draws anew."""
         if self.endless:
             return train.distinct()
         if self.again is not None and train.use.split == "train" and not train.use.whole_split:
@@ -179,7 +180,7 @@ class FitArguments:
         return train
 
     def _callbacks(self) -> list[Any]:
-        """Without those of libraries that are not here; one that may change training is told."""
+        """Return the callbacks without stand-ins; refuse a stand-in that may act on training."""
         found = list(_flat(self.given.get("callbacks")))
         for callback in found:
             if isinstance(callback, Inert) and not shows_only(callback):
@@ -187,18 +188,18 @@ class FitArguments:
         return [c for c in found if not isinstance(c, Inert)]
 
     def _passes(self, images: int, batch_size: int, train: Recognised) -> int | None:
-        """The steps of an epoch where they are not one pass over the images."""
+        """Return the steps of an epoch where they are not one pass over the images; None where they are."""
         given = self.given
         if given.get("samples_per_epoch"):
             given["steps_per_epoch"] = given["samples_per_epoch"] // batch_size
         steps = math.ceil(images / batch_size) if images else 1
         asked = max(1, math.ceil(float(given.get("steps_per_epoch") or steps)))
-        once = math.ceil(images / (train.times() or 1) / batch_size)  # what retraining has each image
-        # Many leave out the last, partial batch.
+        once = math.ceil(images / (train.times() or 1) / batch_size)  # retraining has each image once
+        # Many submissions leave out the last, partial batch.
         return asked if abs(asked - once) > 1 and images else None
 
     def _retrained_on(self, train: Recognised) -> int:
-        """How many images retraining will use."""
+        """Count the images that retraining will use."""
         whole = len(self.recorder.data.x_train)
         return whole if train.use.whole_split else sum(b - a for a, b in train.ranges) or whole
 
@@ -212,11 +213,11 @@ class FitArguments:
             self.unsupported.add("other_labels")
 
     def _split(self, train: Recognised) -> tuple[Recognised, r.DataUse, r.Rows]:
-        """What was trained on, what it was validated on, and its rows where those are training images."""
+        """Return what was trained on, what it was validated on, and the rows of the latter, if any."""
         data: Any = self.given.get("validation_data")
         part = float(self.given.get("validation_split") or 0.0)
         if data is None and part and train.rows is not None:
-            first = math.floor(len(train.rows) * (1.0 - part))  # Keras takes the last ones
+            first = math.floor(len(train.rows) * (1.0 - part))  # Keras holds out the last images
             held = train.part(slice(first, None))
             return train.part(slice(None, first)), held.use, held.ranges
         if data is None:
@@ -259,7 +260,7 @@ def build(model: Any, shape: tuple[int, ...]) -> None:
 
 
 def _only(value: Any) -> Any:
-    """Keras takes an array or a list of one."""
+    """Return an array, also from a list of one: Keras takes both."""
     return value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
 
 
@@ -290,7 +291,7 @@ def _check_shapes(model: Any, loss: Any, x: Any, y: Any) -> None:
 
 
 def _sizes(holder: Any, name: str) -> tuple[int, ...]:
-    """A shape without its batch axis; empty where it is unknown."""
+    """Return a shape without its batch axis; empty where it is unknown."""
     shape = getattr(holder, name, None)
     sizes = tuple(shape[1:]) if isinstance(shape, tuple) else ()
     return sizes if all(sizes) else ()

@@ -1,5 +1,6 @@
-"""Callbacks -> records: those of Keras that react to what is measured, and the student's own as far as
-what they do can be found out by playing them through.
+"""Callbacks -> records: those of Keras that react to measurements, and the student's own, by trying them.
+
+A callback of the student's own is played through without training, as far as that shows what it does.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import keras
 from grader import records as r
 from grader.errors import StudentsCode
 
-# Keras's own classes, taken before any code of a submission runs: whatever it calls a class of its own, it is
-# none of these.
+# Keras's own classes, taken before any code of a submission runs: no class of a submission's is among them,
+# whatever its name.
 KERAS = frozenset(value for value in vars(keras.callbacks).values() if isinstance(value, type))
 CHECKPOINT, SCHEDULER = keras.callbacks.ModelCheckpoint, keras.callbacks.LearningRateScheduler
 PLATEAU, STOPPING = keras.callbacks.ReduceLROnPlateau, keras.callbacks.EarlyStopping
@@ -38,17 +39,17 @@ LOG_NAMES = ("loss", "acc", "accuracy", "val_loss", "val_acc", "val_accuracy")
 
 
 def custom(callbacks: list[Any]) -> list[Any]:
-    """Callbacks of the student's own, which may do anything; so may the functions of a LambdaCallback."""
+    """Return the callbacks of the student's own, which may do anything; a LambdaCallback is one, too."""
     return [c for c in callbacks if type(c) not in KERAS or type(c) is _LAMBDA]
 
 
 def is_checkpoint(callback: Any) -> bool:
-    """Whether it is Keras's ModelCheckpoint, or derived from it and made as such."""
+    """Whether a callback is a ModelCheckpoint, or of a derived class whose constructor called Keras's."""
     return isinstance(callback, CHECKPOINT) and hasattr(callback, "grader_path")
 
 
 def acts_within_epochs(callback: Any) -> bool:
-    """Whether it is a callback of the student's own with something to do at each batch."""
+    """Whether a callback is the student's own and has something to do at each batch."""
     hooks = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
     base = keras.callbacks.Callback
     return bool(custom([callback])) and any(  # a LambdaCallback has its hooks itself
@@ -58,12 +59,12 @@ def acts_within_epochs(callback: Any) -> bool:
 
 
 def sets_rates_by_schedule(callback: Any) -> bool:
-    """Whether it is Keras's LearningRateScheduler, or acts at the start of an epoch as that does."""
+    """Whether a callback is Keras's LearningRateScheduler, or starts epochs as that class does."""
     return isinstance(callback, SCHEDULER) and type(callback).on_epoch_begin is SCHEDULER.on_epoch_begin
 
 
 def records(fit: Any) -> Iterator[r.Callback]:
-    """One record for each callback that changes the course of training; the rest is listed or inert."""
+    """Yield a record for each callback that changes training; refuse those that may and have no record."""
     scheduled = any(isinstance(c, SCHEDULER) for c in fit.callbacks)
     if scheduled and any(type(c) is PLATEAU for c in fit.callbacks):
         fit.unsupported.add("plateau", "a learning-rate schedule")
@@ -84,7 +85,7 @@ def records(fit: Any) -> Iterator[r.Callback]:
 
 
 def _reacting(fit: Any, callback: Any, record: Any) -> Iterator[r.Callback]:
-    """EarlyStopping and ReduceLROnPlateau. Keras skips one whose quantity is not there."""
+    """Yield the record of an EarlyStopping or ReduceLROnPlateau; Keras skips it without its quantity."""
     settings = {k: v for k, v in vars(callback).items() if k in record.model_fields and v is not None}
     settings["monitor"] = _MONITORS.get(callback.monitor, callback.monitor)
     # Keras negates min_delta for quantities that fall.
@@ -99,7 +100,7 @@ def _reacting(fit: Any, callback: Any, record: Any) -> Iterator[r.Callback]:
     if str(settings["monitor"]).startswith("val_") and fit.odd_validation:
         fit.unsupported.add("odd_validation", type(callback).__name__, fit.odd_validation)
     named = f"{type(callback).__name__} on {callback.monitor!r}"
-    made = fit.said(named, lambda _: record(**settings), "callback_setting")
+    made = fit.recorded(named, lambda _: record(**settings), "callback_setting")
     if made is None:
         return
     if getattr(callback, "restore_best_weights", False):
@@ -108,7 +109,7 @@ def _reacting(fit: Any, callback: Any, record: Any) -> Iterator[r.Callback]:
 
 
 def kept(callback: Any) -> r.Kept | None:
-    """The best epoch by the quantity that a callback monitors; None for one that grader does not measure."""
+    """Return the best epoch by what a callback monitors; None for a quantity that grader does not measure."""
     monitor = _MONITORS.get(callback.monitor, callback.monitor)
     if monitor not in ("loss", "accuracy", "val_loss", "val_accuracy"):
         return None
@@ -129,15 +130,15 @@ _BLIND = ("on_epoch_end", "on_train_end", "on_test_end", "on_batch_end", "on_tra
 def acts_on_rate_only(callback: Any) -> bool:
     """Whether a callback of the student's own has no effect but on the sampled learning rates.
 
-    Its hooks are played through without training, so rates that it sets whatever is measured are known
-    (`grader.describe.keras.courses` finds out). A hook at an end sees measured values: it may not touch the
-    model.
+    The hooks are played through without training: rates that do not depend on measurements are known from
+    that (`grader.describe.keras.courses` finds out). A hook at the end of an epoch, a batch or a test sees
+    measured values: it may not touch the model.
     """
     return not any(_effects(getattr(callback, hook, None)) for hook in _BLIND)
 
 
 def _effects(function: Any) -> set[str]:
-    """The names by which a function may change a model or its training."""
+    """Return the names by which a function may change a model or its training."""
     codes = [c for c in [getattr(function, "__code__", None)] if c is not None]
     found: set[str] = set()
     while codes:
@@ -149,9 +150,9 @@ def _effects(function: Any) -> set[str]:
 
 
 def _stops_at(callback: Any, fit: Any) -> r.StopAt | None:
-    """The one threshold at which a callback ends training, found by showing it measurements.
+    """Return the one threshold at which a callback ends training, found by showing it measurements.
 
-    Only for one that does nothing but set ``stop_training`` when an epoch ends.
+    None for a callback that does more than set ``stop_training`` when an epoch ends.
     """
     others = [_effects(getattr(callback, hook, None)) for hook in _BLIND if hook != "on_epoch_end"]
     if any(others) or _effects(getattr(callback, "on_epoch_end", None)) != {"stop_training"}:
@@ -165,7 +166,7 @@ def _stops_at(callback: Any, fit: Any) -> r.StopAt | None:
 
 
 def _probe(callback: Any, monitor: str, fit: Any) -> r.StopAt | None:
-    """By bisection of the quantity's range, all others held where nobody stops."""
+    """Bisect the range of ``monitor``, with all other quantities where no callback would stop."""
     rises = "accuracy" in monitor
     calm, eager = (0.0, 1.0) if rises else (10.0, 0.0)
     if _stops(callback, monitor, calm, fit) or not _stops(callback, monitor, eager, fit):

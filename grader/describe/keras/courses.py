@@ -1,6 +1,6 @@
-"""What a callback of the student's own does, found out by trying copies of it with invented measurements.
+"""What a callback of the student's own does, found by trying copies of it with invented measurements.
 
-Code tells too little: what is set may be set by a helper, in a base class, or in another hook.
+Code shows too little: a helper, a base class or another hook may set what the callback sets.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _TRIED = 30  # epochs; patience is seldom longer
 
 
 def reacting(fit: Any) -> set[int]:
-    """The student's own callbacks that do more than set the same rates whatever is measured.
+    """Return the ids of the student's callbacks that do more than set rates regardless of measurements.
 
-    They are tried with three courses of measurements: better, worse, and good without an end.
+    Each is tried with three courses of measurements: better, worse, and good without an end.
     """
     courses = (
         [(0.5 + 0.5 * n / _TRIED, 2.0 * 0.8**n) for n in range(_TRIED)],  # accuracy, loss
@@ -40,14 +40,14 @@ def reacting(fit: Any) -> set[int]:
 
 @dataclass
 class _Course:
-    """What a callback did: the learning rates, and whether there was more than that."""
+    """What a callback did: the learning rates after each epoch, and whether it changed anything else."""
 
     rates: list[float] = field(default_factory=list)
     more: bool = False
 
 
 def _course(callback: Any, fit: Any, measured: list[tuple[float, float]]) -> _Course:
-    """What a copy of a callback does over epochs with these measurements."""
+    """Try a copy of a callback over epochs with these measurements; return what it did."""
     tried, done, before = _copy(callback), _Course(), _State(fit)
     with StudentsCode() as call, fit.memory.undone(fit.model) as touched:
         tried.set_model(fit.model)
@@ -71,7 +71,7 @@ def _course(callback: Any, fit: Any, measured: list[tuple[float, float]]) -> _Co
 
 
 class _State:
-    """What a callback may change of a model and its optimizer, to be looked at and put back."""
+    """What a callback may change of a model and its optimizer, as it was, to be compared and put back."""
 
     _SETTINGS = ("momentum", "beta_1", "beta_2", "rho", "weight_decay", "clipnorm", "clipvalue")
 
@@ -91,7 +91,7 @@ class _State:
         return float(np.asarray(self.optimizer.learning_rate))
 
     def put_back(self) -> bool:
-        """Whether anything but the learning rate was changed."""
+        """Put everything back; return whether anything but the learning rate was changed."""
         changed = bool(self.model.stop_training)
         for name, value in self.settings.items():
             if getattr(self.optimizer, name, None) is not value:
@@ -113,7 +113,7 @@ class _State:
 
 
 def _copy(callback: Any) -> Any:
-    """With lists, numbers and the like of its own, and the same model and functions."""
+    """Return a copy of a callback with containers of its own, and with the same model and functions."""
     made = copy.copy(callback)
     for name, value in vars(callback).items():
         if isinstance(value, list | dict | set | np.ndarray):

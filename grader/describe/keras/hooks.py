@@ -23,33 +23,59 @@ _TAKEN = (
 
 
 class Training(Protocol):
-    """What happens instead of Keras's training, for ``model`` and with the arguments of the method."""
+    """What is called in place of Keras's training, with ``model`` and the arguments of the method."""
 
-    def compile(self, model: Any, optimizer: Any, loss: Any, **rest: Any) -> None: ...
-    def fit(self, model: Any, arguments: dict[str, Any]) -> Any: ...
-    def predict(self, model: Any, x: Any = None, *args: Any, **kwargs: Any) -> Any: ...
-    def predict_on_batch(self, model: Any, x: Any = None, *args: Any, **kwargs: Any) -> Any: ...
-    def evaluate(self, model: Any, *args: Any, **kwargs: Any) -> Any: ...
-    def test_on_batch(self, model: Any, *args: Any, **kwargs: Any) -> Any: ...
-    def train_on_batch(self, model: Any, x: Any = None, *args: Any, **kwargs: Any) -> Any: ...
+    def compile(self, model: Any, optimizer: Any, loss: Any, **rest: Any) -> None:
+        """Compile a model; ``rest`` may hold metrics and loss weights."""
+
+    def fit(self, model: Any, arguments: dict[str, Any]) -> Any:
+        """Train a model or record its training, by Keras 1's, 2's or 3's ``arguments``; return a History."""
+
+    def predict(self, model: Any, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Return outputs (n, ...) for the n images of ``x``."""
+
+    def predict_on_batch(self, model: Any, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Return outputs (n, ...) for the n images of ``x``."""
+
+    def evaluate(self, model: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return the loss, and the metrics if there are any."""
+
+    def test_on_batch(self, model: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return the loss of a batch, and the metrics if there are any."""
+
+    def train_on_batch(self, model: Any, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Train on a batch, or record that; return the loss and metrics."""
 
     def apply(self, optimizer: Any, variables: list[Any], update: Callable[[], Any]) -> Any:
-        """An optimizer is about to change ``variables``, which ``update`` would do."""
+        """Do ``update``, by which an optimizer changes ``variables``, or take note of it."""
 
     def after_function(self, arguments: list[Any]) -> None:
-        """A `tf.function` has been called from plain Python with ``arguments``."""
+        """Take note of a call of a `tf.function` from plain Python with ``arguments``."""
 
 
 class Weights(Protocol):
-    """What happens instead of saving and loading by Keras; ``path`` is whatever `str` takes."""
+    """What is called in place of Keras's saving and loading; ``path`` is whatever `str` takes."""
 
-    def save(self, model: Any, path: Any, save: Callable[[], None]) -> None: ...
-    def save_weights(self, model: Any, path: Any) -> None: ...
-    def load_weights(self, model: Any, path: Any, load: Callable[[], None]) -> None: ...
-    def load_model(self, path: Any, load: Callable[[], Any]) -> Any: ...
-    def get_weights(self, model: Any) -> Any: ...
-    def set_weights(self, model: Any, weights: Any) -> None: ...
-    def set_layer(self, layer: Any, weights: Any) -> None: ...
+    def save(self, model: Any, path: Any, save: Callable[[], None]) -> None:
+        """Save a whole model; ``save`` is Keras's own."""
+
+    def save_weights(self, model: Any, path: Any) -> None:
+        """Save a model's weights."""
+
+    def load_weights(self, model: Any, path: Any, load: Callable[[], None]) -> None:
+        """Load weights into a model; ``load`` is Keras's own."""
+
+    def load_model(self, path: Any, load: Callable[[], Any]) -> Any:
+        """Return the model saved at ``path``; ``load`` is Keras's own."""
+
+    def get_weights(self, model: Any) -> Any:
+        """Return a model's weights as a list of arrays."""
+
+    def set_weights(self, model: Any, weights: Any) -> None:
+        """Set a model's weights from a list of arrays."""
+
+    def set_layer(self, layer: Any, weights: Any) -> None:
+        """Set one layer's weights from a list of arrays."""
 
 
 def install(training: Training, memory: Weights) -> None:
@@ -70,7 +96,7 @@ def install(training: Training, memory: Weights) -> None:
 
 
 def watch_calls(called: Callable[[tuple[Any, ...]], None]) -> None:
-    """Have ``called`` with its arguments before a model is called in plain Python."""
+    """Call ``called`` with a model's arguments before each call of a model in plain Python."""
     call = keras.Model.__call__
 
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -93,7 +119,7 @@ def _fit(training: Training, order: tuple[str, ...]) -> Callable[..., Any]:
 
 
 def _install_compile(training: Training) -> None:
-    """Where Keras defines its own `compile`: a model that overrides it is not compiled when it is loaded."""
+    """Replace `compile` where Keras defines it: a model that overrides it is loaded uncompiled."""
 
     def compile(
         self: Any,

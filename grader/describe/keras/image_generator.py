@@ -1,4 +1,4 @@
-"""Keras's ImageDataGenerator -> `Augmentation`, and the scaling that it does besides."""
+"""Keras's ImageDataGenerator -> `Augmentation`, and the scaling that the generator does besides."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from grader.describe.images.recognise import Recognised
 from grader.describe.keras.refusals import Refusals
 
 _EPSILON = 1e-6  # what ImageDataGenerator.standardize adds to a deviation
-# Not random changes: read separately, set by `fit`, or without effect on what grader makes of it.
+# Not random changes: read separately, set by `fit`, or without effect on the augmentation.
 _NOT_RANDOM = {
     "mean", "std", "zca_whitening_matrix", "rescale", "dtype", "data_format", "channel_axis", "row_axis",
     "col_axis", "_validation_split", "featurewise_center", "featurewise_std_normalization",
@@ -24,7 +24,7 @@ _NOT_RANDOM = {
 def read(
     generator: Any, train: Recognised, unsupported: Refusals
 ) -> tuple[r.Augmentation | None, Recognised]:
-    """The random changes, if any, and the training images with the generator's scaling added to theirs."""
+    """Return the random changes, if any, and the training images with the generator's scaling added."""
     settings = vars(generator)
     for name in ("preprocessing_function", "zca_whitening", "brightness_range"):
         if settings.get(name):
@@ -58,7 +58,7 @@ def _changes(settings: dict[str, Any]) -> bool:
 
 
 def _standardised(generator: Any, unsupported: Refusals) -> tuple[float, float]:
-    """``x * factor + shift``: what rescale and featurewise statistics do to every image."""
+    """Return factor and shift of ``x * factor + shift``, as rescale and featurewise statistics do it."""
     factor, shift = float(generator.rescale or 1.0), 0.0
     for name in ("mean", "std"):
         statistic = getattr(generator, name)
@@ -78,7 +78,7 @@ def _standardised(generator: Any, unsupported: Refusals) -> tuple[float, float]:
 
 
 def _scaled(scaling: r.InputScaling, factor: float, shift: float) -> r.InputScaling | None:
-    """``scaling``, followed by the affine map."""
+    """Return ``scaling`` followed by the affine map; None where a record cannot hold that."""
     if (factor, shift) == (1.0, 0.0):
         return scaling
     if scaling.per_image:
@@ -94,10 +94,10 @@ def _scaled(scaling: r.InputScaling, factor: float, shift: float) -> r.InputScal
 
 
 def _augmentation(settings: dict[str, Any], factor: float, shift: float) -> r.Augmentation:
-    """The random changes as they are made to images that have been scaled already.
+    """Return the random changes as they are made to images that have been scaled already.
 
-    An affine map of all values can be done before or after moving them, so only what is a value itself
-    changes: what fills the border, and how far channels are shifted.
+    An affine map of all values can be done before or after moving them. So only settings that are values
+    change: the value that fills the border, and how far channels are shifted.
     """
     if settings.get("interpolation_order", 1) != 1:
         raise ValueError("interpolation_order must be 1")
@@ -119,7 +119,7 @@ def _augmentation(settings: dict[str, Any], factor: float, shift: float) -> r.Au
 
 
 def _number(value: Any) -> int | float:
-    """Keras tells whole numbers from others: pixels to choose from, or a range of any shift."""
+    """Return a shift: Keras draws from whole pixels for a whole number, otherwise from a range."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"a shift of {value!r:.60} is no number")
     return value

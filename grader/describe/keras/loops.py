@@ -1,4 +1,4 @@
-"""Training loops of a submission's own, watched: how many images they have trained on; for `replayer`."""
+"""Watches training loops of a submission's own, for `replayer`: how many images they have trained on."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from grader.describe.keras import models
 
 
 class Replaying(Protocol):
-    """What a loop needs to know of the replay, and what it asks of it."""
+    """What a loop needs of the replay."""
 
     data: Any
     fitting: bool
     handed_in: int
 
-    def is_watched(self, model: Any) -> bool: ...
-    def hand_in(self, model: Any) -> None: ...
+    def is_watched(self, model: Any) -> bool:
+        """Whether ``model`` is the one whose predictions are handed in."""
+
+    def hand_in(self, model: Any) -> None:
+        """Hand in the predictions of ``model`` for the test images."""
 
 
 class Loop:
@@ -33,16 +36,17 @@ class Loop:
         self.replayer = replayer
         self.model: Any = None
         self.optimizers: dict[int, tuple[Any, int]] = {}
-        self.batch = 0  # images in the last batch seen
+        self.batch = 0  # images in the last batch
         self.seen = 0
         self.depth = 0
 
     @property
     def size(self) -> int:
+        """The images of an epoch: those of the training split."""
         return len(self.replayer.data.x_train)
 
     def applied(self, optimizer: Any, variables: Any) -> None:
-        """An optimizer was applied to some variables, or a function that does so was traced."""
+        """Watch an optimizer that was applied to ``variables`` of the watched model, or traced so."""
         if id(optimizer) in self.optimizers:
             return
         for model in models.holding(variables):
@@ -51,14 +55,14 @@ class Loop:
                 self.optimizers[id(optimizer)] = (optimizer, 0)
 
     def stepped(self, images: int) -> None:
-        """The watched model has learned from so many images more."""
+        """Count ``images`` more that the watched model has learned from; hand in after each epoch."""
         self.seen += images
         while self.model is not None and self.seen >= (self.replayer.handed_in + 1) * self.size - images:
             self.replayer.hand_in(self.model)
 
     @contextmanager
     def inside(self) -> Iterator[None]:
-        """What Keras does within this is one step, which is counted already."""
+        """Count nothing within this block: what Keras does there is one step, counted already."""
         self.depth += 1
         try:
             yield
@@ -66,18 +70,18 @@ class Loop:
             self.depth -= 1
 
     def calls(self, arguments: tuple[Any, ...]) -> None:
-        """A model is about to be called with ``arguments``: a batch perhaps, of as many images."""
+        """Take the batch size from the ``arguments`` with which a model is about to be called."""
         if not self.replayer.fitting:
             self.batch = leading(arguments) or self.batch
 
     def called(self, arguments: list[Any]) -> None:
-        """A `tf.function` has been called, with so many images perhaps."""
+        """Take the batch size from the ``arguments`` of a `tf.function` that was called; count its steps."""
         if not self.replayer.fitting and not self.depth:
             self.batch = leading(arguments) or self.batch
             self.look()
 
     def look(self) -> None:
-        """Ask the optimizers how many steps they have made."""
+        """Count the steps that the optimizers have made since the last look."""
         for key, (optimizer, known) in list(self.optimizers.items()):
             steps = int(np.asarray(optimizer.iterations))
             if steps > known:
@@ -85,12 +89,13 @@ class Loop:
                 self.stepped((steps - known) * max(1, self.batch))
 
     def finish(self) -> None:
+        """Hand in once more, if the loop went on for a tenth of an epoch after the last hand-in."""
         if self.model is not None and self.seen > (self.replayer.handed_in + 0.1) * self.size:
             self.replayer.hand_in(self.model)
 
 
 def leading(values: Any) -> int:
-    """The batch axis of the first array among some arguments."""
+    """Return the batch axis of the first array among some arguments; 0 if there is no array."""
     for value in values:
         shape = getattr(value, "shape", None)
         if shape is not None and len(shape) >= 2 and shape[0]:

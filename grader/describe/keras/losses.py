@@ -1,6 +1,4 @@
-"""The loss of a compiled model -> `Loss`: by its name, or, for a function of the student's own, by what it
-computes.
-"""
+"""The loss of a compiled model -> `Loss`: by its name or, if it is the student's own, by its values."""
 
 from __future__ import annotations
 
@@ -29,7 +27,7 @@ Say = Callable[[str], None]
 
 
 def loss(given: Any, model: Any, unsupported: Refusals, note: Say) -> r.Loss:
-    """The record, and what cannot be said of it."""
+    """Return the record of a loss; refuse what the record cannot hold."""
     if isinstance(given, list | tuple) and len(given) == 1:
         given = given[0]
     name, settings, own = _named(given)
@@ -48,7 +46,7 @@ def loss(given: Any, model: Any, unsupported: Refusals, note: Say) -> r.Loss:
 
 
 def _named(given: Any) -> tuple[Any, dict[str, Any], bool]:
-    """Its Keras name, its settings, and whether it is the student's own."""
+    """Return a loss's name in Keras, its settings, and whether it is the student's own."""
     if isinstance(given, keras.losses.Loss):
         known = originals.name_of(type(given))
         name = _snake(known or type(given).__name__)
@@ -78,7 +76,7 @@ _CANDIDATES = (
 
 
 def _own(given: Any, name: str, model: Any, unsupported: Refusals, note: Say) -> r.Loss:
-    """The Keras loss that it equals but for a constant, which has no gradient; else it is listed."""
+    """Return the Keras loss that equals the student's but for a constant (no gradient), or refuse."""
     known = None
     with StudentsCode():
         known = _equal_to(given, model)
@@ -112,7 +110,7 @@ def _equal_to(given: Any, model: Any) -> r.Loss | None:
 
 
 def _gradient(loss: Callable[[Any], Any], values: Any) -> Any:
-    """Of the mean over the images, as Keras reduces whatever a loss returns, by the outputs."""
+    """Return the gradient, by the outputs, of the mean over the images, as Keras reduces any loss."""
     outputs = tf.constant(values)
     with tf.GradientTape() as tape:
         tape.watch(outputs)
@@ -132,7 +130,7 @@ def _softmax(x: Any) -> Any:
 
 
 def _depends_on_weights(given: Any, batch: tuple[Any, Any], model: Any, sparse: bool) -> bool:
-    """Whether it adds a penalty on the weights as they are at the time, which is no constant."""
+    """Whether a loss adds a penalty on the weights as they are at the time, which is no constant."""
     numbers, outputs = batch
     wanted = numbers if sparse else np.eye(outputs.shape[1], dtype=np.float32)[numbers]
     weights = [v.value for v in model.trainable_variables]

@@ -1,4 +1,4 @@
-"""What Keras models there are in this process, and what they do in their own way."""
+"""The Keras models of this process, and the methods that they replace."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _OVERRIDDEN = ("call", "train_step", "compute_loss", "compute_metrics", "make_tr
 
 
 def own_methods(model: Any) -> list[str]:
-    """What a submission's class or model does in its own way, of what Keras calls in training."""
+    """Return the methods of training that a submission's class or model has replaced."""
     own = [cls for cls in type(model).__mro__ if cls not in originals.CLASSES]
     return [name for name in _OVERRIDDEN if any(name in vars(x) for x in (model, *own))]
 
 
 def holding(variables: Any) -> list[Any]:
-    """The models that hold some of these variables, wherever they are; none that is a part of another."""
+    """Return the models that hold some of these variables; none that is part of another."""
     ids = {id(v) for v in variables}
     if not ids:
         return []

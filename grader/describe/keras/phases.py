@@ -8,8 +8,10 @@ from grader.describe.keras.refusals import Refusals
 
 
 def compare(tracked: Tracked, before: r.ModelDescription, unsupported: Refusals) -> None:
-    """Hold the network against that of the fit before; from here on every fit names its frozen layers
-    where those have changed.
+    """Compare the network with that of the fit before.
+
+    Where other layers are frozen now, every fit names its frozen layers from here on; any other change is
+    refused.
     """
     now = tracked.network
     if now is None or before == now:
@@ -24,13 +26,14 @@ def compare(tracked: Tracked, before: r.ModelDescription, unsupported: Refusals)
 
 
 def within(tracked: Tracked, recipe: r.TrainingRecipe) -> r.TrainingRecipe:
-    """The recipe of a further fit, which names its frozen layers if those before it do."""
+    """Return the recipe of a further fit; it names its frozen layers if the fits before do."""
     if tracked.network is None or not any(fit.frozen is not None for fit in tracked.training):
         return recipe
     return recipe.model_copy(update={"frozen": frozen(tracked.network)})
 
 
 def frozen(network: r.ModelDescription) -> tuple[str, ...]:
+    """Return the names of the layers that do not train."""
     return tuple(layer.name for layer in network.layers if not layer.trainable)
 
 

@@ -1,7 +1,7 @@
 """A compiled model and the arguments of `fit` -> `TrainingRecipe`.
 
-Schedules are the student's own functions: they are called here, once per epoch (or per step),
-and only the numbers leave this process.
+Schedules are the student's own functions: they are called here, once per epoch (or per step), and only the
+learning rates leave this process.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class Fit:
     odd_validation: str = ""  # what is odd about the validation that callbacks watch
     reacting: set[int] = field(default_factory=set)  # callbacks, by identity
 
-    def said(self, what: str, read: Callable[[Fit], Any], code: r.Code = "setting") -> Any:
-        """What ``read`` makes of the fit, or None and a reason where a record cannot say it."""
+    def recorded(self, what: str, read: Callable[[Fit], Any], code: r.Code = "setting") -> Any:
+        """Return what ``read`` makes of the fit; None, and a reason, where a record cannot hold that."""
         try:
             return read(self)
         except (ValueError, TypeError) as error:  # pydantic's own error is a ValueError
@@ -70,7 +70,7 @@ class Fit:
 
 
 def recipe(fit: Fit) -> r.TrainingRecipe:
-    """Never raises for a setting it cannot say: that is listed in ``unsupported``."""
+    """Return the record of a fit; settings that it cannot hold are listed in ``unsupported``."""
     if types := {layer.compute_dtype for layer in fit.model.layers} & {"float16", "bfloat16"}:
         fit.note(f"trained in mixed precision ({', '.join(sorted(types))}): retraining is in float32")
     if fit.memory is not None:
@@ -80,8 +80,8 @@ def recipe(fit: Fit) -> r.TrainingRecipe:
     if per == "step" and any(c.type == "ReduceLROnPlateau" for c in reacting):
         fit.unsupported.add("plateau", "a schedule within epochs")
     return r.TrainingRecipe(
-        optimizer=fit.said("the optimizer", _optimizer) or r.SGD(),
-        loss=fit.said("the loss", _loss) or r.Loss(),
+        optimizer=fit.recorded("the optimizer", _optimizer) or r.SGD(),
+        loss=fit.recorded("the loss", _loss) or r.Loss(),
         batch_size=fit.batch_size,
         epochs=fit.epochs,
         shuffle=fit.shuffle,
@@ -156,7 +156,7 @@ def _loss(fit: Fit) -> r.Loss:
 
 
 def _sample_rates(fit: Fit) -> tuple[tuple[float, ...], Any]:
-    """Play the schedules through without training, and write down every learning rate."""
+    """Play the schedules through without training, and return every learning rate."""
     optimizer = fit.model.optimizer
     schedule = _schedule_of(optimizer)
     decay = float(getattr(optimizer, "grader_decay", 0.0))
@@ -195,7 +195,7 @@ def _schedule_of(optimizer: Any) -> Any:
 def _of_schedule(schedule: Any, step: int) -> float:
     try:
         return float(np.asarray(schedule(step)))
-    except (TypeError, ValueError, tf.errors.OpError):  # TensorFlow's optimizers used to hand it a float
+    except (TypeError, ValueError, tf.errors.OpError):  # TensorFlow's optimizers used to call it with a float
         return float(np.asarray(schedule(tf.constant(float(step)))))
 
 
@@ -204,7 +204,7 @@ def _rate(optimizer: Any) -> float:
 
 
 def _begin_epoch(fit: Fit, epoch: int) -> float:
-    """The rate of this epoch, after every callback that may set it."""
+    """Return the rate of this epoch, after every callback that may set it."""
     optimizer = fit.model.optimizer
     given: float | None = None
     for callback in fit.callbacks:
@@ -223,12 +223,12 @@ def _begin_epoch(fit: Fit, epoch: int) -> float:
 
 
 def _exact(rate: float) -> float:
-    """The shortest decimal that is this float32, so that 0.003 reads 0.003."""
+    """Return the shortest decimal that is this float32, so that 0.003 reads 0.003."""
     return float(str(np.float32(rate)))
 
 
 def _scheduled(fit: Fit, callback: Any, epoch: int) -> float | None:
-    """Keras hands a schedule (epoch, current rate), or the epoch alone if it takes no more."""
+    """Return a schedule's rate: Keras calls it with (epoch, current rate), or the epoch alone."""
     optimizer = fit.model.optimizer
     with StudentsCode() as call:
         try:

@@ -26,7 +26,8 @@ from grader.describe.world.cells import CellEnds
 from grader.errors import StudentsCode
 
 NAN = float("nan")
-LOOP_STEPS = 100  # of a loop of its own; seconds would make a description depend on the machine
+# Of a submission's own loop; a limit in seconds would make descriptions depend on the machine.
+LOOP_STEPS = 100
 
 
 class Recorder:
@@ -38,7 +39,7 @@ class Recorder:
         self.tracked: list[Tracked] = []
         self.cell: int | None = None
         self.on_fit: Callable[[], None] = lambda: None
-        self.loop_steps: int | None = None  # since it was first seen; None: there was none
+        self.loop_steps: int | None = None  # steps of the submission's own loop; None: none runs
         self._fits = 0
         self._looped: set[tuple[int, ...]] = set()  # the variables of loops that are known
         self.decisions = Decisions(self._decided_on)
@@ -49,14 +50,15 @@ class Recorder:
         keras.Model.metrics_names = property(lambda model: ["loss", *self.of(model).measured])
 
     def _decided_on(self, reason: r.Reason) -> None:
-        """Whether training went on after the last fit is not known."""
+        """Add ``reason`` to the last fit: it is unknown whether training went on after it."""
         fitted = [t for t in self.tracked if t.training]
         if fitted:
             last = max(fitted, key=lambda t: t.fit_order).training
-            told = tuple(dict.fromkeys((*last[-1].unsupported, reason)))
-            last[-1] = last[-1].model_copy(update={"unsupported": told})
+            reasons = tuple(dict.fromkeys((*last[-1].unsupported, reason)))
+            last[-1] = last[-1].model_copy(update={"unsupported": reasons})
 
     def of(self, model: Any) -> Tracked:
+        """Return what is known of a model, which is tracked from now on."""
         for known in self.tracked:
             if known.model is model:
                 return known
@@ -64,7 +66,7 @@ class Recorder:
         return self.tracked[-1]
 
     def describe(self, tracked: Tracked) -> None:
-        """Take down the network as it is now, building it first if its input is yet unknown."""
+        """Record the network as it is now, building it first if its input is yet unknown."""
         model = tracked.model
         if not model.built:
             build(model, self.data.image_shape)
@@ -74,7 +76,7 @@ class Recorder:
         tracked.network = self.network(model)
 
     def network(self, model: Any) -> r.ModelDescription:
-        """A built model as it is now."""
+        """Return the record of a built model as it is now."""
         try:
             return graph.describe(live.of_model(model), self.data.image_shape)
         except graph.TooLarge as limit:  # of grader's own: a person looks, and no cell of the student's fails
@@ -82,7 +84,7 @@ class Recorder:
             return graph.describe(whole, self.data.image_shape)
 
     def compiled_recipe(self, tracked: Tracked) -> r.TrainingRecipe | None:
-        """Optimizer and loss of a model that was compiled but not fitted; epochs mean nothing."""
+        """Return optimizer and loss of a model that was compiled but not fitted; epochs mean nothing."""
         if not tracked.compiled or tracked.training:
             return None
         nothing = r.DataUse(split="none")
@@ -91,16 +93,17 @@ class Recorder:
             callbacks=[], shuffle=True, train=Recognised(nothing), validation=nothing, continues=False,
             cell=None,
         )  # fmt: skip
-        with StudentsCode():  # an optimizer may be one that cannot be asked
+        with StudentsCode():  # the configuration of an optimizer may raise
             return recipe.recipe(fit)
         return None
 
     # --- what stands in for Keras's methods -----------------------------------------------------
 
     def compile(self, model: Any, optimizer: Any = "rmsprop", loss: Any = None, **rest: Any) -> None:
+        """Compile the model by Keras, with few of the arguments; remember its loss and metrics."""
         tracked = self.of(model)
         if tracked.fitted_compile == tracked.compiled and optimizer is getattr(model, "optimizer", None):
-            tracked.fitted_compile += 1  # it goes on with what it has accumulated
+            tracked.fitted_compile += 1  # the optimizer keeps what it has accumulated
         tracked.compiled += 1
         tracked.loss = loss
         tracked.loss_weights = bool(rest.get("loss_weights"))
@@ -149,7 +152,7 @@ class Recorder:
         return self._history(model, fit)
 
     def _history(self, model: Any, fit: recipe.Fit) -> Any:
-        """A History of the right length and keys; its numbers are not numbers, for none were made."""
+        """Return a History of the right length and keys; its numbers are NaN, for none were measured."""
         epochs = min(fit.epochs, 10_000)
         history = keras.callbacks.History()
         history.set_model(model)
@@ -164,7 +167,7 @@ class Recorder:
         return history
 
     def predict(self, model: Any, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """All classes alike: an array (n, ...) of the model's output shape for the n images of ``x``."""
+        """Return equal outputs for all classes, (n, ...), for the n images of ``x``."""
         count = len(x) if hasattr(x, "__len__") else int(kwargs.get("steps") or 1)
         shape = tuple(n or 1 for n in (getattr(model, "output_shape", None) or (None, 1))[1:])
         return np.full((count, *shape), 1.0 / math.prod(shape), np.float32)
@@ -172,7 +175,7 @@ class Recorder:
     predict_on_batch = predict
 
     def evaluate(self, model: Any, *args: Any, **kwargs: Any) -> Any:
-        """A loss, and the metrics if it has any, that are not numbers."""
+        """Return a loss, and the metrics if there are any, all of them NaN."""
         measured = self.of(model).measured
         if kwargs.get("return_dict"):
             return {name: self.decisions.number() for name in ("loss", "accuracy", "acc", *measured)}
@@ -183,11 +186,12 @@ class Recorder:
     test_on_batch = evaluate
 
     def train_on_batch(self, model: Any, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Record that a loop trains the model; return two NaN."""
         self.unsupported_training(model, "train_on_batch")
         return [NAN, NAN]
 
     def _trained_before(self, tracked: Tracked) -> str:
-        """The other models that have trained some of its weights already."""
+        """Return the names of other models that have trained some of this model's weights."""
         own = {id(w) for w in tracked.model.weights}
         found = [
             str(other.model.name)
@@ -197,7 +201,7 @@ class Recorder:
         return ", ".join(found[:5])
 
     def unsupported_training(self, model: Any, what: str) -> None:
-        """`train_on_batch` and the like: known to have happened, not known what it did."""
+        """Record that ``what``, such as `train_on_batch`, trained the model: how is not known."""
         tracked = self.of(model)
         reason = r.because("own_loop", what)
         if not tracked.training or reason not in tracked.training[-1].unsupported:
@@ -224,10 +228,14 @@ class Recorder:
             self.end_long_loop()
 
     def after_function(self, arguments: list[Any]) -> None:
+        """Count a step of the submission's own loop, if there is one."""
         self.end_long_loop()
 
     def end_long_loop(self) -> None:
-        """A loop of the submission's own computes gradients that nobody needs here: its cell ends."""
+        """Count a step of the submission's own loop; after `LOOP_STEPS` steps end the cell.
+
+        The gradients that such a loop computes are of no use here. Raises `CellEnds`.
+        """
         if self.loop_steps is None:
             return
         self.loop_steps += 1
@@ -238,7 +246,7 @@ class Recorder:
 
 
 def _metric_names(*given: Any) -> Iterator[str]:
-    """What the metrics of `compile` are called in a History."""
+    """Yield the names by which a History holds the metrics of `compile`."""
     for metrics in given:
         for metric in metrics if isinstance(metrics, list | tuple) else ():
             name = metric if isinstance(metric, str) else getattr(metric, "name", None)
@@ -246,7 +254,7 @@ def _metric_names(*given: Any) -> Iterator[str]:
 
 
 def _optimizer_named(name: str) -> Any:
-    """`'sgd'`, made by the class whose defaults are the era's."""
+    """Return `'sgd'` or another optimizer by its name, made by the class whose defaults are the era's."""
     classes = {
         n.lower(): getattr(keras.optimizers, n)
         for n in ("SGD", "Adam", "Adamax", "Nadam", "RMSprop", "Adagrad", "Adadelta", "AdamW")

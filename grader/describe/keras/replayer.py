@@ -55,7 +55,7 @@ class Replayer(Recorder):
         self.order: Array | None = None  # for each of those, which test image it is
         self.prepared: Recognised | None = None  # how the training images were prepared
         self.changed: Array | None = None  # the changed test images, prepared likewise
-        self.said: r.ModelDescription | None = None  # the network that was handed in last
+        self.network_before: r.ModelDescription | None = None  # the network that was handed in last
         self.touched: dict[int, Any] = {}  # the variables that any optimizer has changed
         self.loop = Loop(self)
 
@@ -65,11 +65,12 @@ class Replayer(Recorder):
         hooks.watch_calls(self.loop.calls)
 
     def is_watched(self, model: Any) -> bool:
+        """Whether this is the model of the attempt."""
         tracked = self.of(model)
         return self.tracked.index(tracked) + 1 == self.number
 
     def describe(self, tracked: Tracked) -> None:
-        """Networks have been described already."""
+        """Do nothing: networks have been described already."""
 
     # --- fit ------------------------------------------------------------------------------------
 
@@ -92,19 +93,23 @@ class Replayer(Recorder):
             self.fitting = False
 
     def predict(self, model: Any, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Predict by Keras."""
         return ORIGINAL["predict"](model, x, *args, **kwargs)
 
     def predict_on_batch(self, model: Any, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Predict by Keras."""
         return ORIGINAL["predict_on_batch"](model, x, *args, **kwargs)
 
     def evaluate(self, model: Any, *args: Any, **kwargs: Any) -> Any:
+        """Evaluate by Keras."""
         return ORIGINAL["evaluate"](model, *args, **kwargs)
 
     def test_on_batch(self, model: Any, *args: Any, **kwargs: Any) -> Any:
+        """Evaluate by Keras."""
         return ORIGINAL["test_on_batch"](model, *args, **kwargs)
 
     def train_on_batch(self, model: Any, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Keras's own; a batch of the watched model counts towards its epoch."""
+        """Train by Keras; a batch of the watched model counts towards its epoch."""
         with self.loop.inside():
             result = ORIGINAL["train_on_batch"](model, x, *args, **kwargs)
         if self.is_watched(model):
@@ -113,7 +118,7 @@ class Replayer(Recorder):
         return result
 
     def apply(self, optimizer: Any, variables: list[Any], update: Callable[[], Any]) -> Any:
-        """The optimizer's own; steps outside `fit` are counted."""
+        """Do ``update``, and note the ``variables``; steps outside `fit` are counted."""
         self.touched.update({id(variable): variable for variable in variables})
         outside = not self.fitting and not self.loop.depth
         if outside:
@@ -125,6 +130,7 @@ class Replayer(Recorder):
         return result
 
     def after_function(self, arguments: list[Any]) -> None:
+        """Count the steps that a `tf.function` has made outside `fit`."""
         self.loop.called(arguments)
 
     def _refuse_test_images(self, given: dict[str, Any]) -> None:
@@ -140,7 +146,7 @@ class Replayer(Recorder):
             self._take_inputs(data[0])
 
     def _callbacks(self, given: dict[str, Any]) -> Iterator[Any]:
-        """Without those that would act on the validation accuracy of labels that mean nothing."""
+        """Yield the callbacks but those that would act on a validation accuracy of meaningless labels."""
         listed = given.get("callbacks") or []
         for callback in listed if isinstance(listed, list | tuple) else [listed]:
             watches = type(callback) in REACTING
@@ -157,9 +163,9 @@ class Replayer(Recorder):
         if self.inputs is None and not self._find_inputs(model):
             raise Refused("replay_no_inputs")
         assert self.inputs is not None
-        said = _classes(model, self.inputs)
-        classes = np.full(len(said), -1)
-        classes[self.order] = said
+        predicted = _classes(model, self.inputs)
+        classes = np.full(len(predicted), -1)
+        classes[self.order] = predicted
         self.handed_in += 1
         self.answer(
             r.ReplayEpoch(
@@ -174,17 +180,17 @@ class Replayer(Recorder):
         )
 
     def _changed_network(self, model: Any) -> r.ModelDescription | None:
-        """The model as it is now; None where that is what was said before."""
+        """Return the model's network; None where it is the one handed in before."""
         now = self.network(model)
-        before, self.said = self.said, now
+        before, self.network_before = self.network_before, now
         return now if now != before else None
 
     def last_part(self) -> None:
-        """What a loop of the submission's own did after its last whole epoch."""
+        """Hand in what a loop of the submission's own did after its last whole epoch."""
         self.loop.finish()
 
     def _find_inputs(self, model: Any) -> bool:
-        """Among the submission's variables, or prepared as its training images were."""
+        """Find the test images among the submission's variables, or prepare them as its training images."""
         shape = tuple((getattr(model, "input_shape", None) or (None,))[1:])
         count = len(self.data.x_test)
         for value in list(self.session.namespace.values()):
@@ -200,18 +206,18 @@ class Replayer(Recorder):
         return True
 
     def _prepared(self, raw: Array, formula: Recognised, shape: tuple[int, ...]) -> Array:
-        """Raw images as the submission prepares them, of the ``shape`` that its network takes, if known."""
+        """Return raw images as the submission prepares them, of its network's ``shape`` if that is known."""
         assert formula.scaling is not None
         made = images.prepared(raw.reshape(-1, *self.data.image_shape), formula.scaling, formula.geometry)
         return made.reshape(-1, *shape) if shape else made
 
     def _change(self, formula: Recognised) -> None:
-        """Prepare the changed images, where it is known how."""
+        """Prepare the changed images, where ``formula`` says how."""
         if self.data.x_changed is not None and formula.scaling is not None and self.inputs is not None:
             self.changed = self._prepared(self.data.x_changed, formula, self.inputs.shape[1:])
 
     def _take_inputs(self, x: Any) -> bool:
-        """Whether ``x`` is the whole test split, in whatever order and form."""
+        """Take ``x`` if it is the whole test split, in whatever order and form; return whether it is."""
         found = self.data.recognise(x)
         count, first = len(self.data.x_test), len(self.data.x_train)
         if found.use.split != "test" or not found.use.whole_split or found.places is None:
@@ -227,7 +233,7 @@ class Replayer(Recorder):
 
 
 def _classes(model: Any, inputs: Array) -> Array:
-    """The class numbers (n,) that a model predicts for n inputs."""
+    """Return the class numbers (n,) that a model predicts for n inputs."""
     outputs = np.asarray(ORIGINAL["predict"](model, inputs, batch_size=PREDICTION_BATCH, verbose=0))
     if outputs.ndim < 2 or len(outputs) != len(inputs):
         raise Refused("replay_outputs", outputs.shape, f"{len(inputs):,}")
@@ -240,7 +246,7 @@ def _rate(model: Any) -> Any:
 
 
 def _measured(value: Any, low: float, high: float) -> float | None:
-    """A number that a record can hold, or None."""
+    """Return a number that a record can hold, or None."""
     with StudentsCode():
         number = float(np.asarray(value))
         return number if math.isfinite(number) and low <= number <= high else None

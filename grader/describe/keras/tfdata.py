@@ -10,7 +10,7 @@ MOST_IMAGES, FEWER_IMAGES, LARGE = 200_000, 80_000, 6_000  # of a data set; byte
 
 
 def one_pass(dataset: Any) -> tuple[Any, Any, Any, bool]:
-    """Images, labels and weights of a batched `tf.data.Dataset`, one pass, and whether that is all."""
+    """Return images, labels and weights of one pass of a batched data set, and whether that is all."""
     found: list[tuple[Any, ...]] = []
     count = 0
     for batch in dataset:
@@ -28,7 +28,7 @@ def _joined(batches: list[tuple[Any, ...]]) -> tuple[Any, Any, Any]:
 
 
 def batch_of(dataset: Any) -> int | None:
-    """Images in a batch."""
+    """Return how many images the first batch has; None if there is none."""
     for batch in dataset.take(1):
         return int(batch[0].shape[0])
     return None

@@ -1,7 +1,7 @@
-"""Numbers that training would have measured: none of them is known here, and decisions on them are noticed.
+"""Numbers that training would have measured: none is known here, and decisions by them are noticed.
 
-They are NaN, and print and add as such. Where a submission compares them, or looks for the largest of them,
-what it does next is not what it would have done: a fit that follows cannot be told from its code alone.
+They are NaN, and print and add as NaN. Where a submission compares them, or looks for the largest of them,
+its code does not show what it would have done next, and so not how a later fit would train.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TRAINS = ("fit", "train", "compile")
 
 
 class Decisions:
-    """What was decided by results that were not measured: of the last fit, or of any that follows."""
+    """What a submission decided by results that were not measured: on the last fit, or on a later one."""
 
     before_the_next: Reason | None = None
 
@@ -30,17 +30,19 @@ class Decisions:
         self.now = now
 
     def number(self) -> Number:
+        """Return NaN in place of one result."""
         made = Number("nan")
         made.decisions = self
         return made
 
     def numbers(self, count: int) -> Results:
+        """Return NaN in place of ``count`` results, as a History holds them."""
         made = Results(self.number() for _ in range(count))
         made.decisions = self
         return made
 
     def looked_at(self, frame: FrameType | None, compared: bool, equal: bool = False) -> None:
-        """A number was used by the code of a frame, in a comparison or otherwise."""
+        """Judge a use of a number by code in ``frame``: ``compared``, for equality or not, or otherwise."""
         if frame is None or not frame.f_code.co_filename.startswith("<cell"):
             return
         reason = because("measured_results")
@@ -58,7 +60,7 @@ class Decisions:
 
 
 class Number(float):
-    """NaN that tells when it is compared."""
+    """NaN that reports when it is compared."""
 
     decisions: Decisions
 
@@ -70,7 +72,7 @@ class Number(float):
         return 0
 
     def __float__(self) -> float:
-        """NumPy asks for it, in whatever function it is."""
+        """Report a search for the best place: NumPy asks for the value, in whatever function it is."""
         asking, names = _beyond_numpy(sys._getframe(1))
         line = asking is not None and _chooses(asking.f_code.co_filename, asking.f_lineno)
         if line or names & {"argmax", "argmin", "argsort"}:
@@ -110,12 +112,12 @@ for _name in ("neg", "pos", "abs"):
 
 
 class Results(list[Any]):
-    """What a History holds of one quantity; tells when its best place is looked for."""
+    """What a History holds of one quantity; reports when its best place is looked for."""
 
     decisions: Decisions
 
     def argmax(self, *args: Any, **kwargs: Any) -> int:
-        """NumPy's functions of these names ask their argument first."""
+        """Report that a place is looked for: NumPy's function of this name calls this method first."""
         self.decisions.looked_at(_beyond_numpy(sys._getframe(1))[0], False)
         return 0
 
@@ -144,7 +146,7 @@ def _compares(frame: FrameType) -> bool:
 
 
 def _decided(filename: str, line: int) -> str:
-    """What depends on a comparison in this line: "now" whether to train on, "later" anything, or nothing."""
+    """Return what depends on a comparison in this line: "now" whether to train on, "later" anything else."""
     tests = [
         node for node in _conditions(filename) if node.test.lineno <= line <= (node.test.end_lineno or 0)
     ]

@@ -16,7 +16,7 @@ Weights = tuple[float, ...]
 
 
 def read(given: dict[str, Any], train: Recognised, y: Any, unsupported: Refusals) -> tuple[Weights, Weights]:
-    """Weights per class, and per image in the order of the training split."""
+    """Return weights per class, and per image in the order of the training split; empty if there are none."""
     by_class, by_image = given.get("class_weight"), given.get("sample_weight")
     if by_class is not None and by_image is not None:
         unsupported.add("two_weights")
@@ -31,7 +31,7 @@ def read(given: dict[str, Any], train: Recognised, y: Any, unsupported: Refusals
 
 
 def _by_class(weights: Any, y: Any) -> Weights:
-    """A dict by class number, or a sequence; classes that are not named weigh 1."""
+    """Return the weights of a dict by class number, or of a sequence; classes not named weigh 1."""
     if isinstance(weights, str):
         raise ValueError(f"class_weight is {weights!r}")
     pairs = dict(weights.items() if hasattr(weights, "items") else enumerate(weights))
@@ -59,7 +59,7 @@ def _by_image(weights: Array, train: Recognised, y: Any) -> tuple[Weights, Weigh
 
 
 def smoothing(y: Any, unsupported: Refusals) -> float:
-    """How far one-hot labels were smoothed by hand: `y * (1 - s) + s / classes`."""
+    """Return s of one-hot labels that were smoothed by hand, `y * (1 - s) + s / classes`; otherwise 0."""
     with StudentsCode() as call:
         labels = np.asarray(y)
     if call.error is not None:

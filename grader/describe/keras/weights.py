@@ -30,12 +30,13 @@ MOST_KEPT = 50  # lists of weights that were asked for and may be given back
 
 
 class Recording(Protocol):
-    """What is known of the models, and where notes go."""
+    """What is known of the models; ``note`` takes a note for the report."""
 
     tracked: list[Tracked]
     note: Callable[[str], None]
 
-    def of(self, model: Any) -> Tracked: ...
+    def of(self, model: Any) -> Tracked:
+        """Return what is known of a model."""
 
 
 @dataclass
@@ -66,12 +67,12 @@ class Memory:
         self.files: dict[str, Moment] = {}
         self.arrays: list[tuple[Any, Moment]] = []
         self.checkpoints: list[Checkpoint] = []
-        self.uses = 0  # of anything below
+        self.uses = 0  # how often anything was saved, read or loaded
         self.given: set[int] = set()  # weights that were set layer by layer
 
     @contextmanager
     def undone(self, model: Any) -> Iterator[Callable[[], int]]:
-        """Whatever is saved and loaded here leaves no trace. Gives a count of how often that was."""
+        """Undo what is saved and loaded within this block; yields a count of how often that was."""
         tracked = self.recorder.of(model)
         kept = dict(self.files), list(self.arrays), list(self.checkpoints)
         training, source = list(tracked.training), tracked.weights_from
@@ -85,6 +86,7 @@ class Memory:
     # --- what is remembered ---------------------------------------------------------------------
 
     def moment(self, model: Any, weights: list[Any] | None = None, whole: bool = False) -> Moment:
+        """Return the model's training so far, with ``weights``, and with the model if saved ``whole``."""
         self.uses += 1
         tracked = self.recorder.of(model)
         kinds = tuple(type(layer).__name__ for layer in model.layers)
@@ -109,7 +111,7 @@ class Memory:
     # --- what it is used for --------------------------------------------------------------------
 
     def changed(self, tracked: Tracked) -> r.Code | None:
-        """How its weights were set in a way that was not followed, if they were."""
+        """Return how a model's weights were set in a way that was not followed; None if they were not."""
         if self.given & {id(weight) for weight in tracked.model.weights}:
             return "layer_weights_set"
         if tracked.weights is not None and tracked.weights != _digest(tracked.model):
@@ -117,7 +119,7 @@ class Memory:
         return None
 
     def saved_as(self, path: str) -> Moment | None:
-        """What was saved under this name, or would have been."""
+        """Return what was saved as ``path``, or would have been by a checkpoint; None if nothing was."""
         if (moment := self.files.get(path)) is not None:
             return moment
         for checkpoint in reversed(self.checkpoints):
@@ -136,13 +138,14 @@ class Memory:
         tracked.weights_from = moment.pretrained
 
     def _known(self, tracked: Tracked) -> None:
-        """From here on, its weights are those of a known moment."""
+        """Note that a model's weights are those of a known moment from here on."""
         tracked.weights = None
         self.given -= {id(weight) for weight in tracked.model.weights}
 
     # --- in place of Keras's own ----------------------------------------------------------------
 
     def save(self, model: Any, path: Any, save: Callable[[], None]) -> None:
+        """Remember a whole model as ``path``, and let Keras save it."""
         self.files[str(path)] = self.moment(model, ORIGINAL["get_weights"](model), whole=True)
         with StudentsCode() as call:
             save()
@@ -150,9 +153,11 @@ class Memory:
             self.recorder.note(f"save({str(path)!r}) skipped: {call.said}"[:300])
 
     def save_weights(self, model: Any, path: Any) -> None:
+        """Remember the weights as ``path``; no file is written."""
         self.files[str(path)] = self.moment(model, ORIGINAL["get_weights"](model))
 
     def load_weights(self, model: Any, path: Any, load: Callable[[], None]) -> None:
+        """Load remembered weights, or those of a file, which then count as made elsewhere."""
         self.uses += 1
         how = f"load_weights({str(path)!r})"[:200]
         if (moment := self.saved_as(str(path))) is not None:
@@ -171,11 +176,13 @@ class Memory:
             tracked.training.clear()
 
     def get_weights(self, model: Any) -> Any:
+        """Return the weights, and remember the list."""
         weights = ORIGINAL["get_weights"](model)
         self.arrays = [*self.arrays[-MOST_KEPT:], (weights, self.moment(model, weights))]
         return weights
 
     def set_weights(self, model: Any, weights: Any) -> None:
+        """Set the weights; a list that is not remembered counts as made elsewhere."""
         self.uses += 1
         ORIGINAL["set_weights"](model, weights)
         moment = next((m for kept, m in self.arrays if kept is weights), None)
@@ -187,11 +194,12 @@ class Memory:
             tracked.weights_from = "set_weights"
 
     def set_layer(self, layer: Any, weights: Any) -> None:
+        """Set the weights of one layer, which are not followed from then on."""
         ORIGINAL["set_weights"](layer, weights)
         self.given |= {id(weight) for weight in layer.weights}
 
     def load_model(self, path: Any, load: Callable[[], Any]) -> Any:
-        """A loaded model; one that a checkpoint would have written is the model that was fitted."""
+        """Return a loaded model, or the fitted one where no file was written."""
         how = f"load_model({str(path)!r})"[:200]
         moment = self.saved_as(str(path))
         try:
@@ -211,7 +219,7 @@ class Memory:
         return model
 
     def _with_its_optimizer(self, model: Any, saved: Any) -> None:
-        """A model that is loaded goes on with the state of the optimizer it was saved with."""
+        """Let a loaded model go on with the state of the optimizer that it was saved with."""
         tracked = self.recorder.of(model)
         tracked.fitted_compile = tracked.compiled
         for name in ("grader_decay", "grader_steps", "grader_schedule_decay"):
@@ -224,7 +232,7 @@ class Memory:
 
 
 def _digest(model: Any) -> bytes:
-    """Of all weights, byte by byte: any other weights, and any other order of them, have another."""
+    """Return a digest of all weights, byte by byte: other weights, or another order, give another digest."""
     total = hashlib.sha256()
     for weight in model.weights:
         total.update(np.ascontiguousarray(np.array(weight)).tobytes())
@@ -232,7 +240,7 @@ def _digest(model: Any) -> bytes:
 
 
 def _pattern(template: str) -> re.Pattern[str]:
-    """`weights.{epoch:02d}-{val_acc:.2f}.hdf5` as what such names look like."""
+    """Return a pattern of the file names that `weights.{epoch:02d}-{val_acc:.2f}.hdf5` stands for."""
     parts = re.split(r"(\{[^{}]*\})", str(Path(template)))
     written = [
         r"(?P<epoch>\d{1,6})" if part.startswith("{epoch") and i == _first_epoch(parts)
@@ -248,7 +256,7 @@ def _first_epoch(parts: list[str]) -> int:
 
 
 def _kept(checkpoint: Checkpoint, found: re.Match[str]) -> Moment:
-    """The training up to what the checkpoint holds: its best epoch, or the one in its name."""
+    """Return the training up to what a checkpoint holds: its best epoch, or the one in its name."""
     moment, kept = checkpoint.moment, checkpoint.kept
     epoch = found.groupdict().get("epoch")
     if epoch is not None and int(epoch) > 0:

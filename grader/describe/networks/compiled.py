@@ -1,7 +1,7 @@
 """How a saved model was compiled: optimizer, loss and learning rate as data.
 
 A saved file keeps the learning rate of its last step. Schedules lower it, so a rate below the
-optimizer's own default tells nothing of how training began: then nothing is concluded.
+optimizer's own default does not show how training began: then there is no recipe.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _LOWEST = {"SGD": 0.01, "Adagrad": 0.001, "Adadelta": 0.001}
 _LOSSES = set(get_args(r.Loss.model_fields["name"].annotation))
 
 
-class _Untold(Exception):
+class _NoRecipe(Exception):
     """Why no recipe follows from the configuration."""
 
 
 def recipe(compiled: Any) -> tuple[r.TrainingRecipe | None, str]:
-    """The recipe of a `compile_config` (Keras 3) or `training_config` (before), and a note about it.
+    """Return the recipe of a `compile_config` (Keras 3) or `training_config` (before), and a note about it.
 
     Epochs and batch size are void: no file keeps them. No recipe where the records cannot say it, or
     where a schedule may have changed the learning rate.
@@ -35,7 +35,7 @@ def recipe(compiled: Any) -> tuple[r.TrainingRecipe | None, str]:
         return None, "a saved model is retrained with the rubric's recipe"
     try:
         return _recipe(compiled)
-    except _Untold as reason:
+    except _NoRecipe as reason:
         return None, f"a saved model is retrained with the rubric's recipe: {reason}"[:500]
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
         return None, "a saved model is retrained with the rubric's recipe: its own cannot be read"
@@ -44,11 +44,11 @@ def recipe(compiled: Any) -> tuple[r.TrainingRecipe | None, str]:
 def _recipe(compiled: Config) -> tuple[r.TrainingRecipe | None, str]:
     optimizer, rate = _optimizer(compiled.get("optimizer") or compiled.get("optimizer_config"))
     loss = _loss(compiled.get("loss"))
-    said = f"{optimizer.type}, learning rate {rate:g}, {loss.name}"
+    words = f"{optimizer.type}, learning rate {rate:g}, {loss.name}"
     if rate < _LOWEST.get(optimizer.type, 0.001):
-        raise _Untold(f"it was saved with {said}, and a schedule may have lowered the rate")
+        raise _NoRecipe(f"it was saved with {words}, and a schedule may have lowered the rate")
     made = r.TrainingRecipe(optimizer=optimizer, loss=loss, epochs=1, learning_rates=(rate,))
-    return made, f"the saved model was compiled with {said}"
+    return made, f"the saved model was compiled with {words}"
 
 
 def _optimizer(value: Any) -> tuple[r.Optimizer, float]:
@@ -58,11 +58,11 @@ def _optimizer(value: Any) -> tuple[r.Optimizer, float]:
     name = _class_name(str(value["class_name"]))
     rate = config.pop("lr", None) if "lr" in config else config.get("learning_rate")
     if name not in _OPTIMIZERS:
-        raise _Untold(f"grader has no record for its optimizer {name[:60]!r}")
+        raise _NoRecipe(f"grader has no record for its optimizer {name[:60]!r}")
     if not isinstance(rate, int | float):
-        raise _Untold("its learning rate follows a schedule")
+        raise _NoRecipe("its learning rate follows a schedule")
     if config.get("decay"):
-        raise _Untold(f"its optimizer {name} has a decay of {config['decay']:g}")
+        raise _NoRecipe(f"its optimizer {name} has a decay of {config['decay']:g}")
     if "lr" in value["config"]:  # standalone Keras: its epsilon is another one, its clipping, too
         config = legacy.modern_optimizer(name, (), config)
     config["epsilon"] = 1e-7 if config.get("epsilon") is None else config["epsilon"]
@@ -72,13 +72,13 @@ def _optimizer(value: Any) -> tuple[r.Optimizer, float]:
 
 
 def _class_name(name: str) -> str:
-    """`Custom>Adam` of tf.keras; AdamW is Adam with weight decay; Keras 1 also wrote small letters."""
+    """Return Keras 3's class for `Custom>Adam` of tf.keras, AdamW, or the small letters of Keras 1."""
     name = name.rpartition(">")[2]
     return {k.lower(): k for k in (*_OPTIMIZERS,)}.get(name.lower(), "Adam" if name == "AdamW" else name)
 
 
 def _shortest(rate: float) -> float:
-    """0.003 for the float32 0.003000000026077032."""
+    """Return 0.003 for the float32 0.003000000026077032."""
     return float(f"{rate:.7g}")
 
 
@@ -90,9 +90,9 @@ def _loss(value: Any) -> r.Loss:
         value = named if isinstance(named, str) else None
     name = _snake(value) if isinstance(value, str) else ""
     if name not in _LOSSES:
-        raise _Untold(f"grader has no record for its loss {str(value)[:60]!r}")
+        raise _NoRecipe(f"grader has no record for its loss {str(value)[:60]!r}")
     if settings.get("reduction") not in (None, "auto", "sum_over_batch_size"):
-        raise _Untold(f"its loss is reduced by {str(settings['reduction'])[:40]!r}")
+        raise _NoRecipe(f"its loss is reduced by {str(settings['reduction'])[:40]!r}")
     return r.Loss(
         name=name,
         from_logits=bool(settings.get("from_logits", False)),

@@ -1,6 +1,6 @@
 """Saved configurations -> graphs of layers, as Keras 1, 2, tf.keras or 3 wrote them.
 
-They are data: no class is looked up, no function is called, whatever their names.
+The configurations are data: no class is looked up, no function is called, whatever their names.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ Config = dict[str, Any]
 
 
 def of_config(model: Any, default_shape: tuple[int, ...] | None = None, depth: int = 0) -> Graph:
-    """The graph of a saved model's configuration.
+    """Return the graph of a saved model's configuration.
 
     ``default_shape`` (rows, columns, channels) is taken for a Sequential that was saved without
-    an input shape. Raises `NotAModel` for anything that is no network of layers.
+    an input shape. Raises `NotAModel` where it is no network of layers.
     """
     if not isinstance(model, dict):
         raise NotAModel("the configuration is not a JSON object")
@@ -92,7 +92,7 @@ def _append_layer(graph: Graph, raw: Any, default_shape: tuple[int, ...] | None)
 
 
 def _append_model(graph: Graph, raw: Config, default_shape: tuple[int, ...] | None, depth: int) -> None:
-    """A model within the model: its layers in its place, and its input where it is the first."""
+    """Put a model's layers in its place, and its input where it is the first layer."""
     inner = of_config(raw, None if graph.nodes else default_shape, depth + 1)
     name = _free_name(_name_of(raw), graph)
     if not graph.nodes and len(inner.inputs) == 1:
@@ -142,7 +142,7 @@ _FUNCTIONS = {
 
 
 def _node(raw: Config, name: str, kind: str, settings: Config, inbound: list[str]) -> Node:
-    """A layer; or an operation, which stands in the graph itself (Keras 3) or is wrapped (tf.keras)."""
+    """Return the node of a layer, or of an operation, plain (Keras 3) or wrapped in a layer (tf.keras)."""
     if str(raw.get("module", "")).startswith(("keras.src.ops.", "keras.ops")):
         return operation_node(kind, settings.get("axis", -1), name, inbound)
     if kind == "TFOpLambda":
@@ -177,7 +177,7 @@ def _functional(config: Config, depth: int) -> Graph:
 
 
 def _calls(raw: Any, outputs: dict[str, str], depth: int) -> Iterator[Node]:
-    """A node for each call of a layer; of a model that is called once, those of its own layers."""
+    """Yield a node for each call of a layer; for a model that is called once, its own layers."""
     nested = isinstance(raw, dict) and _is_model(raw)
     kind, settings = (str(raw["class_name"]), {}) if nested else _class_and_config(raw)
     name = _name_of(raw)
@@ -216,7 +216,7 @@ def _call_name(name: str, index: int) -> str:
 
 
 def _inbound(call: Any) -> Iterator[str]:
-    """Names in one call: Keras 1 and 2 list [name, node, tensor, {…}]; Keras 3 nests keras_tensors."""
+    """Yield names in one call: Keras 1 and 2 list [name, node, tensor, {…}]; Keras 3 nests keras_tensors."""
     if isinstance(call, dict) and call.get("class_name") == "__keras_tensor__":
         history = call.get("config", {}).get("keras_history") or ["?", 0, 0]
         yield _call_name(str(history[0]), int(history[1]))
@@ -240,7 +240,7 @@ def _keys(value: Any) -> Iterator[tuple[str, int]]:
 
 
 def _inputs_first(nodes: list[Node]) -> list[Node]:
-    """Order so that every node follows those it takes; the file need not be in that order."""
+    """Order the nodes so that each follows its inputs, as they need not in a file. Raises `NotAModel`."""
     ordered: list[Node] = []
     placed: set[str] = set()
     while nodes:

@@ -1,7 +1,7 @@
 """One layer's Keras configuration -> one of our own layer records.
 
 Configurations come from live layers (`get_config`) and from saved models of every era; both
-are read as data. What has no record of its own becomes an `UnsupportedLayer` with the reason.
+are read as data. A layer without a record becomes an `UnsupportedLayer` with the reason.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from grader.layers.settings import Unrepresentable
 
 
 def layer_record(class_name: str, config: Config, name: str, inbound: tuple[str, ...]) -> r.Layer:
-    """Convert; raises for what a student may have written only where names or inbound layers are too many."""
+    """Return the record of a layer; raises only where names or inbound layers are too many for any record."""
     base = {"name": name or "layer", "inbound": inbound}
     try:
         return _read(old_names.modern_class(class_name), config, base)

@@ -25,12 +25,14 @@ class Node:
     class_name: str
     config: dict[str, Any]
     inbound: list[str]
-    refusal: r.Reason | None = None  # why this call cannot be said in our records, if it cannot
-    reported: r.Reported | None = None  # what a live layer says of itself
+    refusal: r.Reason | None = None  # why our records cannot hold this call, if they cannot
+    reported: r.Reported | None = None  # what a live layer reports of itself
 
 
 @dataclass
 class Graph:
+    """The nodes of a network, and the names of those that are its inputs and outputs."""
+
     nodes: list[Node] = field(default_factory=list)
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
@@ -41,15 +43,15 @@ class NotAModel(Exception):
 
 
 class TooLarge(NotAModel):
-    """It may be a network, but it exceeds a limit of grader's, which the message names."""
+    """The network exceeds a limit of grader's, which the message names."""
 
 
 class OwnModel(NotAModel):
-    """It is a model class of the student's own, whose layers the configuration does not tell."""
+    """A model class of the student's own, whose layers are not in the configuration."""
 
 
 def describe(graph: Graph, image_shape: tuple[int, ...] = ()) -> r.ModelDescription:
-    """Convert every node; pydantic checks that the result is a graph. Raises `NotAModel`, `TooLarge`.
+    """Return the record of a graph, which pydantic checks. Raises `NotAModel`, `TooLarge`.
 
     An input whose size is left open takes ``image_shape``, if that fits.
     """
@@ -65,7 +67,7 @@ def _described(graph: Graph, image_shape: tuple[int, ...]) -> r.ModelDescription
     first = any(_is_channels_first(n.config) for n in graph.nodes)
     for node in graph.nodes:
         _close_input(node, image_shape)
-        # Flatten only tells in which order it takes the same numbers.
+        # For Flatten, the setting is only the order of the same numbers.
         if first and node.class_name != "Flatten" and node.config.get("data_format") == "channels_last":
             node.refusal = node.refusal or r.because("mixed_channels")
     layers = [_layer(n) for n in graph.nodes]
@@ -101,7 +103,7 @@ def _layer(node: Node) -> r.Layer:
 
 
 def _channels_last(layers: Iterable[r.Layer]) -> Iterator[r.Layer]:
-    """Theano's image ordering is the same network with the axes in another order."""
+    """Yield the layers with channels last: Theano's ordering is the same network on other axes."""
     ranks: dict[str, int] = {}
     for layer in layers:
         kind = kinds.of(layer)
@@ -112,11 +114,12 @@ def _channels_last(layers: Iterable[r.Layer]) -> Iterator[r.Layer]:
 
 
 def input_node(name: str, shape: Iterable[int | None]) -> Node:
+    """Return the node of an input of ``shape`` without the batch axis, None where a size is open."""
     return Node(name, "InputLayer", {"batch_shape": [None, *shape]}, [])
 
 
 def inlined(inner: Graph, prefix: str, source: str) -> Graph | None:
-    """A model used as a layer: its own layers, in its place, behind ``source``."""
+    """Return a model used as a layer as its own layers behind ``source``; None for several ends."""
     if len(inner.inputs) != 1 or len(inner.outputs) != 1:
         return None
     renamed = {n.name: f"{prefix}/{n.name}" for n in inner.nodes} | {inner.inputs[0]: source}
@@ -136,7 +139,7 @@ _MERGES = {"Add", "Subtract", "Multiply", "Maximum", "Minimum"}
 
 
 def operation_node(kind: str, axis: Any, name: str, inbound: list[str]) -> Node:
-    """An operation as the layer that does the same, where there is one."""
+    """Return an operation as the layer that does the same; refused where there is none."""
     if kind in _MERGES and len(inbound) == 2:
         return Node(name, kind, {}, inbound)
     if kind in _OPS and len(inbound) == 1 and axis == -1:
@@ -145,7 +148,7 @@ def operation_node(kind: str, axis: Any, name: str, inbound: list[str]) -> Node:
 
 
 def unique(graph: Graph) -> Graph:
-    """Keras allows one name twice in a graph of inlined models; the records do not."""
+    """Return the graph. Raises `NotAModel` where two nodes have one name, which Keras allows."""
     seen: set[str] = set()
     for node in graph.nodes:
         if node.name in seen:

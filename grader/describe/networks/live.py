@@ -1,4 +1,4 @@
-"""The graphs of live Keras models, which are walked through their own attributes."""
+"""Graphs of live Keras models, walked through Keras's own attributes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from grader.layers import kinds
 
 
 def of_model(model: Any) -> Graph:
-    """The graph of a built Keras model. A subclassed model is one unsupported layer."""
+    """Return the graph of a built Keras model; a subclassed model is one unsupported layer."""
     functional = getattr(model, "_functional", None) or model
     if hasattr(functional, "_nodes_by_depth"):
         return unique(_of_functional(functional))
@@ -28,7 +28,7 @@ def of_model(model: Any) -> Graph:
 
 
 def as_one_layer(model: Any, name: str, refusal: r.Reason) -> Graph:
-    """A model whose layers cannot be listed, as one unsupported layer behind an input."""
+    """Return a model whose layers cannot be listed as one unsupported layer behind an input."""
     shape = _input_shape(model)
     whole = Node(name, type(model).__name__, {}, ["input"], _not_here(model) or refusal)
     whole.reported = _reported(model, (None, *shape))
@@ -36,7 +36,7 @@ def as_one_layer(model: Any, name: str, refusal: r.Reason) -> Graph:
 
 
 def _input_shape(model: Any) -> tuple[int | None, ...]:
-    """Of a subclassed model: what it was called on, as far as Keras remembers."""
+    """Return the input shape, without batch axis, on which Keras remembers a subclassed model's call."""
     built = getattr(model, "_build_shapes_dict", None) or {}
     called = next(iter(built.values()), None) if isinstance(built, dict) else None
     known = called or getattr(model, "input_shape", None)
@@ -44,7 +44,7 @@ def _input_shape(model: Any) -> tuple[int | None, ...]:
 
 
 def _of_chain(model: Any, layers: list[Any]) -> Graph:
-    """A Sequential that Keras could not call symbolically, because of a layer of the student's."""
+    """Return the graph of a Sequential that Keras cannot call symbolically, for a layer not Keras's."""
     graph = Graph()
     if _is_input(layers[0]):
         layers = layers[1:]
@@ -53,14 +53,14 @@ def _of_chain(model: Any, layers: list[Any]) -> Graph:
     given = (None, *graph.nodes[0].config["batch_shape"][1:])
     for layer in layers:
         graph.nodes.append(_live_node(layer, layer.name, [graph.nodes[-1].name]))
-        graph.nodes[-1].reported = said = _reported(layer, given)
-        given = (None, *said.shape) if said is not None else ()
+        graph.nodes[-1].reported = reported = _reported(layer, given)
+        given = (None, *reported.shape) if reported is not None else ()
     graph.inputs, graph.outputs = ["input"], [graph.nodes[-1].name]
     return graph
 
 
 def _of_functional(model: Any) -> Graph:
-    """Keras lists nodes by depth, deepest (nearest to the inputs) first."""
+    """Return a graph's nodes by depth, as Keras lists them: deepest (nearest to the inputs) first."""
     graph = Graph()
     names: dict[int, str] = {}  # id of a Keras tensor -> name of the node that made it
     calls: dict[int, int] = {}
@@ -101,7 +101,7 @@ def _add_live(graph: Graph, node: Any, names: dict[int, str], calls: dict[int, i
 def _reported(
     layer: Any, given: tuple[Any, ...] = (), output: tuple[Any, ...] | None = None
 ) -> r.Reported | None:
-    """What a layer says of its output shape and its parameters; None if it does not say."""
+    """Return what a layer reports of its output shape and its parameters; None if it fails to."""
     if _not_here(layer):
         return None  # what would be counted is a stand-in
     with StudentsCode():
@@ -114,7 +114,7 @@ def _reported(
 
 
 def _not_here(layer: Any) -> r.Reason | None:
-    """Why a layer, or a layer within it, is not the one that the submission means; None if it is."""
+    """Return why a layer, or one within it, is not the one that the submission means; None if it is."""
     within = getattr(layer, "_flatten_layers", None)
     for part in within() if callable(within) else (layer,):
         if type(part) in GONE:
@@ -125,7 +125,7 @@ def _not_here(layer: Any) -> r.Reason | None:
 
 
 def _output_shape(layer: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
-    """By its own formula, or by what it makes of one input of zeros."""
+    """Return the layer's output shape, by its own formula or from one input of zeros."""
     try:
         return tuple(layer.compute_output_shape(given))
     except NotImplementedError:
@@ -133,7 +133,7 @@ def _output_shape(layer: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _trains_by_default(layer: Any) -> bool:
-    """Layers of random changes are called so unless someone says otherwise, and a model always does."""
+    """Whether a layer is called with ``training=True`` by default: a model always passes its own."""
     parameter = inspect.signature(layer.call).parameters.get("training")
     return parameter is not None and parameter.default is True
 

@@ -24,7 +24,7 @@ MAX_PROTOCOL_BUFFER, MAX_FIELDS, MAX_TEXTS = 64_000_000, 500_000, 20_000
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The model configuration in a file or SavedModel folder. Raises `StudentError`, `Unsupported`."""
+    """Return the model configuration in a file or folder. Raises `StudentError`, `Unsupported`."""
     if path.is_dir():
         return _saved_model(path)
     readers = {
@@ -34,7 +34,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def read_compiled(path: Path, config: dict[str, Any]) -> Any:
-    """How the model was compiled, if its file or the ``config`` read from it tells."""
+    """Return how the model was compiled, from its file or the ``config`` read from it; None if unknown."""
     if path.suffix.lower() in (".h5", ".hdf5"):
         text = _hdf5_attribute(path, "training_config")
         return None if text is None else _parse(text, path)
@@ -54,7 +54,7 @@ def _parse(text: str | bytes, path: Path) -> Any:
 
 
 def _too_large(path: Path, what: str, size: int) -> Unsupported:
-    """A limit of grader's is no mistake of a student's."""
+    """Return the error for a file beyond a limit of grader's, which is no mistake of a student's."""
     return Unsupported(
         f"{path.name}: {what} has {size:,} bytes; at most {MAX_CONFIG:,} are read",
         "A person should look at the submission.",
@@ -62,7 +62,7 @@ def _too_large(path: Path, what: str, size: int) -> Unsupported:
 
 
 def _untagged(value: Any) -> Any:
-    """tf.keras tags tuples and shapes, which JSON does not know, as objects with items."""
+    """Replace tuples and shapes that tf.keras tags, as JSON does not know them, by lists."""
     if isinstance(value, dict):
         if value.get("class_name") in ("__tuple__", "TensorShape") and "items" in value:
             return _untagged(value["items"])
@@ -144,9 +144,9 @@ def _hdf5_attribute(path: Path, name: str) -> str | None:
 
 
 def _text_attribute(attributes: Any, name: str) -> Any:
-    """One text, None if there is no such attribute, or its type if it is something else.
+    """Return one text, None if there is no such attribute, or its type if it is something else.
 
-    It is looked at before it is read: 3,000 references to one text of a megabyte are three gigabytes.
+    The type comes before the value: 3,000 references to one text of a megabyte are three gigabytes.
     """
     import h5py
 
@@ -166,7 +166,7 @@ def _text_attribute(attributes: Any, name: str) -> Any:
 
 
 def _saved_model(folder: Path) -> dict[str, Any]:
-    """Keras 2 stores each object's configuration as JSON in a protocol buffer beside the graph.
+    """Return the configuration that Keras 2 stores as JSON in a protocol buffer beside the graph.
 
     `keras_metadata.pb` since TensorFlow 2.5, `saved_model.pb` itself before.
     """
@@ -202,7 +202,7 @@ def _model_in(text: bytes) -> dict[str, Any] | None:
 
 
 def _json_strings(data: bytes, left: list[int], depth: int = 0) -> Iterator[bytes]:
-    """Length-delimited fields that look like JSON objects, at any depth, among the first ``left`` fields.
+    """Yield length-delimited fields that look like JSON objects, among the first ``left`` fields.
 
     The wire format of https://protobuf.dev/programming-guides/encoding/, without a schema.
     """

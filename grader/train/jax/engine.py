@@ -13,7 +13,7 @@ several_seeds = True
 
 
 def obstacle(job: r.TrainJob) -> str:
-    """Why the engine on JAX does not train this job; empty if it does."""
+    """Return why the engine on JAX does not train this job; empty if it does."""
     return support.obstacle(job)
 
 
@@ -23,7 +23,7 @@ def sees_gpu() -> bool:
 
 
 def environment(note: str = "") -> r.Environment:
-    """Have Keras run on JAX in this process, and say what it runs on."""
+    """Have Keras run on JAX in this process, and return what it runs on."""
     support.prepare()
     import jax
     import keras
@@ -35,7 +35,7 @@ def environment(note: str = "") -> r.Environment:
 
 
 def learner(job: r.TrainJob, arrays: dict[str, Any]) -> Learner:
-    """What trains the job, for all of its seeds at once."""
+    """Return what trains the job, for all of its seeds at once."""
     from grader.train.jax.learner import Learner as OnJax
 
     return OnJax(job, arrays)

@@ -14,7 +14,7 @@ import numpy as np
 from grader import records as r
 from grader.train.jax.program import Counted, Data, Programs, Run, State, logits_of, optimizer_for
 from grader.train.keras import build, feeding
-from grader.train.learner import Array, Outcome, Pass, Told
+from grader.train.learner import Array, Outcome, Pass, Progress
 from grader.train.rows import chosen
 
 EVALUATED = 1_000  # images at a time
@@ -38,7 +38,7 @@ class Learner:
         self.recipe: r.TrainingRecipe | None = None
 
     def _fresh(self, seed: int) -> list[Any]:
-        """The variables of the network as a seed draws them."""
+        """Return the variables of the network as a seed draws them."""
         _set_random_seed(seed)
         self.model = build.model(self.network)
         return [variable.value for variable in self.model.variables]
@@ -69,7 +69,7 @@ class Learner:
         self.programs = Programs(self.model, recipe, loss, self.optimizer, len(self.seeds), raw)
 
     def _rebuild(self, network: r.ModelDescription) -> None:
-        """The same weights in a network that ends otherwise, as another loss wants it."""
+        """Put the same weights into a network with another end, as another loss needs it."""
         values = [self.values[id(variable)] for variable in self.model.variables]
         self.network, self.model = network, build.model(network)
         self.values = dict(zip(map(id, self.model.variables), values, strict=True))
@@ -87,8 +87,8 @@ class Learner:
 
     # --- one epoch ------------------------------------------------------------------------------
 
-    def train(self, passes: Sequence[Pass | None], told: Told) -> Sequence[Outcome | None]:
-        """A regular epoch is one program, on a GPU; a seed without a pass stays as it is."""
+    def train(self, passes: Sequence[Pass | None], report: Progress) -> Sequence[Outcome | None]:
+        """Train one epoch, in one program on a GPU if it is regular; a seed without a pass stays as it is."""
         some = next(own for own in passes if own is not None)
         filled = [own or some for own in passes]
         before = None if all(passes) else jax.tree.map(jnp.copy, self._state())
@@ -98,7 +98,7 @@ class Learner:
             self._take(state)
             total += self._sums(counted)
             seen += sum(len(batch) for batch in some.batches[first:last])
-            told(last, Outcome(total[0, 0] / seen, int(total[1, 0]), seen))
+            report(last, Outcome(total[0, 0] / seen, int(total[1, 0]), seen))
         if before is not None:
             goes = jnp.array([own is not None for own in passes])
             self._take(jax.tree.map(lambda new, old: _chosen(goes, new, old), self._state(), before))
@@ -108,7 +108,7 @@ class Learner:
         ]
 
     def _programs(self, passes: list[Pass]) -> Iterator[tuple[int, int, tuple[Run, ...]]]:
-        """What is given to the device at once: from batch ``first`` to ``last``, in runs of one size."""
+        """Yield what the device does at once: batches from ``first`` to ``last``, in runs of one size."""
         runs = list(_runs([len(batch) for batch in passes[0].batches]))
         regular = self.recipe is not None and self.recipe.steps_per_epoch is None
         if self.chunk == CHUNK and regular:
@@ -125,7 +125,7 @@ class Learner:
         return Run(rows, self._stacked(*[np.array(own.rates[first:last], np.float32) for own in passes]))
 
     def evaluate(self, split: Literal["train", "test"], rows: Array | None = None) -> Sequence[Outcome]:
-        """In batches of `EVALUATED` images."""
+        """Evaluate all seeds in batches of `EVALUATED` images."""
         data, total = self.data[split], np.zeros((2, len(self.seeds)))
         rows = np.arange(len(data.labels)) if rows is None else rows
         whole = len(rows) // EVALUATED * EVALUATED
@@ -137,7 +137,7 @@ class Learner:
         return [Outcome(float(loss) / len(rows), int(hits), len(rows)) for loss, hits in total.T]
 
     def _sums(self, counted: Counted) -> Array:
-        """(2, seeds): sums of the loss, and of images that were right."""
+        """Return (2, seeds): sums of the loss, and of images that were right."""
         return np.array([counted.loss, counted.correct], np.float64).reshape(2, -1)
 
     # --- variables ------------------------------------------------------------------------------
@@ -152,34 +152,34 @@ class Learner:
         self.slots = state[2]
 
     def get_weights(self, seed: int) -> list[Array]:
-        """In Keras's order, as `Model.get_weights` gives them."""
+        """Return a seed's weights in Keras's order, as `Model.get_weights` does."""
         held = [np.array(self.values[id(weight)]) for weight in self.model.weights]
         return [value[seed] for value in held] if self.many else held
 
     def set_weights(self, seed: int, weights: Sequence[Array]) -> None:
-        """Of the seed at this place, in the order of `get_weights`."""
+        """Set the weights of the seed at this place, in the order of `get_weights`."""
         for weight, value in zip(self.model.weights, weights, strict=True):
             now = self.values[id(weight)]
             self.values[id(weight)] = now.at[seed].set(value) if self.many else jnp.array(value)
 
     def owners(self) -> Sequence[int]:
-        """In the order of `get_weights`, places among the layers of the network."""
+        """Return the layer of each weight, in the order of `get_weights`, by its place in the network."""
         return build.owners(self.model)
 
     def get_state(self) -> dict[int, Any]:
-        """Copies, because a program takes over the arrays that it is given."""
+        """Return copies, because a program takes over the arrays that it is given."""
         return {key: jnp.copy(value) for key, value in self.values.items()}
 
     def set_state(self, state: dict[int, Any]) -> None:
-        """Takes the arrays over: a state that is to be used again is copied first."""
+        """Take the arrays over: a state that is to be used again is copied first."""
         self.values = state
 
     def close(self) -> None:
-        """Nothing to be given back."""
+        """Do nothing: there is nothing to give back."""
 
 
 def _set_random_seed(seed: int) -> None:
-    """Keras's, which would load TensorFlow only to seed that too."""
+    """Set Keras's seed, which would load TensorFlow only to seed that too."""
     absent = sys.modules.setdefault("tensorflow", None) is None  # type: ignore[arg-type]
     try:
         keras.utils.set_random_seed(seed)
@@ -189,12 +189,12 @@ def _set_random_seed(seed: int) -> None:
 
 
 def _chosen(goes: Any, new: Any, old: Any) -> Any:
-    """The new values of seeds that go on, the old ones of the others."""
+    """Return the new values of seeds that go on, the old ones of the others."""
     return jnp.where(goes.reshape(-1, *[1] * (new.ndim - 1)), new, old)
 
 
 def _runs(sizes: list[int]) -> Iterator[tuple[int, int]]:
-    """Ranges of neighbours of one size."""
+    """Yield ranges of neighbours of one size."""
     first = 0
     for place in range(1, len(sizes) + 1):
         if place == len(sizes) or sizes[place] != sizes[first]:

@@ -43,7 +43,7 @@ class Counted(NamedTuple):
 
 
 def logits_of(network: r.ModelDescription, loss: r.Loss) -> tuple[r.ModelDescription, r.Loss]:
-    """A network that ends before its softmax or sigmoid, under a cross-entropy that counts on it.
+    """Return a network that ends before its softmax or sigmoid, and a cross-entropy of logits.
 
     Keras on TensorFlow takes the cross-entropy of what went into a last softmax or sigmoid; Keras on JAX of
     what came out, clipped. The largest output is the same one.
@@ -77,7 +77,7 @@ class Programs:
         self.evaluate = jax.jit(evaluate)
 
     def _train(self, state: State, runs: tuple[Run, ...], data: Data) -> tuple[State, Counted]:
-        """Batch after batch; sums over all of them."""
+        """Train batch after batch; sum over all of them."""
 
         def step(state: State, run: Run) -> tuple[State, Counted]:
             return self._step(state, run.rows, run.rates, data)
@@ -106,7 +106,7 @@ class Programs:
         return (trained, others, slots), Counted(loss * rows.size, _hits(outputs, labels))
 
     def _evaluate(self, state: State, batches: Array, data: Data) -> Counted:
-        """Sums over the images at the positions of ``batches``, (batches, size)."""
+        """Sum over the images at the positions of ``batches``, (batches, size)."""
         trained, others, _ = state
 
         def count(_: None, rows: Array) -> tuple[None, Counted]:
@@ -121,7 +121,7 @@ class Programs:
         return Counted(counted.loss.sum(), counted.correct.sum())
 
     def _batch(self, data: Data, rows: Array) -> tuple[Array, Array, Array]:
-        """Images as the network takes them, class numbers, and targets as the loss takes them."""
+        """Return images as the network takes them, class numbers, and targets as the loss takes them."""
         images, labels = data.images[rows], data.labels[rows]
         if self.raw:
             scaling = self.recipe.scaling
@@ -142,7 +142,7 @@ def _hits(outputs: Array, labels: Array) -> Array:
 
 
 def optimizer_for(recipe: r.TrainingRecipe, model: keras.Model) -> Any:
-    """The recipe's optimizer, with variables for what trains of the model."""
+    """Return the recipe's optimizer, with state for the model's trainable variables."""
     made = build.optimizer(recipe)
     made.build(model.trainable_variables)
     return made

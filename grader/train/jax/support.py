@@ -1,4 +1,4 @@
-"""Whether this engine trains a job; otherwise, why not. Loads JAX only for a job that it covers."""
+"""Whether the engine on JAX trains a job, or why not. Loads JAX only for a job that it covers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _RECIPE = {
 
 
 def obstacle(job: r.TrainJob) -> str:
-    """Why this engine does not train a job; empty if it does."""
+    """Return why this engine does not train a job; empty if it does."""
     try:
         for recipe in job.training:
             refuse_other_settings(recipe, _RECIPE)
@@ -27,7 +27,7 @@ def obstacle(job: r.TrainJob) -> str:
 
 
 def _missing() -> str:
-    """Why JAX cannot be used in this process; empty if it can."""
+    """Return why JAX cannot be used in this process; empty if it can."""
     if "keras" in sys.modules:
         import keras
 
@@ -50,7 +50,9 @@ def prepare() -> None:
     import jax
 
     os.environ["KERAS_BACKEND"] = "jax"
-    jax.config.update("jax_default_matmul_precision", "highest")  # no TF32: what it computes is the same
+    jax.config.update(
+        "jax_default_matmul_precision", "highest"
+    )  # no TF32: the results are those of a processor
     folder = cache.folder("programs")
     if folder is not None:
         jax.config.update("jax_compilation_cache_dir", str(folder))

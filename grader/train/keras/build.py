@@ -14,7 +14,7 @@ _NAMED = "layer_"
 
 
 def model(network: r.ModelDescription) -> keras.Model:
-    """The network with fresh weights. Layers get names of our own: a student's may not be legal."""
+    """Build the network with fresh weights. Layers get names of our own: a student's may not be legal."""
     outputs: dict[str, Any] = {}
     inputs = []
     for number, layer in enumerate(network.layers):
@@ -37,12 +37,12 @@ def freeze(model: keras.Model, network: r.ModelDescription, frozen: tuple[str, .
 
 
 def owners(model: keras.Model) -> list[int]:
-    """For each weight of a model that was built here, in Keras's order, the place of its layer."""
+    """Return for each weight of a model that was built here, in Keras's order, the place of its layer."""
     return [int(layer.name.removeprefix(_NAMED)) for layer in model.layers for _ in layer.weights]
 
 
 def _layer(layer: r.Layer, name: str) -> Any:
-    """One Keras layer with the settings of its record."""
+    """Build one Keras layer with the settings of its record."""
     if isinstance(layer, r.UnsupportedLayer):
         raise ValueError(f"{layer.class_name} cannot be rebuilt")
     kind = kinds.of(layer)
@@ -91,6 +91,7 @@ class Keras2Nadam(keras.optimizers.Nadam):  # type: ignore[misc]
         super(keras.optimizers.Nadam, self)._backend_update_step(grads, trainable_variables, learning_rate)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Update one variable by its gradient, with the momentum schedule of Keras 2."""
         ops = keras.ops
         step = ops.cast(self.iterations + 1, variable.dtype)
         now, following = self._momentum(step), self._momentum(step + 1)
@@ -106,7 +107,7 @@ class Keras2Nadam(keras.optimizers.Nadam):  # type: ignore[misc]
 
 
 def optimizer(recipe: r.TrainingRecipe) -> Any:
-    """The recipe's optimizer with the first of its learning rates; it has seen no gradient yet."""
+    """Build the recipe's optimizer with the first of its learning rates; it has seen no gradient yet."""
     settings = recipe.optimizer.model_dump(exclude={"type"})
     settings["learning_rate"] = recipe.learning_rates[0]
     if recipe.optimizer.type != "Nadam":
@@ -118,7 +119,7 @@ def optimizer(recipe: r.TrainingRecipe) -> Any:
 
 
 def loss(record: r.Loss) -> Any:
-    """The Keras loss of a record: the mean over a batch, with its weights where it is given some."""
+    """Build the Keras loss of a record: the mean over a batch, with weights where they are given."""
     settings: dict[str, Any] = {}
     if "crossentropy" in record.name:
         settings["from_logits"] = record.from_logits
@@ -129,7 +130,7 @@ def loss(record: r.Loss) -> Any:
 
 
 def accuracy(record: r.Loss) -> Any:
-    """Categorical accuracy whatever the loss: Keras's 'accuracy' counts bits under a binary one."""
+    """Build categorical accuracy, whatever the loss: Keras's 'accuracy' counts bits under a binary one."""
     if is_sparse(record):
         return keras.metrics.SparseCategoricalAccuracy(name="accuracy")
     return keras.metrics.CategoricalAccuracy(name="accuracy")

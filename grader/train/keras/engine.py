@@ -12,7 +12,7 @@ several_seeds = False
 
 
 def obstacle(job: r.TrainJob) -> str:
-    """Empty: Keras trains every job."""
+    """Return nothing: Keras trains every job."""
     return ""
 
 
@@ -24,7 +24,7 @@ def sees_gpu() -> bool:
 
 
 def environment(note: str = "") -> r.Environment:
-    """Set up the devices and the determinism of this process, and say what it runs on."""
+    """Set up the devices and the determinism of this process, and return what it runs on."""
     import keras
     import numpy as np
     import tensorflow as tf
@@ -40,7 +40,7 @@ def environment(note: str = "") -> r.Environment:
 
 
 def learner(job: r.TrainJob, arrays: dict[str, Any]) -> Learner:
-    """What trains the job, for its first seed; after `environment`."""
+    """Return what trains the job, for its first seed; after `environment`."""
     from grader.train.keras.learner import Learner as OnTensorFlow
 
     return OnTensorFlow(job, arrays)

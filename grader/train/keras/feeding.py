@@ -1,6 +1,4 @@
-"""What a fit is fed: the images of the training split as the submission prepared, chose, weighed and
-augmented them.
-"""
+"""The images that a fit is fed: prepared, chosen, weighed and augmented as the submission did it."""
 
 from __future__ import annotations
 
@@ -21,12 +19,12 @@ Array = npt.NDArray[Any]
 
 
 def inputs(pixels: Array, recipe: r.TrainingRecipe, shape: tuple[int, ...]) -> Array:
-    """uint8 images -> float32 inputs of the network's shape, as the submission prepared them."""
+    """Turn uint8 images into float32 inputs of the network's shape, as the submission prepared them."""
     return images.prepared(pixels, recipe.scaling, recipe.geometry).reshape(-1, *shape)
 
 
 def targets(labels: Array, loss: r.Loss, classes: int) -> Array:
-    """Class numbers for a sparse loss, one-hot rows for any other."""
+    """Return class numbers for a sparse loss, one-hot rows for any other."""
     if build.is_sparse(loss):
         return labels.astype(np.int32)
     return np.eye(classes, dtype=np.float32)[labels]
@@ -43,7 +41,7 @@ class Images(NamedTuple):
     def of(
         cls, pixels: Array, labels: Array, recipe: r.TrainingRecipe, shape: tuple[int, ...], classes: int
     ) -> Images:
-        """uint8 images and their class numbers, for a network of this input shape and number of classes."""
+        """Prepare uint8 images and their class numbers for a network of this input shape and class count."""
         return cls(inputs(pixels, recipe, shape), targets(labels, recipe.loss, classes), labels)
 
 
@@ -67,11 +65,11 @@ class Feed:
         self._change = _changer(recipe.augmentation, shape) if recipe.augmentation is not None else None
 
     def places(self, rows: Array) -> Array:
-        """Where these rows of the training split are among the images of the recipe."""
+        """Return where these rows of the training split are among the images of the recipe."""
         return self._places[rows]
 
     def epoch(self, batches: Sequence[Array]) -> Any:
-        """A data set of these batches of rows; good until the next call."""
+        """Return a data set of these batches of rows; good until the next call."""
         self._batches = batches
         return self._dataset
 
@@ -86,7 +84,7 @@ class Feed:
         return made.prefetch(2).with_options(options)
 
     def _picked(self) -> Any:
-        """Batches picked by TensorFlow, so that none is copied twice."""
+        """Return batches picked by TensorFlow, so that none is copied twice."""
         import tensorflow as tf
 
         arrays = tuple(map(tf.constant, self._given()))
@@ -96,7 +94,7 @@ class Feed:
         return order.map(lambda rows: tuple(tf.gather(array, rows) for array in arrays))
 
     def _made_one_by_one(self) -> Any:
-        """Batches of augmented images."""
+        """Return batches of augmented images."""
         import tensorflow as tf
 
         kinds = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in self._given())
@@ -107,7 +105,7 @@ class Feed:
         return self.images.inputs, self.images.targets, *weights
 
     def changed(self) -> Iterator[tuple[Array, ...]]:
-        """The batches of the epoch, augmented: draws from NumPy's global generator, as Keras does."""
+        """Yield the epoch's batches, augmented: draws from NumPy's global generator, as Keras does."""
         assert self._change is not None
         _, *others = self._given()
         for rows in map(self.places, self._batches):
@@ -116,7 +114,7 @@ class Feed:
 
 
 def weights(recipe: r.TrainingRecipe, labels: Array) -> Array | None:
-    """What each image counts for in the loss; None where all count alike."""
+    """Return what each image counts for in the loss, (n,); None where all count alike."""
     if recipe.sample_weights:
         if len(recipe.sample_weights) != len(labels):
             raise ValueError(f"{len(recipe.sample_weights):,} weights do not fit {len(labels):,} images")
@@ -129,7 +127,7 @@ def weights(recipe: r.TrainingRecipe, labels: Array) -> Array | None:
 
 
 def _changer(augmentation: r.Augmentation, shape: tuple[int, ...]) -> Callable[[Array], Array]:
-    """One image -> the same image changed at random, by Keras's own ImageDataGenerator."""
+    """Return what changes one image at random, by Keras's own ImageDataGenerator."""
     if len(shape) != 3:
         raise ValueError(f"images of shape {shape} cannot be moved")
     generator = keras.src.legacy.preprocessing.image.ImageDataGenerator(**augmentation.model_dump())

@@ -17,7 +17,7 @@ import tensorflow as tf
 from grader import records as r
 from grader.train.keras import build
 from grader.train.keras.feeding import Feed, Images
-from grader.train.learner import Array, Outcome, Pass, Told
+from grader.train.learner import Array, Outcome, Pass, Progress
 from grader.train.rows import steps
 
 EVALUATED = 1_000  # images at a time
@@ -26,7 +26,7 @@ STEPS_ON_GPU = 32
 
 
 class Learner:
-    """One network, one seed."""
+    """One network with one seed."""
 
     whole_epochs = False
 
@@ -40,7 +40,7 @@ class Learner:
         self._prepare(job.training[0])
 
     def begin(self, recipe: r.TrainingRecipe, fresh: bool) -> None:
-        """Compiles when it trains, not before: until then layers are frozen as they were."""
+        """Train by this recipe from now on; `train` compiles, as layers are frozen as before until then."""
         if fresh:
             self.compiled = False
         # Augmentation draws from NumPy's global generator.
@@ -49,7 +49,7 @@ class Learner:
             self._prepare(recipe)
 
     def _prepare(self, recipe: r.TrainingRecipe) -> None:
-        """Images as this recipe feeds them, and nothing that was traced for another one."""
+        """Prepare the images for this recipe, and forget what was traced for another one."""
         self.recipe = recipe
         self.feed = Feed(recipe, self.arrays, self.model.input_shape[1:], self.model.output_shape[-1])
         self.shown: dict[tuple[str, int], tuple[Array | None, Images]] = {}
@@ -69,15 +69,15 @@ class Learner:
 
     # --- one epoch ------------------------------------------------------------------------------
 
-    def train(self, passes: Sequence[Pass | None], told: Told) -> Sequence[Outcome | None]:
-        """Ends early when the loss is no number."""
+    def train(self, passes: Sequence[Pass | None], report: Progress) -> Sequence[Outcome | None]:
+        """Train one epoch by Keras's `fit`; end early when the loss is no number."""
         (own,) = passes
         assert own is not None
         if own.still:  # without the optimizer, and without augmentation
             return [self._go_over(self.feed.images, map(self.feed.places, own.batches), training=True)]
         if not self.compiled:
             self._compile()
-        watch = _Watch(own, told)
+        watch = _Watch(own, report)
         self.model.fit(
             self.feed.epoch(own.batches),
             steps_per_epoch=len(own.batches),
@@ -88,14 +88,14 @@ class Learner:
         return [watch.so_far]
 
     def evaluate(self, split: Literal["train", "test"], rows: Array | None = None) -> Sequence[Outcome]:
-        """In batches of `EVALUATED` images."""
+        """Evaluate in batches of `EVALUATED` images."""
         images = self._shown(split, rows)
         starts = range(0, len(images.numbers), EVALUATED)
         parts = (slice(start, start + EVALUATED) for start in starts)
         return [self._go_over(images, parts, training=False)]
 
     def _shown(self, split: str, rows: Array | None) -> Images:
-        """Those rows of a split, prepared once for each recipe."""
+        """Return those rows of a split, prepared once for each recipe."""
         key = (split, id(rows))
         if key not in self.shown:
             pixels, labels = self.arrays[f"x_{split}"], self.arrays[f"y_{split}"]
@@ -106,7 +106,7 @@ class Learner:
         return self.shown[key][1]
 
     def _go_over(self, images: Images, parts: Iterable[Any], training: bool) -> Outcome:
-        """What the network makes of these parts of the images, one after the other."""
+        """Return what the network makes of these parts of the images, one after the other."""
         if training not in self.traced:
             self.traced[training] = _traced(self.model, build.loss(self.recipe.loss), training)
         loss, correct, seen = 0.0, 0, 0
@@ -120,19 +120,19 @@ class Learner:
     # --- variables ------------------------------------------------------------------------------
 
     def get_weights(self, seed: int) -> list[Array]:
-        """In Keras's order."""
+        """Return the weights in Keras's order."""
         return list(self.model.get_weights())
 
     def set_weights(self, seed: int, weights: Sequence[Array]) -> None:
-        """In the order of `get_weights`."""
+        """Set the weights, in the order of `get_weights`."""
         self.model.set_weights(list(weights))
 
     def owners(self) -> Sequence[int]:
-        """In the order of `get_weights`, places among the layers of the network."""
+        """Return the layer of each weight, in the order of `get_weights`, by its place in the network."""
         return build.owners(self.model)
 
     def get_state(self) -> list[Array]:
-        """All variables of the model, those of random generators among them."""
+        """Return all variables of the model, those of random generators among them."""
         return [variable.numpy() for variable in self.model.variables]
 
     def set_state(self, state: list[Array]) -> None:
@@ -141,11 +141,11 @@ class Learner:
             variable.assign(value)
 
     def close(self) -> None:
-        """Nothing to be given back."""
+        """Do nothing: there is nothing to give back."""
 
 
 class _Single(Outcome):
-    """Whose accuracy is a quotient in single precision, as Keras shows it to callbacks."""
+    """An outcome whose accuracy is a quotient in single precision, as Keras shows it to callbacks."""
 
     __slots__ = ()
 
@@ -155,11 +155,11 @@ class _Single(Outcome):
 
 
 class _Watch(keras.callbacks.Callback):  # type: ignore[misc]
-    """Sets the learning rates of an epoch, and tells after every batch what it has come to so far."""
+    """Sets the learning rates of an epoch, and reports the outcome so far after every batch."""
 
-    def __init__(self, own: Pass, told: Told) -> None:
+    def __init__(self, own: Pass, report: Progress) -> None:
         super().__init__()
-        self.rates, self.told = own.rates, told
+        self.rates, self.report = own.rates, report
         self.images = np.cumsum([len(batch) for batch in own.batches])
         self.rate: float | None = None
         self.so_far: Outcome | None = None
@@ -173,7 +173,7 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]
         """``logs`` are means over the epoch so far."""
         loss, images = float(logs["loss"]), int(self.images[batch])
         self.so_far = _Single(loss, round(float(logs["accuracy"]) * images), images)
-        self.told(batch + 1, self.so_far)
+        self.report(batch + 1, self.so_far)
         if not math.isfinite(loss):
             self.model.stop_training = True
 
@@ -183,7 +183,7 @@ def _has_gpu() -> bool:
 
 
 def _steps_at_once(job: r.TrainJob, images: int) -> int:
-    """A number that divides the steps of every epoch of the job, of a training split of ``images``."""
+    """Return a number that divides the steps of every epoch of the job, of a split of ``images``."""
     if not _has_gpu() or any(recipe.rates_per == "step" for recipe in job.training):
         return 1
     common = math.gcd(*(steps(recipe, images) for recipe in job.training))
@@ -191,7 +191,7 @@ def _steps_at_once(job: r.TrainJob, images: int) -> int:
 
 
 def _traced(model: keras.Model, criterion: Any, training: bool) -> Callable[..., Any]:
-    """A function of a batch's inputs, targets and class numbers: images that are right, mean loss."""
+    """Trace a function of a batch's inputs, targets and class numbers: images right, mean loss."""
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def on_batch(inputs: Any, targets: Any, numbers: Any) -> tuple[Any, Any]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from grader import records as r
-from grader.train.learner import Outcome, Pass, Told
+from grader.train.learner import Outcome, Pass, Progress
 from grader.train.native.fields import Array
 from grader.train.native.machine import parts
 from grader.train.native.network import Network
@@ -48,7 +48,7 @@ class Learner:
         made.random = self.network.random
         return made
 
-    def train(self, passes: Sequence[Pass | None], told: Told) -> Sequence[Outcome | None]:
+    def train(self, passes: Sequence[Pass | None], report: Progress) -> Sequence[Outcome | None]:
         """Make the steps of an epoch; end early when the loss is no number."""
         (own,) = passes
         assert own is not None
@@ -61,7 +61,7 @@ class Learner:
                 outcome = self.network.step(images, labels, batch, self.optimizer)
                 seen += outcome.images
                 loss, correct = loss + outcome.loss * outcome.images, correct + outcome.correct
-                told(number, Outcome(loss / seen, correct, seen))
+                report(number, Outcome(loss / seen, correct, seen))
                 if not math.isfinite(loss):
                     break
         return [Outcome(loss / seen, correct, seen)]
