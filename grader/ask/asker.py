@@ -166,7 +166,7 @@ class Asker:
         return Task("grader.describe.child.of_code", inputs, self._data, home)
 
     def _prepare(self, child: Child) -> None:
-        """Write the data set, if nobody has, while the child imports TensorFlow and waits for its job."""
+        """Write the data set, if nothing has, while the child imports TensorFlow and waits for its job."""
         try:
             self._blinded()
         except BaseException:

@@ -45,7 +45,7 @@ class Prints:
 
 
 def source(student: str, cells: Sequence[Cell]) -> Source:
-    """The code of ``cells``, cut where it exceeds `MAX_CODE` characters."""
+    """Return the code of ``cells``, cut where it exceeds `MAX_CODE` characters."""
     kept: list[str] = []
     left = MAX_CODE
     code = [cell.source for cell in cells if cell.kind == "code"]
@@ -74,7 +74,7 @@ class Batches:
 
 
 def prints(sources: Sequence[Source], isolation: Isolation) -> list[Prints]:
-    """The fingerprint of each of the ``sources``, in their order."""
+    """Return the fingerprint of each of the ``sources``, in their order."""
     made: list[Prints] = []
     while len(made) < len(sources):
         rest = sources[len(made) :]

@@ -77,7 +77,7 @@ class Replaying:
     """One attempt: a replaying child, and how many of its predictions were correct."""
 
     def __init__(self, replay: Replay, job: TrainJob, watcher: Watcher) -> None:
-        """Of the ``job`` the seed, the epochs at most and the threshold count."""
+        """Take the seed, the threshold count and the most epochs from ``job``, and nothing else."""
         self.replay, self.job, self.watcher = replay, job, watcher
         self.labels: npt.NDArray[np.int64] = replay.asker.dataset.y_test
         self.changed_labels = self.labels

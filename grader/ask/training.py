@@ -51,13 +51,13 @@ class Watcher:
         return None
 
     def attempt(self, number: int, attempts: int, seed: int, epochs: int) -> None:
-        """Attempt ``number`` of at most ``attempts`` begins, with at most ``epochs`` epochs."""
+        """Show that attempt ``number`` of at most ``attempts`` begins, with at most ``epochs`` epochs."""
 
     def batch(self, event: BatchEvent) -> None:
-        """Some batches of an epoch are done."""
+        """Show that some batches of an epoch are done."""
 
     def epoch(self, result: EpochResult) -> None:
-        """An epoch is done, and its correct images are counted."""
+        """Show that an epoch is done, and its correct images are counted."""
 
 
 class Stopped(Exception):

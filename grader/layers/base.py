@@ -49,7 +49,7 @@ def sees_the_same(layer: Any, before: ReceptiveField, shape: Shape) -> Receptive
 def own_settings(kind: Kind, class_name: str, config: Config) -> Config:
     """Return the fields of the record that a configuration sets, under Keras 3's names.
 
-    Raises `settings.Unrepresentable` for what the record cannot say, such as constraints on weights.
+    Raises `settings.Unrepresentable` for what the record cannot hold, such as constraints on weights.
     """
     settings.refuse(config, *kind.refused)
     return settings.fields(config, kind.own_fields, kind.readers)
@@ -71,7 +71,7 @@ def same_rank(layer: Any, rank: int) -> int:
 
 
 def never(layer: Any) -> bool:
-    """Return False: nothing says that the layer treats rows and columns alike."""
+    """Return False: it is not known whether the layer treats rows and columns alike."""
     return False
 
 

@@ -171,12 +171,12 @@ def _sees(layer: ImageConvolutionLayer, before: ReceptiveField, shape: Shape) ->
 
 
 def _sees_steps(layer: Conv1D, before: ReceptiveField, shape: Shape) -> ReceptiveField:
-    """The channels of a sequence are columns of the image; behind a convolution each has seen all of them."""
+    """Widen the field: channels of a sequence are columns of the image, and each output sees all of them."""
     return before.through((*dilated(layer), shape[1]), (layer.strides[0], 0))
 
 
 def _sees_less(layer: Conv2DTranspose, before: ReceptiveField, shape: Shape) -> ReceptiveField:
-    """Of a window over the spread-out input, every stride-th place holds a value."""
+    """Widen the field: of a window over the spread-out input, every stride-th place holds a value."""
     (rows, columns), (down, right) = layer.strides, dilated(layer)
     window = (ceil(down / rows), ceil(right / columns))
     return before.through(window, (Fraction(1, rows), Fraction(1, columns)))

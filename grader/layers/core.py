@@ -65,12 +65,12 @@ def _dense(layer: Dense, shapes: list[Shape]) -> Numbers:
 
 
 def _sees_channels(layer: Dense, before: ReceptiveField, shape: Shape) -> ReceptiveField:
-    """The channels of a sequence are columns of the image, and each output has seen all of them."""
+    """Widen the field: channels of a sequence are columns of the image; each output sees all of them."""
     return before.through((1, shape[1]), (1, 0)) if len(shape) == 2 else before
 
 
 def _input_alike(layer: Any) -> bool:
-    """A flat image is only put in another order; a sequence of rows is not."""
+    """Whether rows and columns are alike: a flat image is only put in another order, a sequence is not."""
     return len(layer.shape) == 1 or (len(layer.shape) == 3 and layer.shape[0] == layer.shape[1])
 
 

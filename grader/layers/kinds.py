@@ -18,7 +18,7 @@ KINDS: Mapping[type[BaseLayer], Kind] = {
     if record is not UnsupportedLayer
 }
 
-# What a record's ``type`` may say, and the classes of Keras 3 that are read.
+# The values of a record's ``type``, and the classes of Keras 3 that are read.
 RECORDS: Mapping[str, type[BaseLayer]] = {
     name: record for record in _RECORDS for name in get_args(record.model_fields["type"].annotation)
 }

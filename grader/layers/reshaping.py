@@ -113,7 +113,7 @@ def _sees_between(layer: UpSampling2D, before: ReceptiveField, shape: Shape) -> 
 
 
 def _sees_all(layer: Flatten | Reshape, before: ReceptiveField, shape: Shape) -> ReceptiveField:
-    """From here on every value may depend on every position of the map, or of the sequence of rows."""
+    """Widen the field: every value may depend on every position of the map, or of the sequence."""
     return before.through(shape[:2]) if len(shape) > 1 else before
 
 

@@ -91,7 +91,7 @@ def _sum(counts: list[int | None]) -> int | None:
 def analyse(network: ModelDescription, reported: bool = False) -> Analysis:
     """Compute every layer's output shape, parameter count and receptive field.
 
-    ``reported`` takes the word of layers outside the vocabulary for their own shape and parameters.
+    With ``reported``, layers outside the vocabulary have the shape and parameters that they report.
     Raises `StudentError`, naming the layer, where the layers do not fit together.
     """
     done: dict[str, LayerShape] = {}

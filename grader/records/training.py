@@ -266,8 +266,8 @@ class TrainingRecipe(Record):
     ``rows`` are the images of the training split that were trained on, as ranges [first, last + 1);
     none for all of them. ``held_out`` are those that callbacks were shown as validation data; none for the
     test split. ``sample_weights`` stand in the order of ``rows``. ``frozen`` names layers that did not
-    train in this fit, where those differ from the network's. ``pretrained`` says which weights it started
-    from, where those came with the submission and nothing here made them. ``unsupported`` lists what
+    train in this fit, where those differ from the network's. ``pretrained`` names the weights it started
+    from, where these came with the submission and no fit made them. ``unsupported`` lists what
     was handed in and cannot be retrained from this record.
     """
 

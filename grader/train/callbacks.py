@@ -85,7 +85,7 @@ class StopAt:
 
 
 def reaction(record: r.Callback) -> EarlyStopping | ReduceOnPlateau | StopAt:
-    """Return what reacts to each epoch of a fit as the record says, with nothing seen yet."""
+    """Return what reacts to each epoch of a fit by this record, with nothing seen yet."""
     match record:
         case r.EarlyStopping():
             return EarlyStopping(record)

@@ -65,7 +65,7 @@ def _course(callback: Any, fit: Any, measured: list[tuple[float, float]]) -> _Co
                 break
         done.more = bool(touched())
     if call.error is not None:
-        done.rates.append(math.nan)  # and sampling says so
+        done.rates.append(math.nan)  # which counts as another course; sampling reports the error
     done.more |= before.put_back()
     return done
 

@@ -89,7 +89,7 @@ def _own(given: Any, name: str, model: Any, unsupported: Refusals, note: Say) ->
 
 
 def _equal_to(given: Any, model: Any) -> r.Loss | None:
-    """The Keras loss with the same gradient everywhere: what is added without one changes no training."""
+    """Return the Keras loss with the same gradient everywhere; a term without one changes no training."""
     classes = int(model.output_shape[-1])
     random = np.random.default_rng(11)
     batches = [_batch(random, classes) for _ in range(3)]

@@ -215,7 +215,7 @@ class Recorder:
             tracked.fit_order = self._fits
             self.on_fit()
 
-    # --- loops of the submission's own: nobody here but them applies an optimizer -----------------
+    # --- loops of the submission's own: nothing else applies an optimizer here ---------------------
 
     def apply(self, optimizer: Any, variables: list[Any], update: Callable[[], Any]) -> None:
         """Take note of the models whose weights a loop would change; nothing is changed."""

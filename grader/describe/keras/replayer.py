@@ -60,7 +60,7 @@ class Replayer(Recorder):
         self.loop = Loop(self)
 
     def install(self) -> None:
-        """Keras with its old names and its own training, watched. Call once per process."""
+        """Watch Keras's own training, under its old names, too. Call once per process."""
         hooks.install(self, self.memory)
         hooks.watch_calls(self.loop.calls)
 

@@ -47,8 +47,8 @@ class Decisions:
             return
         reason = because("measured_results")
         if not compared or not _compares(frame):
-            # `max` compares a list to say what was best; with a key or a place, to choose something by it.
-            # Of tuples it first asks which are equal.
+            # `max` compares a list to report the best value; with a key or place, to choose something by it.
+            # Of tuples it first compares which are equal.
             chooses = not compared or equal or _chooses(frame.f_code.co_filename, frame.f_lineno)
             found = "later" if chooses else ""
         else:
@@ -128,7 +128,7 @@ class Results(list[Any]):
 
 
 def _beyond_numpy(frame: FrameType | None) -> tuple[FrameType | None, set[str]]:
-    """The frame that has called NumPy, and the functions of NumPy's that it went through."""
+    """Return the frame that has called NumPy, and the functions of NumPy's on the way."""
     names = set()
     while frame is not None and "numpy" in frame.f_code.co_filename:
         names.add(frame.f_code.co_name)
@@ -151,7 +151,7 @@ def _decided(filename: str, line: int) -> str:
         node for node in _conditions(filename) if node.test.lineno <= line <= (node.test.end_lineno or 0)
     ]
     if not tests:
-        return "later"  # its result is kept, or handed to somebody
+        return "later"  # the result is kept, or passed on
     inner = tests[-1]
     if isinstance(inner, ast.While):
         return "now"
@@ -176,7 +176,7 @@ _PLACES = {"argmax", "argmin", "argsort", "index", "sort"}
 
 
 def _chooses(filename: str, line: int) -> bool:
-    """Whether this line calls something, `max` or `sorted`, with a key, or asks for a place."""
+    """Whether this line calls something, `max` or `sorted`, with a key, or looks for a place."""
     return any(
         isinstance(node, ast.Call)
         and node.lineno <= line <= (node.end_lineno or 0)
@@ -194,7 +194,7 @@ def _conditions(filename: str) -> tuple[Any, ...]:
 
 @lru_cache(maxsize=100)
 def _outer_first(filename: str) -> tuple[ast.AST, ...]:
-    """All of a cell."""
+    """Return all nodes of a cell's syntax tree, outer nodes first; none where it cannot be parsed."""
     try:
         return tuple(_within(ast.parse("".join(linecache.getlines(filename)))))
     except SyntaxError:

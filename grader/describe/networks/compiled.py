@@ -28,7 +28,7 @@ class _NoRecipe(Exception):
 def recipe(compiled: Any) -> tuple[r.TrainingRecipe | None, str]:
     """Return the recipe of a `compile_config` (Keras 3) or `training_config` (before), and a note about it.
 
-    Epochs and batch size are void: no file keeps them. No recipe where the records cannot say it, or
+    Epochs and batch size are void: no file keeps them. No recipe where the records cannot hold it, or
     where a schedule may have changed the learning rate.
     """
     if not isinstance(compiled, dict):

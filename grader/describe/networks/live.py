@@ -181,7 +181,7 @@ def _numbers(value: Any) -> list[float]:
 
 
 def _built_as_configured(kind: str, layer: Any, config: dict[str, Any]) -> bool:
-    """Whether the kernel that Keras made has the size that `get_config` tells, for the layers that count."""
+    """Whether the kernel that Keras made has the size in `get_config`, for layers with such a setting."""
     known, kernel = kinds.CLASSES.get(kind), vars(layer).get("_kernel")
     if known is None or not known.kernel or kernel is None:
         return True
@@ -196,5 +196,5 @@ _FUNCTIONS = (
 
 
 def _own_function(value: Any) -> bool:
-    """A student's function called `relu` or `l2` is saved under that name, but it is not Keras's."""
+    """Whether a setting is a student's function: one called `relu` is saved under that name, too."""
     return value is not None and not hasattr(value, "get_config") and originals.name_of(value) is None

@@ -53,7 +53,7 @@ class _Reader:
         return found[0] if found else None
 
     def value(self, event: NodeEvent, depth: int) -> Any:
-        """The value that begins with this event."""
+        """Return the value that begins with this event."""
         if depth > MAX_DEPTH:
             raise ValueError("it is nested too deeply")
         before = self.values
@@ -74,7 +74,7 @@ class _Reader:
         return value
 
     def inside(self) -> Iterator[NodeEvent]:
-        """The events that begin the items of the collection that has just begun."""
+        """Yield the events that begin the items of the collection that has just begun."""
         self.count(1)
         while isinstance(event := next(self.events), NodeEvent):
             yield event
@@ -93,7 +93,7 @@ class _Reader:
 
 
 def _check(tag: str | None) -> None:
-    """Raises `ValueError` for a collection that would become an object."""
+    """Raise `ValueError` for a collection that would become an object."""
     if tag is not None and tag.removeprefix(_STANDARD) not in _COLLECTIONS:
         raise _refused(tag)
 
@@ -119,7 +119,7 @@ def _scalar(event: ScalarEvent) -> Any:
 
 
 def _plain(text: str) -> Any:
-    """What a scalar without quotes and tag stands for: the constants and numbers of JSON, else a text."""
+    """Return a scalar without quotes and tag: a constant or number of JSON, otherwise a text."""
     if text.lower() in _CONSTANTS:
         return _CONSTANTS[text.lower()]
     if _NUMBER.match(text):
