@@ -29,7 +29,7 @@ Code = Literal[
     # a fit: optimizer and loss
     "setting", "optimizer", "optimizer_setting", "decay_excluded", "loss", "loss_reduction", "loss_weights",
     "sparse_soft_labels", "schedule_too_long", "schedule_failed",
-    # a fit: callbacks, and what else goes by measured results
+    # a fit: callbacks, and other code that reacts to measured results
     "own_callback", "callback", "callback_setting", "callback_failed", "callback_ends_epoch",
     "callback_absent", "plateau", "odd_validation", "measured_results",
     # a fit: images and labels
@@ -39,7 +39,7 @@ Code = Literal[
     # a fit: the model
     "own_methods", "own_loop", "network_changed", "weights_changed", "layer_weights_set", "shared_layers",
     "earlier",
-    # a network and its recipe, in the way of retraining
+    # a network and its recipe: why they are not retrained
     "pretrained", "layers", "recipe", "parameters", "activations", "multiplications", "fixed_bits",
     "channels_repeated", "prepared_shape", "prepared_memory", "pixel_scaling_size", "pixel_scaling_half",
     "pixel_scaling", "augments_no_images", "steps", "rows", "sample_weights",
@@ -148,7 +148,7 @@ MEANINGS: dict[Code, Meaning] = {
     "sparse_soft_labels": _fit("labels that are no classes under a sparse loss"),
     "schedule_too_long": _fit("a schedule over {what} steps is too long to sample"),
     "schedule_failed": _fit("the learning-rate schedule failed at epoch {what}: {detail}"),
-    # a fit: callbacks, and what else goes by measured results
+    # a fit: callbacks, and other code that reacts to measured results
     "own_callback": _callback("the callback {what} of the submission is not retrained"),
     "callback": _callback("the callback {what} is not retrained"),
     "callback_setting": _callback("{what} has a setting that grader cannot record: {detail}"),
@@ -192,13 +192,13 @@ MEANINGS: dict[Code, Meaning] = {
     "shared_layers": _model("it shares layers with {what}, trained before"),
     # An earlier grader wrote a sentence without a code: whether the code reacts to results is unknown.
     "earlier": Meaning("{detail}", _LOOK, replayable=True, misled=True),
-    # a network and its recipe, in the way of retraining
+    # a network and its recipe: why they are not retrained
     "pretrained": Meaning(
         "its training starts from weights that came with it, by {what}: only retraining counts",
         "Train from the layers' own initializers.", "nobody",
     ),
     "layers": _layer("cannot be retrained from its description: {detail}"),
-    "recipe": _fit("cannot be retrained as handed in: {detail}", hint="{what}"),  # of the first reason
+    "recipe": _fit("cannot be retrained as handed in: {detail}", hint="{what}"),  # the first reason's hint
     "parameters": _size("{what} parameters are more than the rubric retrains ({detail})"),
     "activations": _size("its feature maps are larger than the rubric retrains"),
     "multiplications": _size("{what} multiplications per image are more than the rubric retrains"),

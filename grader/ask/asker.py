@@ -53,7 +53,7 @@ class Asker:
         self.dataset, self.isolation = dataset, isolation
         self._data = shared / "data"
         self._data.mkdir()
-        self._lock = threading.Lock()  # several may ask at a time
+        self._lock = threading.Lock()  # several threads may ask at a time
         self._serving = threading.Lock()
         self._server: ForkServer | None = None
         self._tried = False

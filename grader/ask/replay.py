@@ -135,10 +135,11 @@ class Replaying:
 
     def _wish(self) -> ReplayWish:
         images = len(self.labels) + len(self.changed_labels)
-        size = images * 6 + 2_000  # four bytes each, in base64
+        # A class has four bytes, in base64; two lines more hold the description of the network.
+        size = images * 6 + 2_000
         return ReplayWish(
             seconds=self.replay.seconds,
-            answer_bytes=size * (self.job.max_epochs + 2) + 2 * LINE_BYTES,  # and its network
+            answer_bytes=size * (self.job.max_epochs + 2) + 2 * LINE_BYTES,
             seed=self.job.seed,
             model=self.replay.model,
             reading=self.replay.reading,

@@ -27,7 +27,7 @@ class LayerShape:
     layer: Layer
     output: Shape | None
     weights: int | None  # parameters that an optimizer may change
-    statistics: int | None  # parameters that none does: moving averages
+    statistics: int | None  # parameters that no optimizer changes: moving averages
     field: ReceptiveField | None
 
     @property

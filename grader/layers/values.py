@@ -68,7 +68,7 @@ Initializer = Annotated[
     Field(discriminator="type"),
 ]
 
-# For vectors: an orthogonal matrix is none.
+# For vectors, which an orthogonal matrix cannot fill.
 VectorInitializer = Annotated[
     VarianceScaling | RandomNormal | TruncatedNormal | RandomUniform | Constant,
     Field(discriminator="type"),

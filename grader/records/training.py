@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from grader.reasons import Reason
 from grader.record import Name, NonNegative, Number, Positive, Rate, Record, Text
 
-MAX_REASONS = 100  # against one fit
+MAX_REASONS = 100  # in one fit
 MAX_SAMPLES = 350_000  # learning rates in one recipe: 20 epochs of batches of four; they fit into an answer
 
 Beta = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -305,11 +305,11 @@ class TrainingRecipe(Record):
         return (self.steps_per_epoch or once) / once
 
 
-# "auto": on a machine with a GPU Keras on JAX, an epoch as one program, if that is installed; without a GPU
-# the native engine; for what these do not cover Keras's `fit` on TensorFlow. By name: wherever it can be.
+# "auto": on a machine with a GPU Keras on JAX, an epoch as one program, if JAX is installed; without a GPU
+# the native engine; for what these do not cover Keras's `fit` on TensorFlow. By name: wherever possible.
 Engine = Literal["auto", "native", "jax", "keras"]
 
-PASSES_SLACK = 0.5  # of a pass: many round the steps of an epoch up
+PASSES_SLACK = 0.5  # of a pass: many submissions round the steps of an epoch up
 
 PUBLISHED_SEEDS = (2019, 2020, 2021, 2022, 2023, 2024, 2025)
 

@@ -19,7 +19,7 @@ from grader.train import engines, symmetric
 def main() -> None:
     """Read a job from standard input, train it, and write its events to standard output."""
     events = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # TensorFlow prints there what is no event
+    os.dup2(2, 1)  # TensorFlow's prints are no events
 
     def emit(event: r.TrainEvent) -> None:
         events.write(event.model_dump_json() + "\n")

@@ -57,7 +57,7 @@ def measure(network: r.ModelDescription, trained: Trained, seed: int) -> r.Effec
             idle.append(layer)
     trained.set(weights)
     drops = _is_random(trained)
-    trained.set(weights)  # whose moving averages have moved
+    trained.set(weights)  # moving averages have moved, too
     return r.Effects(idle=tuple(idle), random=drops, images=images)
 
 

@@ -52,7 +52,7 @@ def run(job: r.TrainJob, arrays: dict[str, Any], emit: Emit) -> r.EndEvent:
         return _train(engine, alone, arrays, emit)
     try:
         return _train(engine, job, arrays, emit)
-    except RuntimeError as error:  # XLA's
+    except RuntimeError as error:  # XLA has no class of its own for a lack of memory
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
     emit(engine.environment(f"{1 + len(job.beside)} seeds in one program took too much memory"))

@@ -103,7 +103,7 @@ class FitArguments:
         train = self._check_again(train)
         train, validation, held_out = self._split(train)
         images = train.use.images or (len(x) if hasattr(x, "__len__") else 0)
-        batch_size = int(batch_size or given.get("batch_size") or 32)  # batched data have their own
+        batch_size = int(batch_size or given.get("batch_size") or 32)  # batched data have a batch size
         initial = int(given.get("initial_epoch") or 0)
         class_weights, sample_weights = weighting.read(given, train, y, self.unsupported)
         passes = self._passes(images, batch_size, train)

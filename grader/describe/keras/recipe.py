@@ -24,7 +24,7 @@ from grader.describe.world.standins import Inert
 from grader.errors import StudentsCode
 
 MAX_STEPS = r.MAX_SAMPLES
-MAX_EPOCHS = 10_000  # no rubric trains longer
+MAX_EPOCHS = 10_000  # as many as a rubric may retrain
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Fit:
     memory: Any = None  # `grader.describe.keras.weights`
     measures_accuracy: bool = True
     odd_validation: str = ""  # what is odd about the validation that callbacks watch
-    reacting: set[int] = field(default_factory=set)  # callbacks, by identity
+    reacting: set[int] = field(default_factory=set)  # ids of callbacks
 
     def recorded(self, what: str, read: Callable[[Fit], Any], code: r.Code = "setting") -> Any:
         """Return what ``read`` makes of the fit; None, and a reason, where a record cannot hold that."""

@@ -79,7 +79,7 @@ class Recorder:
         """Return the record of a built model as it is now."""
         try:
             return graph.describe(live.of_model(model), self.data.image_shape)
-        except graph.TooLarge as limit:  # of grader's own: a person looks, and no cell of the student's fails
+        except graph.TooLarge as limit:  # a limit of grader's: a person looks, no cell of the student's fails
             whole = live.as_one_layer(model, "model", r.because("layer_limit", detail=limit))
             return graph.describe(whole, self.data.image_shape)
 

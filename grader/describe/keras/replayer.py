@@ -52,9 +52,9 @@ class Replayer(Recorder):
         self.handed_in = 0
         self.fitting = False
         self.inputs: Array | None = None  # the test images as the model takes them
-        self.order: Array | None = None  # for each of those, which test image it is
+        self.order: Array | None = None  # for each of the inputs, which test image it is
         self.prepared: Recognised | None = None  # how the training images were prepared
-        self.changed: Array | None = None  # the changed test images, prepared likewise
+        self.changed: Array | None = None  # the changed test images, prepared like the inputs
         self.network_before: r.ModelDescription | None = None  # the network that was handed in last
         self.touched: dict[int, Any] = {}  # the variables that any optimizer has changed
         self.loop = Loop(self)

@@ -26,7 +26,7 @@ from grader.errors import StudentsCode
 if TYPE_CHECKING:
     from grader.describe.keras.arguments import Tracked
 
-MOST_KEPT = 50  # lists of weights that were asked for and may be given back
+MOST_KEPT = 50  # lists of weights from `get_weights`, which `set_weights` may get back
 
 
 class Recording(Protocol):

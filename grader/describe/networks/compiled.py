@@ -63,7 +63,7 @@ def _optimizer(value: Any) -> tuple[r.Optimizer, float]:
         raise _NoRecipe("its learning rate follows a schedule")
     if config.get("decay"):
         raise _NoRecipe(f"its optimizer {name} has a decay of {config['decay']:g}")
-    if "lr" in value["config"]:  # standalone Keras: its epsilon is another one, its clipping, too
+    if "lr" in value["config"]:  # standalone Keras, which has another epsilon and other clipping
         config = legacy.modern_optimizer(name, (), config)
     config["epsilon"] = 1e-7 if config.get("epsilon") is None else config["epsilon"]
     record = _OPTIMIZERS[name]

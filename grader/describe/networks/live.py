@@ -103,7 +103,7 @@ def _reported(
 ) -> r.Reported | None:
     """Return what a layer reports of its output shape and its parameters; None if it fails to."""
     if _not_here(layer):
-        return None  # what would be counted is a stand-in
+        return None  # a stand-in has other parameters
     with StudentsCode():
         shape = output or _output_shape(layer, given)
         count = [sum(math.prod(w.shape) for w in of) for of in (layer.trainable_weights, layer.weights)]
@@ -168,7 +168,7 @@ def _live_node(layer: Any, name: str, inbound: list[str]) -> Node:
         }
     kernel = vars(layer).get("_kernel")
     if kernel is not None and kernel.regularizer is None:
-        config["kernel_regularizer"] = None  # one that is set on a layer that is built has no effect
+        config["kernel_regularizer"] = None  # a regularizer that is set on a built layer has no effect
     if own := [setting for setting in _FUNCTIONS if _own_function(getattr(layer, setting, None))]:
         return Node(name, kind, config, inbound, r.because("own_function", own[0]))
     if not _built_as_configured(kind, layer, config):

@@ -9,7 +9,7 @@ from grader import records as r
 from grader.data import cache
 from grader.train.covered import NotCovered, refuse_other_settings
 
-_KEPT = 1 << 30  # bytes of compiled programs; those that were used last stay
+_KEPT = 1 << 30  # bytes of compiled programs on disk; the programs used last stay
 _FLAG = "--xla_gpu_deterministic_ops=true"
 _RECIPE = {
     "optimizer", "loss", "scaling", "geometry", "frozen", "class_weights", "sample_weights", "pretrained",

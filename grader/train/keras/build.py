@@ -48,7 +48,7 @@ def _layer(layer: r.Layer, name: str) -> Any:
     kind = kinds.of(layer)
     settings = {setting: _value(value) for setting, value in kind.arguments(kind, layer).items()}
     built = getattr(kl, layer.type)(name=name, **settings)
-    built.trainable = layer.trainable  # not every layer takes it as an argument
+    built.trainable = layer.trainable  # not every constructor takes `trainable`
     return built
 
 
@@ -87,7 +87,7 @@ class Keras2Nadam(keras.optimizers.Nadam):  # type: ignore[misc]
     def _backend_update_step(self, grads: Any, trainable_variables: Any, learning_rate: Any) -> None:
         step = keras.ops.cast(self.iterations + 1, self._u_product.dtype)
         self.assign(self._u_product, self._u_product * self._momentum(step))
-        # Past Nadam's own method, which would multiply by its own schedule.
+        # Not Nadam's own method, which would multiply by Keras 3's schedule.
         super(keras.optimizers.Nadam, self)._backend_update_step(grads, trainable_variables, learning_rate)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:

@@ -78,7 +78,7 @@ class Feed:
         import tensorflow as tf
 
         options = tf.data.Options()
-        # There is nothing to tune, and an epoch's end may wait a second for the thread that tunes.
+        # There is nothing to tune, and the end of an epoch may wait a second for the thread that tunes.
         options.autotune.enabled = False
         made = self._picked() if self._change is None else self._made_one_by_one()
         return made.prefetch(2).with_options(options)

@@ -21,7 +21,7 @@ from grader.train.learner import Array, Outcome, Pass, Progress
 from grader.train.rows import steps
 
 EVALUATED = 1_000  # images at a time
-# At most in one go on a GPU, which would wait for Python in between; not where rates change by step.
+# At most without Python on a GPU, which would wait for each step; only where rates do not change by step.
 STEPS_ON_GPU = 32
 
 
