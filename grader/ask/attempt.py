@@ -117,7 +117,7 @@ def usable(made: Made, job: r.TrainJob) -> r.TrainingRun | None:
     """Truncate a stored run to what ``job`` asks for; None if it stopped too early.
 
     Training is the same from epoch to epoch whatever ends it, so a run is cut where ``job`` would have ended.
-    Where the end of a fit brings kept weights back, only a run with the limits of ``job`` will do.
+    Where the end of a fit brings kept weights back, only a run with the same limits will do.
     """
     as_asked = (made.max_epochs, made.stop_at) == (job.max_epochs, job.stop_at)
     if not as_asked and any(fit.keeps for fit in job.training):

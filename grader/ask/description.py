@@ -32,7 +32,7 @@ SECOND_LOOK = 10.0  # seconds at least for the other reading
 
 
 class Kept(Protocol):
-    """Where descriptions are kept between two times that a class is graded."""
+    """Where descriptions are kept, so that a class can be graded again without describing it again."""
 
     def description(self, key: str) -> DescribeAnswer | None:
         """Return the answer that is kept under ``key``; None if there is none."""

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 class Replay:
     """What to replay: the submission at ``path``, the number of its model, and seconds for an attempt.
 
-    ``network`` is the model as it was described, ``parameters`` those of all models that were, if known.
+    ``network`` is the described model; ``parameters`` counts those of all described models, if known.
     """
 
     path: Path

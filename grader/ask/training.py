@@ -42,7 +42,7 @@ Runs = tuple[TrainingRun, ...]
 
 
 class Watcher:
-    """Is called as retraining goes on; this one shows nothing, a display overrides what it shows."""
+    """Has a method for every event of retraining; this class shows nothing, a display overrides them."""
 
     def __enter__(self) -> Self:
         return self

@@ -22,7 +22,7 @@ class Attempted:
 
 
 class Display(Protocol):
-    """Shows everything that happens to a class."""
+    """Shows what happens while a class is graded."""
 
     def say(self, text: str) -> None:
         """Show a line of text."""

@@ -68,7 +68,7 @@ def prepare(
     many: bool = False,
     kept: description.Kept = description.NOTHING,
 ) -> Iterator[Grading]:
-    """Set up a box and the data for one or ``many`` submissions; many share a fork server, if one can run.
+    """Set up a box and the data for one or ``many`` submissions; many share a fork server if one can run.
 
     Raises `InstructorError` for what is wrong with the rubric's data, and `BrokenError` where a box is
     required and none works, before any grading.

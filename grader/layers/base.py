@@ -101,24 +101,24 @@ class Kind:
 
     record: its settings. Its base class is its family: checks ask for a `ConvolutionLayer`, never for a list.
     rule: input shapes -> `Numbers`; raises `StudentError` by `misfit`.
-    sees: the receptive field behind it, of the widest one before it and its (first) input shape.
+    sees: the widest receptive field before the layer, its (first) input shape -> the field behind it.
     also: other classes of Keras 3's that are this layer with some settings.
     readers: for settings that Keras writes in several ways, how each is read.
     refused: settings without which the layer is another, and which the record does not have.
     read: class and configuration -> fields of the record.
     arguments: the record -> arguments of Keras's constructor, apart from the name.
     kernel: the setting that is the last axis of its kernel.
-    old_classes: what Keras 1 and 2, and short names, call it.
+    old_classes: the names of the class in Keras 1 and 2, and short names.
     old_arguments: old argument -> its name in Keras 3.
-    joined: setting of Keras 3 -> the two old arguments that it was.
+    joined: setting of Keras 3 -> the two old arguments that it replaces.
     lost: old arguments without which the layer is another, and which Keras 3 does not have.
     dropped: old arguments that have no meaning left.
-    old_defaults: what Keras 1 and 2 took for arguments that Keras 3 asks for.
+    old_defaults: defaults of Keras 1 and 2 for arguments that Keras 3 requires.
     three_numbers: whether ``Conv2D(16, 3, 3)`` gives rows and columns in old Keras.
     channels_last: the layer of a channels-first network, whose input has ``rank`` axes -> its record.
-    rank: the number of axes behind it.
+    rank: the number of axes before the layer -> the number behind it.
     alike: whether it treats rows and columns of an image alike.
-    words: its settings in a few words, shortest first: what differs from the usual.
+    words: the settings that differ from the usual, in a few words, shortest first.
     """
 
     record: type[BaseLayer]

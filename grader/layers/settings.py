@@ -25,7 +25,7 @@ def refuse(config: Config, *names: str) -> None:
 def fields(config: Config, names: Iterable[str], readers: Readers) -> Config:
     """Return the settings of these ``names`` that a configuration has, each read as its name asks for.
 
-    ``readers`` come first; then what ends in ``_initializer``, whose weight may have no constraint.
+    ``readers`` come first; a weight whose ``_initializer`` is among the names may have no constraint.
     """
     found: Config = {}
     for name in names:

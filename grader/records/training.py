@@ -71,7 +71,7 @@ class Nadam(_Optimizer):
 
 
 class RMSprop(_Optimizer):
-    """RMSprop (Tieleman and Hinton, 2012); ``centered`` takes the variance of gradients for their squares."""
+    """RMSprop (Tieleman and Hinton, 2012); ``centered`` scales by the variance of gradients."""
 
     type: Literal["RMSprop"] = "RMSprop"
     rho: Beta = 0.9
@@ -100,7 +100,7 @@ Optimizer = Annotated[SGD | Adam | Adamax | Nadam | RMSprop | Adagrad | Adadelta
 
 
 class Loss(Record):
-    """``from_logits`` as in Keras; labels are one-hot unless the loss is sparse."""
+    """A loss by its name in Keras; ``from_logits`` as in Keras, labels one-hot unless the loss is sparse."""
 
     name: Literal[
         "categorical_crossentropy",
@@ -222,10 +222,10 @@ Zoom = Annotated[float, Field(gt=0, le=100)]
 
 
 class Augmentation(Record):
-    """Random changes to each training image: Keras's ImageDataGenerator, by its own names and units.
+    """Random changes to each training image, by the names and units of Keras's ImageDataGenerator.
 
     Rotation in degrees; shear in degrees. A shift is drawn from a range in pixels or, below 1, in parts of
-    the image; one that is a whole number is drawn from whole pixels below it.
+    the image; for a whole number, from the whole pixels below that number.
     """
 
     rotation_range: Annotated[float, Field(ge=0, le=360)] = 0.0

@@ -15,7 +15,7 @@ from grader.train.rows import batches, chosen, shuffling, steps
 
 
 class Seed:
-    """One seed of a job: how far its run has come."""
+    """One seed of a job, and its run so far."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed

@@ -28,8 +28,8 @@ class Replaying(Protocol):
 class Loop:
     """Counts the images that the watched model was trained on outside `fit`.
 
-    Eager steps are seen as they happen; steps within a `tf.function` by the optimizer's own counter, after
-    each call of the function.
+    Eager steps are counted as they happen; steps within a `tf.function` are read from the optimizer's own
+    counter after each call of the function.
     """
 
     def __init__(self, replayer: Replaying) -> None:

@@ -33,7 +33,7 @@ _ALIASES = (("accuracy", "acc"), ("val_accuracy", "val_acc"), ("learning_rate", 
 
 
 class Refused(Ends):
-    """Why this submission is not replayed. No `except Exception` of the submission stops it."""
+    """Raised where a submission is not replayed; no `except Exception` of the submission catches it."""
 
     def __init__(self, code: r.Code, what: object = "", detail: object = "") -> None:
         super().__init__(code)
@@ -264,7 +264,7 @@ class _Aliases(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 class _HandIn(keras.callbacks.Callback):  # type: ignore[misc]
-    """After each epoch of the watched model."""
+    """Hands in predictions after each epoch of the watched model."""
 
     def __init__(self, replayer: Replayer, watched: Any) -> None:
         super().__init__()

@@ -30,7 +30,7 @@ MOST_KEPT = 50  # lists of weights from `get_weights`, which `set_weights` may g
 
 
 class Recording(Protocol):
-    """What is known of the models; ``note`` takes a note for the report."""
+    """What `Memory` needs of a recorder: the models, and where notes for the report go."""
 
     tracked: list[Tracked]
     note: Callable[[str], None]

@@ -22,13 +22,13 @@ _LOSSES = set(get_args(r.Loss.model_fields["name"].annotation))
 
 
 class _NoRecipe(Exception):
-    """Why no recipe follows from the configuration."""
+    """Raised where no recipe follows from the configuration; the message says why."""
 
 
 def recipe(compiled: Any) -> tuple[r.TrainingRecipe | None, str]:
     """Return the recipe of a `compile_config` (Keras 3) or `training_config` (before), and a note about it.
 
-    Epochs and batch size are void: no file keeps them. No recipe where the records cannot hold it, or
+    Epochs and batch size mean nothing: no file keeps them. No recipe where the records cannot hold it, or
     where a schedule may have changed the learning rate.
     """
     if not isinstance(compiled, dict):

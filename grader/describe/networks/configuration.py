@@ -30,7 +30,7 @@ def of_config(model: Any, default_shape: tuple[int, ...] | None = None, depth: i
     """Return the graph of a saved model's configuration.
 
     ``default_shape`` (rows, columns, channels) is taken for a Sequential that was saved without
-    an input shape. Raises `NotAModel` where it is no network of layers.
+    an input shape. Raises `NotAModel` for any other object.
     """
     if not isinstance(model, dict):
         raise NotAModel("the configuration is not a JSON object")

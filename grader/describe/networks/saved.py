@@ -202,7 +202,7 @@ def _model_in(text: bytes) -> dict[str, Any] | None:
 
 
 def _json_strings(data: bytes, left: list[int], depth: int = 0) -> Iterator[bytes]:
-    """Yield length-delimited fields that look like JSON objects, among the first ``left`` fields.
+    """Yield length-delimited fields that look like JSON objects, at any depth, among ``left`` fields.
 
     The wire format of https://protobuf.dev/programming-guides/encoding/, without a schema.
     """

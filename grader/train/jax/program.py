@@ -21,7 +21,7 @@ State = tuple[list[Array], list[Array], list[Array]]
 
 
 class Data(NamedTuple):
-    """A split on the device. ``weights`` may be none."""
+    """A split on the device; ``weights`` is None where all images count alike."""
 
     images: Array  # as the network takes them, or bytes that are still to be scaled
     labels: Array  # int32
@@ -36,7 +36,7 @@ class Run(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """Sums over images: of the loss, of those that were right."""
+    """Sums over images: of their loss, and of images that were right."""
 
     loss: Array
     correct: Array
@@ -45,8 +45,8 @@ class Counted(NamedTuple):
 def logits_of(network: r.ModelDescription, loss: r.Loss) -> tuple[r.ModelDescription, r.Loss]:
     """Return a network that ends before its softmax or sigmoid, and a cross-entropy of logits.
 
-    Keras on TensorFlow takes the cross-entropy of what went into a last softmax or sigmoid; Keras on JAX of
-    what came out, clipped. The largest output is the same one.
+    Keras on TensorFlow takes the cross-entropy of the input of a last softmax or sigmoid; Keras on JAX of its
+    output, clipped. The largest output is the same with and without the softmax or sigmoid.
     """
     last = next(layer for layer in network.layers if layer.name == network.outputs[0])
     ends = getattr(last, "activation", None) in ("softmax", "sigmoid")
