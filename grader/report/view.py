@@ -57,9 +57,9 @@ def for_student(grade: CleanGrade) -> View:
         return View(**vars(whole(grade)))
     shown = tuple(v for v in grade.verdicts if not v.hidden)
     points, possible = words.total(shown)
-    told = _told(grade, shown)
+    explained = _explained(grade, shown)
     changes = {
-        "status": told or "needs_person",  # the true one may follow from what is hidden
+        "status": explained or "needs_person",  # the true one may follow from what is hidden
         "verdicts": shown,
         "points": points,
         "max_points": possible,
@@ -68,8 +68,8 @@ def for_student(grade: CleanGrade) -> View:
     if any(v.hidden and v.kind in MEASURED for v in grade.verdicts):
         changes |= {"runs": (), "claims": (), "target": None}
     seen = CleanGrade(grade.model_copy(update=changes))
-    headline = words.STATUS[told] if told else PARTIAL
-    return View(seen, headline, told or "partial", structural(grade), partial=True)
+    headline = words.STATUS[explained] if explained else PARTIAL
+    return View(seen, headline, explained or "partial", structural(grade), partial=True)
 
 
 def structural(grade: r.Grade) -> bool:
@@ -77,8 +77,8 @@ def structural(grade: r.Grade) -> bool:
     return grade.target is None and grade.problem is None
 
 
-def _told(grade: r.Grade, shown: tuple[r.Verdict, ...]) -> str:
-    """The status, if what is shown explains it."""
+def _explained(grade: r.Grade, shown: tuple[r.Verdict, ...]) -> str:
+    """Return the status if the criteria shown explain it; empty otherwise."""
     if grade.problem is not None:
         return grade.status
     return "not_passed" if any(v.required and _misses(v) for v in shown) else ""

@@ -10,6 +10,7 @@ from grader.describe.world import cells
 from grader.describe.world.standins import Inert
 
 START = "import keras, numpy as np, tensorflow as tf\nfrom keras import layers\nx = keras.Input((4,))\n"
+EVIL = "class Evil({base}):\n    __class__ = property(lambda self: 1 / 0)\n{raised}"
 
 CAUSES: dict[str, tuple[str, str | None]] = {
     "a layer of a library that is not here": ("keras.Sequential([lib.Layer(3)])", "stand_in"),
@@ -25,6 +26,17 @@ CAUSES: dict[str, tuple[str, str | None]] = {
     "a plot, and beside it a mistake": ("def plot(h):\n    f = lib.figure()\n    h['acc']\nplot({})", None),
     "a class called MemoryError": ("class MemoryError(Exception): pass\nraise MemoryError('x')", None),
     "what a stand-in is shown as": ("raise ValueError('<lib.Layer(): not run by grader>')", None),
+    "an object whose class cannot be asked for": (EVIL.format(base="", raised="layers.Dense(Evil())"), None),
+    "an exception whose class cannot": (EVIL.format(base="Exception", raised="raise Evil('x')"), None),
+    "an exception that hides where it comes from": (
+        "class Hides(AttributeError):\n    obj = __cause__ = __context__ = property(lambda self: 1 / 0)\n"
+        "    __traceback__ = __bool__ = obj\nraise Hides('x')",
+        None,
+    ),
+    "an object that poses as a stand-in": (
+        "class Pose:\n    __class__ = property(lambda self: type(lib))\nlayers.Dense(Pose())",
+        None,
+    ),
     "what a symbolic tensor is called": ("raise ValueError('KerasTensor')", None),
 }
 

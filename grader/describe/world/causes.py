@@ -1,11 +1,15 @@
-"""Why a cell may have failed by no fault of its author's: facts about the exception, never its words."""
+"""Why a cell may have failed by no fault of its author's: facts about the exception, never its words.
+
+Objects and exceptions of a submission are asked by `type` and by the methods of `BaseException` itself: their
+own `__class__`, `__cause__` and the like may lie, raise, or run on.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any
 
 import keras
@@ -19,6 +23,8 @@ _SYMBOLIC_FILE = _SYMBOLIC.__init__.__code__.co_filename
 _TENSORFLOW = os.path.join(os.path.dirname(tf.__file__), "")
 _LIBRARIES = tuple({os.path.join(Path(file).parents[1], "") for file in (keras.__file__, tf.__file__)})
 _OURS = os.path.join(Path(__file__).parents[2], "")
+_LACKING = vars(AttributeError)["obj"]
+_TRACE, _CAUSE, _CONTEXT = (vars(BaseException)[f"__{name}__"] for name in ("traceback", "cause", "context"))
 _MEMORY = (MemoryError, tf.errors.ResourceExhaustedError)
 
 
@@ -27,16 +33,27 @@ def of(error: BaseException) -> Cause | None:
 
     Keras 2 let TensorFlow's functions take a network's symbolic tensors; Keras 3 does not.
     """
-    if isinstance(error, _MEMORY):
+    if is_a(error, _MEMORY):
         return "memory"
     frames = list(_library_frames(error))
     given = [value for frame in frames for value in _held(frame)]
-    if any(isinstance(value, Inert) for value in given):
+    if any(is_a(value, Inert) for value in given):
         return "stand_in"
-    lacking = getattr(error, "obj", None) if isinstance(error, AttributeError) else None
-    if isinstance(lacking, _SYMBOLIC) or any(map(_refuses_symbolic, frames)):
+    lacking = _LACKING.__get__(error) if is_a(error, AttributeError) else None
+    if is_a(lacking, _SYMBOLIC) or any(map(_refuses_symbolic, frames)):
         return "older_keras"
     return None
+
+
+def is_a(value: object, kinds: type | tuple[type, ...]) -> bool:
+    """Whether a value is of one of these kinds, whatever it says of its class."""
+    return issubclass(type(value), kinds)
+
+
+def trace_of(error: BaseException) -> TracebackType | None:
+    """Return the traceback of an exception, whatever its own class makes of that attribute."""
+    trace: TracebackType | None = _TRACE.__get__(error)
+    return trace
 
 
 def _library_frames(error: BaseException) -> Iterator[FrameType]:
@@ -45,13 +62,14 @@ def _library_frames(error: BaseException) -> Iterator[FrameType]:
     chained: BaseException | None = error
     while chained is not None and id(chained) not in seen:
         seen.add(id(chained))
-        trace = chained.__traceback__
+        trace = trace_of(chained)
         while trace is not None:
             name = trace.tb_frame.f_code.co_filename
             if name.startswith(_LIBRARIES) and not name.startswith(_OURS):
                 yield trace.tb_frame
             trace = trace.tb_next
-        chained = chained.__cause__ or chained.__context__
+        cause = _CAUSE.__get__(chained)
+        chained = cause if cause is not None else _CONTEXT.__get__(chained)
 
 
 def _held(frame: FrameType) -> Iterator[Any]:
@@ -69,4 +87,4 @@ def _refuses_symbolic(frame: FrameType) -> bool:
     if frame.f_code.co_filename == _SYMBOLIC_FILE:
         return True
     in_tensorflow = frame.f_code.co_filename.startswith(_TENSORFLOW)
-    return in_tensorflow and any(isinstance(value, _SYMBOLIC) for value in _held(frame))
+    return in_tensorflow and any(is_a(value, _SYMBOLIC) for value in _held(frame))

@@ -22,6 +22,7 @@ from grader.errors import text_of
 from grader.records import Cell, CellFailure
 
 Note = Callable[[str], None]
+_SYNTAX = (SyntaxError, IndentationError, TabError)  # by Python, not by a class of the student's
 
 _RUN_BODY = {"time", "timeit", "capture", "prun", "notify", "memit", "debug"}
 
@@ -147,9 +148,9 @@ def _run_cell(number: int, source: str, namespace: dict[str, Any]) -> CellFailur
         raise
     except BaseException as error:  # sys.exit() and KeyboardInterrupt are the student's as well
         cause = causes.of(error)
-        if isinstance(error, RecursionError | MemoryError):
-            kind = RecursionError if isinstance(error, RecursionError) else MemoryError
-            error = kind(str(error) or "out of memory or too deep a recursion")
+        if causes.is_a(error, (RecursionError, MemoryError)):
+            kind = RecursionError if causes.is_a(error, RecursionError) else MemoryError
+            error = kind(text_of(error) or "out of memory or too deep a recursion")
         return _failure(number, source, filename, error).model_copy(update={"cause": cause})
     return None
 
@@ -163,16 +164,16 @@ def _failure(number: int, source: str, filename: str, error: BaseException) -> C
 
 def _message(error: BaseException) -> str:
     """Return `KeyError: 'x'`: the kind of error and the first line of its message."""
-    message = error.msg if isinstance(error, SyntaxError) else text_of(error)
+    message = error.msg if type(error) in _SYNTAX and isinstance(error, SyntaxError) else text_of(error)
     first = next((line.strip() for line in _plain(message or "").split("\n") if line.strip()), "")
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
 def _line(filename: str, error: BaseException) -> int | None:
     """Return the deepest line of this cell in the traceback."""
-    if isinstance(error, SyntaxError):
+    if type(error) in _SYNTAX and isinstance(error, SyntaxError):
         return error.lineno
-    found = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == filename]
+    found = [f.lineno for f in traceback.extract_tb(causes.trace_of(error)) if f.filename == filename]
     return found[-1] if found else None
 
 
